@@ -1,0 +1,120 @@
+/** The contract of the sandbox: pods as namespaces, containers as processes in them. The only room that spawns. */
+import type { RootFs } from "../images/image.ts";
+
+/** What this machine lets us do; found once by the probe. */
+export interface Tier {
+  readonly name: "root" | "rootless-subuid" | "rootless-1-id" | "restricted" | "none";
+  /** Sentences for people: what this tier cannot do, and what would allow it. Empty for `root`. */
+  readonly limits: readonly string[];
+  /** Containers may run as other users than the engine's. */
+  readonly otherUsers: boolean;
+}
+
+export interface Mount {
+  /** Folder, file or socket on the engine's side; absent for `tmpfs`. */
+  readonly source?: string;
+  /** Absolute path in the container. Resolved inside the container's root: symlinks of the image cannot lead out. */
+  readonly target: string;
+  readonly kind: "bind" | "tmpfs";
+  readonly readOnly: boolean;
+  /** Path below `source`, checked to stay inside it at mount time (no symlink escape). */
+  readonly subPath?: string;
+  /** `tmpfs` only: bytes. */
+  readonly sizeLimit?: number;
+}
+
+export interface PodSandboxSpec {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** Kernel host name, at most 64 bytes. */
+  readonly hostname: string;
+  /** Joins the node's network namespace (never this machine's). */
+  readonly hostNetwork: boolean;
+}
+
+export interface ContainerSpec {
+  readonly name: string;
+  /** 64 hexadecimal digits, new for every start. */
+  readonly id: string;
+  readonly rootfs: RootFs;
+  /** Already expanded; `argv[0]` is looked up in the container's PATH when it has no slash. */
+  readonly argv: readonly string[];
+  /** `NAME=value`. */
+  readonly env: readonly string[];
+  /** Made when missing. */
+  readonly workingDir: string;
+  /** `USER[:GROUP]` names are resolved against the container's /etc/passwd and /etc/group. */
+  readonly user: {
+    readonly user: string;
+    readonly group?: string;
+    readonly supplementalGroups: readonly number[];
+  };
+  /** Capability names without `CAP_`, relative to the runtime's default set; `ALL` works. */
+  readonly capabilities: { readonly add: readonly string[]; readonly drop: readonly string[] };
+  readonly noNewPrivileges: boolean;
+  readonly readOnlyRootFilesystem: boolean;
+  /** All capabilities and devices, no masks. The caller has checked that the cluster allows it. */
+  readonly privileged: boolean;
+  /** In the order of the pod; nested targets are mounted parent first. */
+  readonly mounts: readonly Mount[];
+  /** CRI log file to append to: `<RFC3339Nano> stdout|stderr F|P <text>`. */
+  readonly logPath: string;
+}
+
+export interface ExitStatus {
+  /** 0–255; 128 + signal when a signal ended it. */
+  readonly exitCode: number;
+  readonly signal?: number;
+  readonly oomKilled: boolean;
+  /** Unix milliseconds. */
+  readonly finishedAt: number;
+}
+
+export interface RunningContainer {
+  readonly id: string;
+  readonly pid: number;
+  /** Field 22 of /proc/PID/stat: with the pid it names the process for good. */
+  readonly startTime: string;
+  /** Unix milliseconds. */
+  readonly startedAt: number;
+  /** Resolves once the process has ended AND its log is drained to `logPath`. Never rejects. */
+  readonly exited: Promise<ExitStatus>;
+  /** Signal to the container's process 1; SIGKILL ends the whole container. Ended containers are ignored. */
+  kill(signal: number): void;
+}
+
+/** A container that could not be started. `code` 128 = the kernel refused to run argv (StartError). */
+export class ContainerStartError extends Error {
+  readonly reason: "StartError" | "CreateContainerError" | "RunContainerError" | "CreateContainerConfigError";
+
+  constructor(reason: ContainerStartError["reason"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "ContainerStartError";
+    this.reason = reason;
+  }
+}
+
+export interface PodSandbox {
+  readonly uid: string;
+  /** The pod's address; the node's for hostNetwork. */
+  readonly ip: string;
+  /** Resolves when the sandbox's own process has ended, whoever ended it. */
+  readonly exited: Promise<void>;
+  /** Rejects with `ContainerStartError`. */
+  startContainer(spec: ContainerSpec): Promise<RunningContainer>;
+  /** Mounts a tmpfs at a folder on the engine's side (memory volumes, secrets); gone with the engine's mount namespace. */
+  mountTmpfs(path: string, options: { readonly sizeLimit?: number; readonly mode: number }): void;
+  unmount(path: string): void;
+  /** Kills what is left, removes network and mounts. Idempotent. */
+  destroy(): Promise<void>;
+}
+
+export interface Sandbox {
+  readonly tier: Tier;
+  /** The node's own address on the pod network. */
+  readonly nodeIP: string;
+  createPod(spec: PodSandboxSpec): Promise<PodSandbox>;
+  /** Ends all pods and the node's namespaces. Idempotent. */
+  close(): Promise<void>;
+}
