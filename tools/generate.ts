@@ -1,0 +1,50 @@
+/**
+ * Runs every generator (`tools/gen-*.ts`). With `--check` it says which files of `generated/` are out of date,
+ * leaves them as they were, and ends with exit code 1.
+ */
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const generated = join(import.meta.dirname, "../generated");
+
+function runGenerators(): void {
+  const names = readdirSync(import.meta.dirname).filter((name) => /^gen-.*(?<!\.test)\.ts$/.test(name));
+  for (const name of names.toSorted()) {
+    const run = Bun.spawnSync([process.execPath, join(import.meta.dirname, name)], {
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+    if (run.exitCode !== 0) throw new Error(`${name} ended with exit code ${run.exitCode}`);
+  }
+}
+
+function readGenerated(): Map<string, string> {
+  const names = readdirSync(generated).toSorted();
+  return new Map(names.map((name) => [name, readFileSync(join(generated, name), "utf8")]));
+}
+
+function restore(before: ReadonlyMap<string, string>): void {
+  for (const name of readdirSync(generated)) {
+    if (!before.has(name)) rmSync(join(generated, name));
+  }
+  for (const [name, text] of before) writeFileSync(join(generated, name), text);
+}
+
+function check(): string[] {
+  const before = readGenerated();
+  try {
+    runGenerators();
+    const after = readGenerated();
+    const names = new Set([...before.keys(), ...after.keys()]);
+    return [...names].filter((name) => before.get(name) !== after.get(name));
+  } finally {
+    restore(before);
+  }
+}
+
+if (process.argv.includes("--check")) {
+  const drifted = check();
+  for (const name of drifted) console.error(`generated/${name} is out of date\n  fix: bun run generate`);
+  process.exitCode = drifted.length === 0 ? 0 : 1;
+} else {
+  runGenerators();
+}
