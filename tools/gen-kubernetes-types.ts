@@ -43,7 +43,10 @@ interface Field {
 
 function readModel(model: string): Field[] {
   const text = readFileSync(join(models, `${model}.d.ts`), "utf8").replaceAll(/\/\*\*[\s\S]*?\*\//g, "");
-  const body = text.slice(text.indexOf("export declare class"), text.indexOf("static readonly discriminator"));
+  const body = text.slice(
+    text.indexOf("export declare class"),
+    text.indexOf("static readonly discriminator"),
+  );
   return [...body.matchAll(/'([^']+)'(\??): (\{[^}]*\}|[^;]*);/g)].map(([, name, mark, type]) => ({
     name: name?.replace(/^_/, "") ?? "",
     optional: mark === "?",
@@ -62,7 +65,9 @@ function typeText(type: string, reach: (model: string) => void): string {
     .replaceAll(/\bV1MicroTime\b/g, "string")
     .replaceAll(/\bIntOrString\b/g, "number | string")
     .replaceAll(/\bany\b/g, "unknown")
-    .replaceAll(/Array<([^<>]+)>/g, (_, inner: string) => (inner.includes("|") ? `(${inner})[]` : `${inner}[]`))
+    .replaceAll(/Array<([^<>]+)>/g, (_, inner: string) =>
+      inner.includes("|") ? `(${inner})[]` : `${inner}[]`,
+    )
     .replaceAll(/\b(?:Core|Events|Discovery|Storage|Batch)?V\d+\w*/g, (model) => {
       reach(model);
       return shortName(model);

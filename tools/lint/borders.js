@@ -54,7 +54,8 @@ export function crossing(from, to) {
   const target = roomOf(to);
   if (room === undefined || target === undefined) return undefined;
   const isTest = /\.test(-support)?\.ts$|\/test-support\//.test(from);
-  if (target === "src/testing") return isTest || room === target ? undefined : "src/testing is for tests only";
+  if (target === "src/testing")
+    return isTest || room === target ? undefined : "src/testing is for tests only";
   if (isTest) return undefined;
   if (room === "src/sidecars") {
     const kind = (path) => path.split("/")[2];

@@ -1,0 +1,39 @@
+/** The list of commands, each with the part of the house it needs. */
+import type { Command, Terminal } from "../cli/command.ts";
+import { downCommand } from "../cli/commands/down.ts";
+import { envCommand, kubectlCommand } from "../cli/commands/env.ts";
+import { imageCommands } from "../cli/commands/images.ts";
+import { eventsCommand, logsCommand, psCommand } from "../cli/commands/inspect.ts";
+import { upCommand } from "../cli/commands/up.ts";
+import { engineCommands } from "./engine-commands.ts";
+import { createEngineControl } from "./engine-control.ts";
+
+/** Cheap: nothing heavy is imported before a command runs. */
+export function createCommands(terminal: Terminal): readonly Command[] {
+  const control = createEngineControl(terminal.env);
+  return [
+    upCommand(control),
+    downCommand(control),
+    psCommand,
+    logsCommand,
+    eventsCommand,
+    envCommand,
+    kubectlCommand(runProgram),
+    ...imageCommands(control),
+    ...engineCommands(),
+  ];
+}
+
+async function runProgram(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<number | undefined> {
+  const [program = "", ...rest] = argv;
+  const path = Bun.which(program);
+  if (path === null) return undefined;
+  const child = Bun.spawn([path, ...rest], {
+    stdio: ["inherit", "inherit", "inherit"],
+    env: { ...process.env, ...env },
+  });
+  return await child.exited;
+}

@@ -1,0 +1,124 @@
+/** Starts the engine as a process of its own, inside namespaces of its own, and hears from it when it is ready. */
+import { openSync, closeSync } from "node:fs";
+import { namespaceCommand } from "../cluster/sandbox/enter-namespaces.ts";
+import type { EngineControl, EngineOptions, ImageCall, StartedEngine } from "../cli/engine-control.ts";
+import { ApiClient } from "../cli/api-client.ts";
+import { runningEngine, type StateFolder } from "../cli/state-folder.ts";
+import { Problem } from "../kernel/problem.ts";
+
+/** What the engine says once on its first pipe: ready, or why not. */
+export type EngineReport =
+  | { readonly ready: true; readonly port: number; readonly tier: string; readonly limits: readonly string[] }
+  | {
+      readonly ready: false;
+      readonly problem: { readonly code: string; readonly message: string; readonly fix: string };
+    };
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** `env` is handed to the engine without the launcher's own variables. */
+export function createEngineControl(env: Environment): EngineControl {
+  const { PILLION_LIFELINE_FD: _, ...childEnv } = env;
+  const internal = (words: readonly string[]) =>
+    namespaceCommand([process.execPath, new URL("main.ts", import.meta.url).pathname, ...words]);
+  return {
+    start: (options) => startEngine(internal(["engine", "run"]), childEnv, options),
+    async clean(folder, { keepState }) {
+      const words = ["engine", "clean", folder.cluster, ...(keepState ? ["--keep-state"] : [])];
+      await runToEnd(internal(words), childEnv);
+    },
+    async *callImages(folder, call) {
+      if (runningEngine(folder) !== undefined) yield* callRunning(folder, call);
+      else yield* callOffline(internal(["engine", "images", folder.cluster]), childEnv, call);
+    },
+  };
+}
+
+async function startEngine(
+  argv: readonly string[],
+  env: Environment,
+  options: EngineOptions,
+): Promise<StartedEngine> {
+  const log = openSync(options.folder.engineLog, "a", 0o600);
+  // stdin carries the options and then stays open: when it ends, a foreground engine knows that its command is gone.
+  const child = Bun.spawn([...argv], {
+    stdio: ["pipe", "pipe", log],
+    env: { ...env },
+    detached: true,
+  });
+  closeSync(log);
+  void child.stdin.write(`${JSON.stringify(options)}\n`);
+  await child.stdin.flush();
+  if (options.detached) await child.stdin.end();
+  const report = await readReport(child.stdout, child.exited, options.folder);
+  if (!report.ready) {
+    await child.exited;
+    throw new Problem(report.problem);
+  }
+  if (options.detached) child.unref();
+  return { port: report.port, tier: report.tier, limits: report.limits, exited: child.exited };
+}
+
+async function readReport(
+  stdout: ReadableStream<Uint8Array>,
+  exited: Promise<number>,
+  folder: StateFolder,
+): Promise<EngineReport> {
+  let text = "";
+  for await (const chunk of stdout) {
+    text += new TextDecoder().decode(chunk);
+    const end = text.indexOf("\n");
+    if (end >= 0) return JSON.parse(text.slice(0, end)) as EngineReport;
+  }
+  const code = await exited;
+  throw new Problem({
+    code: "E_ENGINE_ENDED",
+    message: `Cannot start cluster "${folder.cluster}": its engine ended with exit code ${code} before it was ready`,
+    fix: `Read the end of "${folder.engineLog}"; if the cause is not yours, report it as a bug of Pillion's`,
+  });
+}
+
+async function runToEnd(argv: readonly string[], env: Environment): Promise<void> {
+  const child = Bun.spawn([...argv], { stdio: ["ignore", "pipe", "inherit"], env: { ...env } });
+  const [text, code] = await Promise.all([child.stdout.text(), child.exited]);
+  if (code === 0) return;
+  throw problemOf(text, code);
+}
+
+/** The problem that an inner command printed as JSON, or a plain one. */
+function problemOf(text: string, code: number): Problem {
+  try {
+    return new Problem(JSON.parse(text.trim().split("\n").at(-1) ?? "") as Problem);
+  } catch {
+    return new Problem({
+      code: "E_ENGINE_ENDED",
+      message: `Cannot reach the cluster's files: the inner command ended with exit code ${code}`,
+      fix: "Read what it printed above; if the cause is not yours, report it as a bug of Pillion's",
+    });
+  }
+}
+
+async function* callRunning(folder: StateFolder, { method, path, body }: ImageCall): AsyncGenerator<string> {
+  const api = new ApiClient(folder.kubeconfig);
+  yield* api.linesOf(
+    await api.open(`/pillion/v1/${path}`, { method, ...(body === undefined ? {} : { body }) }),
+  );
+}
+
+async function* callOffline(
+  argv: readonly string[],
+  env: Environment,
+  call: ImageCall,
+): AsyncGenerator<string> {
+  const child = Bun.spawn([...argv], { stdio: ["pipe", "pipe", "inherit"], env: { ...env } });
+  void child.stdin.write(JSON.stringify(call));
+  await child.stdin.end();
+  let rest = "";
+  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
+    const parts = (rest + text).split("\n");
+    rest = parts.pop() ?? "";
+    if ((await Promise.race([child.exited, undefined])) === 0 || rest !== undefined) yield* parts;
+  }
+  const code = await child.exited;
+  if (code !== 0) throw problemOf(rest, code);
+}

@@ -1,0 +1,116 @@
+/** `up -f`: what `kubectl apply` does on the client's side, so that both may be used on the same objects. */
+import type { KubeObject } from "../k8s/object.ts";
+import { resourceOfKind } from "../k8s/catalogue.ts";
+import { threeWayPatch } from "../k8s/patch/three-way.ts";
+import { Problem } from "../kernel/problem.ts";
+import { StatusError } from "../k8s/status-error.ts";
+import type { ApiClient } from "./api-client.ts";
+import type { Manifest } from "./manifests.ts";
+
+/** Where `kubectl apply` remembers what was applied last (client-side apply). */
+const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
+
+export interface PodRef {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export interface Applied {
+  /** `pod/web created`, as kubectl prints it. */
+  readonly line: string;
+  readonly pod: PodRef | undefined;
+}
+
+/** Creates or changes every object, namespaces first. Stops at the first that the API refuses, naming its place. */
+export async function* applyManifests(
+  api: ApiClient,
+  manifests: readonly Manifest[],
+): AsyncGenerator<Applied> {
+  const namespacesFirst = [
+    ...manifests.filter(({ object }) => object.kind === "Namespace"),
+    ...manifests.filter(({ object }) => object.kind !== "Namespace"),
+  ];
+  for (const manifest of namespacesFirst) {
+    try {
+      yield await applyOne(api, manifest);
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error;
+      throw new Problem({
+        code: "E_APPLY_REFUSED",
+        message: `Cannot apply ${manifest.where}: ${error.message}`,
+        fix: fixOf(error),
+        cause: error,
+      });
+    }
+  }
+}
+
+function fixOf({ reason }: StatusError): string {
+  if (reason === "Invalid" || reason === "BadRequest") return "Correct that field in the manifest";
+  if (reason === "NotFound")
+    return "Create what is missing first, for example its namespace, in the same `-f`";
+  return "See `pillion events`, then apply again";
+}
+
+async function applyOne(api: ApiClient, { object, where }: Manifest): Promise<Applied> {
+  const resource = resourceOfKind(object.apiVersion, object.kind);
+  if (resource === undefined || !resource.stored) {
+    throw new Problem({
+      code: "E_UNKNOWN_KIND",
+      message: `Cannot apply ${where}: the cluster does not know kind "${object.kind}" in "${object.apiVersion}"`,
+      fix: "Correct `apiVersion` and `kind`; `pillion kubectl api-resources` lists what there is",
+    });
+  }
+  const namespace = resource.namespaced ? (object.metadata.namespace ?? "default") : "";
+  const collection =
+    (resource.group === "" ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`) +
+    (resource.namespaced ? `/namespaces/${namespace}` : "") +
+    `/${resource.plural}`;
+  const outcome = await createOrPatch(api, collection, object);
+  const name = `${resource.singular}${resource.group === "" ? "" : `.${resource.group}`}/${outcome.name}`;
+  return {
+    line: `${name} ${outcome.verb}`,
+    pod: resource.groupResource === "pods" ? { namespace, name: outcome.name } : undefined,
+  };
+}
+
+async function createOrPatch(
+  api: ApiClient,
+  collection: string,
+  object: KubeObject,
+): Promise<{ readonly verb: string; readonly name: string }> {
+  const query = "fieldManager=pillion-up&fieldValidation=Strict";
+  const { name } = object.metadata;
+  if (name === undefined) {
+    const created = await api.request(`${collection}?${query}`, { method: "POST", body: object });
+    return { verb: "created", name: created.metadata.name ?? "" };
+  }
+  const modified = withLastApplied(object);
+  const current = await api.find(`${collection}/${encodeURIComponent(name)}`);
+  if (current === undefined) {
+    await api.request(`${collection}?${query}`, { method: "POST", body: modified });
+    return { verb: "created", name };
+  }
+  const original = JSON.parse(current.metadata.annotations?.[LAST_APPLIED] ?? "{}") as KubeObject;
+  const patch = threeWayPatch({ original, modified, current });
+  if (Object.keys(patch).length === 0) return { verb: "unchanged", name };
+  await api.request(`${collection}/${encodeURIComponent(name)}?${query}`, {
+    method: "PATCH",
+    body: patch,
+    contentType: "application/strategic-merge-patch+json",
+  });
+  return { verb: "configured", name };
+}
+
+/** The object with itself in the annotation, the way kubectl writes it: one line of JSON and a line break. */
+function withLastApplied(object: KubeObject): KubeObject {
+  const { [LAST_APPLIED]: _, ...annotations } = object.metadata.annotations ?? {};
+  const bare = { ...object, metadata: { ...object.metadata, annotations } };
+  return {
+    ...object,
+    metadata: {
+      ...object.metadata,
+      annotations: { ...annotations, [LAST_APPLIED]: `${JSON.stringify(bare)}\n` },
+    },
+  };
+}

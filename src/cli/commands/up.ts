@@ -1,0 +1,234 @@
+/** `pillion up`: starts the cluster, applies what `-f` names, waits until it is ready; in the foreground, shows it. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { Problem } from "../../kernel/problem.ts";
+import { ApiClient } from "../api-client.ts";
+import { applyManifests, type PodRef } from "../apply.ts";
+import {
+  type Command,
+  EXIT,
+  type Invocation,
+  listOption,
+  nameOption,
+  stringOption,
+  type Terminal,
+  UsageError,
+} from "../command.ts";
+import type { EngineControl, EngineOptions, StartedEngine } from "../engine-control.ts";
+import { followPods } from "../follow-pods.ts";
+import { type ManifestSet, readManifests } from "../manifests.ts";
+import { openStateFolder, runningEngine, type StateFolder, stateFolderOf } from "../state-folder.ts";
+import { stopEngine } from "../stop-engine.ts";
+import { waitReady } from "../wait-ready.ts";
+
+const DEFAULT_TIMEOUT_SECONDS = 300;
+
+/** The command, given a way to start engines. */
+export function upCommand(control: EngineControl): Command {
+  return {
+    name: "up",
+    summary: "Start the local cluster, apply manifests and wait until their pods are ready",
+    usage: "[-f FILE|DIR|-]... [-d] [--name NAME] [--images FILE] [--port PORT]",
+    options: {
+      file: {
+        type: "string",
+        short: "f",
+        multiple: true,
+        value: "FILE",
+        description: "Manifest, folder of manifests, or - for standard input; may be repeated.",
+      },
+      detach: {
+        type: "boolean",
+        short: "d",
+        description: "Return once everything is ready; the cluster stays.",
+      },
+      name: nameOption,
+      images: {
+        type: "string",
+        multiple: true,
+        value: "FILE",
+        description:
+          "Image map: which image names run from this machine (also read: .pillion/images.yaml beside a manifest).",
+      },
+      port: {
+        type: "string",
+        value: "PORT",
+        description: "Port of the API on 127.0.0.1 (default: any free one).",
+      },
+      timeout: {
+        type: "string",
+        value: "SECONDS",
+        description: `How long to wait for pods with -d (default: ${DEFAULT_TIMEOUT_SECONDS}).`,
+      },
+      "host-path": {
+        type: "string",
+        multiple: true,
+        value: "DIR",
+        description: "A folder of this machine that hostPath volumes may use; may be repeated.",
+      },
+      "allow-privileged": {
+        type: "boolean",
+        description: "Let containers ask for `privileged: true`. They can then harm this machine.",
+      },
+    },
+    examples: [
+      "pillion up -f examples/streaming-logs      # foreground: status and logs; Ctrl-C ends and removes everything",
+      'pillion up -d -f pod.yaml                  # background; then: eval "$(pillion env)" and use kubectl',
+      "pillion up -d --name ci --host-path ./data # a second cluster, with a real folder for hostPath volumes",
+    ],
+    run: (invocation, terminal) => runUp(control, invocation, terminal),
+  };
+}
+
+async function runUp(control: EngineControl, invocation: Invocation, terminal: Terminal): Promise<number> {
+  const folder = stateFolderOf(terminal.env, stringOption(invocation, "name"));
+  const set = await readManifests(listOption(invocation, "file"), terminal);
+  const options = engineOptions(invocation, { folder, set, terminal });
+  openStateFolder(folder);
+  const running = runningEngine(folder);
+  if (running !== undefined) return await applyToRunning(control, { invocation, terminal, options, set });
+  const startedAt = performance.now();
+  const engine = await control.start(options);
+  const took = Math.round(performance.now() - startedAt);
+  terminal.err(
+    `cluster "${folder.cluster}" is up on https://127.0.0.1:${engine.port} (${engine.tier}, ${took} ms)\n`,
+  );
+  for (const limit of engine.limits) terminal.err(`note: ${limit}\n`);
+  const api = new ApiClient(folder.kubeconfig);
+  if (options.detached) return await applyAndWait(api, { invocation, terminal, set });
+  return await runInForeground(api, { terminal, set, engine, folder, control });
+}
+
+interface UpContext {
+  readonly folder: StateFolder;
+  readonly set: ManifestSet;
+  readonly terminal: Terminal;
+}
+
+function engineOptions(invocation: Invocation, { folder, set, terminal }: UpContext): EngineOptions {
+  const port = Number(stringOption(invocation, "port") ?? 0);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new UsageError({
+      code: "E_USAGE",
+      message: `Cannot listen on port "${stringOption(invocation, "port")}": it is no port number`,
+      fix: "Use a number from 1 to 65535, or leave `--port` out",
+    });
+  }
+  if (invocation.positionals.length > 0) {
+    throw new UsageError({
+      code: "E_USAGE",
+      message: `Cannot use "${invocation.positionals[0]}": "pillion up" takes options only`,
+      fix: `Use \`-f ${invocation.positionals[0]}\` to apply it`,
+    });
+  }
+  const resolveExisting = (path: string) => {
+    const full = resolve(terminal.cwd, path);
+    if (existsSync(full)) return full;
+    throw new Problem({
+      code: "E_NO_SUCH_PATH",
+      message: `Cannot use "${path}": there is no such file or folder`,
+      fix: "Correct the path, or create it first",
+    });
+  };
+  return {
+    folder,
+    detached: invocation.options["detach"] === true,
+    port,
+    imageMaps: [...listOption(invocation, "images").map(resolveExisting), ...set.imageMaps],
+    hostPaths: listOption(invocation, "host-path").map(resolveExisting),
+    allowPrivileged: invocation.options["allow-privileged"] === true,
+  };
+}
+
+interface ApplyContext {
+  readonly invocation: Invocation;
+  readonly terminal: Terminal;
+  readonly set: ManifestSet;
+}
+
+/** `up -f` on a running cluster applies to it; without `-f` there is nothing to do, and that is said. */
+async function applyToRunning(
+  control: EngineControl,
+  { invocation, terminal, options, set }: ApplyContext & { readonly options: EngineOptions },
+): Promise<number> {
+  const { folder } = options;
+  const needsStart = options.port !== 0 || options.hostPaths.length > 0 || options.allowPrivileged;
+  if (set.manifests.length === 0 || needsStart) {
+    throw new Problem({
+      code: "E_ALREADY_RUNNING",
+      message: `Cannot start cluster "${folder.cluster}": it is running already${needsStart ? ", and these options are for its start" : ""}`,
+      fix: "Apply to it with `pillion up -f FILE`, end it with `pillion down`, or start another with `--name OTHER`",
+    });
+  }
+  for (const map of options.imageMaps) {
+    const call = { method: "POST", path: "image-map/files", body: { file: map } } as const;
+    for await (const line of control.callImages(folder, call)) terminal.err(`${line}\n`);
+  }
+  return await applyAndWait(new ApiClient(folder.kubeconfig), { invocation, terminal, set });
+}
+
+async function applyAll(
+  api: ApiClient,
+  { terminal, set }: Omit<ApplyContext, "invocation">,
+): Promise<PodRef[]> {
+  const pods: PodRef[] = [];
+  for await (const { line, pod } of applyManifests(api, set.manifests)) {
+    terminal.err(`${line}\n`);
+    if (pod !== undefined) pods.push(pod);
+  }
+  return pods;
+}
+
+async function applyAndWait(api: ApiClient, { invocation, terminal, set }: ApplyContext): Promise<number> {
+  const seconds = Number(stringOption(invocation, "timeout") ?? DEFAULT_TIMEOUT_SECONDS);
+  const pods = await applyAll(api, { terminal, set });
+  if (pods.length === 0) return EXIT.done;
+  const signal = AbortSignal.any([terminal.stop, AbortSignal.timeout(seconds * 1000)]);
+  const done = new AbortController();
+  const shown = followPods(api, { ...terminal, out: () => {} }, AbortSignal.any([signal, done.signal]));
+  const { ready, problems } = await waitReady(api, pods, signal);
+  done.abort();
+  await shown.catch(() => {});
+  for (const problem of problems) terminal.err(`${problem}\n`);
+  if (ready) return EXIT.done;
+  terminal.err(
+    "  fix: see `pillion events` and `pillion logs POD`, correct the manifest, and apply it again\n",
+  );
+  return EXIT.problem;
+}
+
+async function runInForeground(
+  api: ApiClient,
+  {
+    terminal,
+    set,
+    engine,
+    folder,
+    control,
+  }: UpContext & { readonly engine: StartedEngine; readonly control: EngineControl },
+): Promise<number> {
+  const view = new AbortController();
+  const following = followPods(api, terminal, view.signal).catch((error: unknown) => {
+    if (!view.signal.aborted) throw error;
+  });
+  let code: number = EXIT.done;
+  try {
+    await applyAll(api, { terminal, set });
+    terminal.err("press Ctrl-C to end the pods and remove them\n");
+    code = await Promise.race([
+      engine.exited,
+      aborted(terminal.stop).then(() => EXIT.done),
+      following.then(() => EXIT.done),
+    ]);
+  } finally {
+    await stopEngine({ folder, control, terminal, api, keepState: false });
+    view.abort();
+    await following.catch(() => {});
+  }
+  return code;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((done) => signal.addEventListener("abort", () => done(), { once: true }));
+}

@@ -1,0 +1,90 @@
+/** From words to an exit code: finds the command, prints help, turns everything thrown into the text people act on. */
+import { formatProblem, Problem } from "../kernel/problem.ts";
+import { StatusError } from "../k8s/status-error.ts";
+import {
+  type Command,
+  EXIT,
+  helpOf,
+  overviewOf,
+  parseInvocation,
+  type Terminal,
+  UsageError,
+} from "./command.ts";
+import { nearest } from "../lib/nearest.ts";
+
+/** Runs one command line. Never throws. */
+export async function runCli(
+  args: readonly string[],
+  commands: readonly Command[],
+  terminal: Terminal,
+): Promise<number> {
+  try {
+    return await dispatch(args, commands, terminal);
+  } catch (thrown) {
+    return explain(thrown, terminal);
+  }
+}
+
+async function dispatch(
+  args: readonly string[],
+  commands: readonly Command[],
+  terminal: Terminal,
+): Promise<number> {
+  if (args.length === 0 || args[0] === "--help" || args[0] === "-h" || args[0] === "help") {
+    const command = findCommand(args.slice(1), commands);
+    terminal.out(command === undefined ? overviewOf(commands) : helpOf(command.command));
+    return args.length === 0 ? EXIT.usage : EXIT.done;
+  }
+  const found = findCommand(args, commands);
+  if (found === undefined) throw unknownCommand(args, commands);
+  const { command, rest } = found;
+  const beforeDashes = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
+  if (!command.passThrough && (beforeDashes.includes("--help") || beforeDashes.includes("-h"))) {
+    terminal.out(helpOf(command));
+    return EXIT.done;
+  }
+  return await command.run(parseInvocation(command, rest), terminal);
+}
+
+function findCommand(
+  args: readonly string[],
+  commands: readonly Command[],
+): { readonly command: Command; readonly rest: readonly string[] } | undefined {
+  const matching = commands
+    .filter(({ name }) => name.split(" ").every((word, index) => args[index] === word))
+    .toSorted((a, b) => b.name.length - a.name.length);
+  const [command] = matching;
+  return command && { command, rest: args.slice(command.name.split(" ").length) };
+}
+
+function unknownCommand(args: readonly string[], commands: readonly Command[]): UsageError {
+  const names = commands.filter(({ internal }) => !internal).map(({ name }) => name);
+  const family = names.filter((name) => name.startsWith(`${args[0]} `));
+  const given = args.slice(0, family.length > 0 ? 2 : 1).join(" ");
+  const guess = nearest(given, names);
+  return new UsageError({
+    code: "E_USAGE",
+    message: `Cannot run "pillion ${given}": there is no such command`,
+    fix:
+      family.length > 0
+        ? `Use one of: ${family.map((name) => `pillion ${name}`).join(", ")}`
+        : guess === undefined
+          ? "See `pillion --help` for the list"
+          : `Did you mean \`pillion ${guess}\`? See \`pillion --help\` for the list`,
+  });
+}
+
+function explain(thrown: unknown, terminal: Terminal): number {
+  if (thrown instanceof Problem) {
+    terminal.err(`${formatProblem(thrown)}\n`);
+    return thrown instanceof UsageError ? EXIT.usage : EXIT.problem;
+  }
+  if (thrown instanceof StatusError) {
+    terminal.err(`error[E_API_${thrown.reason.toUpperCase()}]: ${thrown.message}\n`);
+    return EXIT.problem;
+  }
+  const detail = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  terminal.err(`error[E_BUG]: Pillion failed in a way it should not:\n${detail}\n`);
+  terminal.err("  fix: report this text, and what you ran, as a bug of Pillion's\n");
+  return EXIT.bug;
+}
