@@ -1,0 +1,128 @@
+/** The cluster's identity: its certificate authority, the API's certificate and the administrator's token, kept across starts. */
+import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeFileAtomic } from "../../lib/atomic-file.ts";
+import { type CertifiedKey, createAuthority, createServerCertificate } from "../../lib/certificate.ts";
+
+/** PEM texts; `authority` is the certificate that clients trust. */
+export interface Pki {
+  readonly authority: string;
+  readonly certificate: string;
+  readonly key: string;
+  /** Bearer token of the cluster's administrator. */
+  readonly token: string;
+}
+
+const AUTHORITY_NAME = "pillion-ca";
+const SERVER_NAMES = [
+  "127.0.0.1",
+  "localhost",
+  "kubernetes",
+  "kubernetes.default",
+  "kubernetes.default.svc",
+  "kubernetes.default.svc.cluster.local",
+] as const;
+const DAY_MS = 86_400_000;
+const LIFETIME_MS = 3_650 * DAY_MS;
+/** Made anew when less than this is left. */
+const REMAINING_MS = 30 * DAY_MS;
+/** Clocks of virtual machines and containers differ a little from the clock that signed. */
+const CLOCK_SKEW_MS = DAY_MS;
+const TOKEN = /^[A-Za-z0-9_-]{43}$/;
+
+const FILES = {
+  authority: "ca.crt",
+  authorityKey: "ca.key",
+  certificate: "server.crt",
+  key: "server.key",
+  token: "token",
+} as const;
+
+/**
+ * Reads the files of `folder`; what is missing, damaged, expired or does not belong together is made anew.
+ * `extraNames` are further DNS names and IPv4 addresses the API answers under. `now` in milliseconds since the epoch.
+ */
+export function openPki({
+  folder,
+  now,
+  extraNames = [],
+}: {
+  readonly folder: string;
+  readonly now: number;
+  readonly extraNames?: readonly string[];
+}): Pki {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const names = [...SERVER_NAMES, ...extraNames];
+  const kept = readCertificates(folder);
+  const certificates =
+    kept !== undefined && isUsable(kept, { names, now }) ? kept : makeCertificates(folder, { names, now });
+  return { ...certificates, token: openToken(folder) };
+}
+
+type Certificates = Omit<Pki, "token">;
+
+function readText(folder: string, file: keyof typeof FILES): string | undefined {
+  try {
+    return readFileSync(join(folder, FILES[file]), "utf8");
+  } catch {
+    return undefined; // Missing or not readable as text: it is made anew, and writing it reports what is wrong.
+  }
+}
+
+function readCertificates(folder: string): Certificates | undefined {
+  const authority = readText(folder, "authority");
+  const certificate = readText(folder, "certificate");
+  const key = readText(folder, "key");
+  if (authority === undefined || certificate === undefined || key === undefined) return undefined;
+  return { authority, certificate, key };
+}
+
+function isUsable(
+  { authority, certificate, key }: Certificates,
+  { names, now }: { readonly names: readonly string[]; readonly now: number },
+): boolean {
+  try {
+    const [issuer, server] = [new X509Certificate(authority), new X509Certificate(certificate)];
+    const isCurrent = [issuer, server].every(
+      (one) => Date.parse(one.validFrom) <= now && Date.parse(one.validTo) >= now + REMAINING_MS,
+    );
+    return (
+      isCurrent &&
+      server.checkPrivateKey(createPrivateKey(key)) &&
+      server.verify(issuer.publicKey) &&
+      names.every((name) => (server.checkIP(name) ?? server.checkHost(name)) !== undefined)
+    );
+  } catch {
+    return false; // Not a certificate or not a key.
+  }
+}
+
+function makeCertificates(
+  folder: string,
+  { names, now }: { readonly names: readonly string[]; readonly now: number },
+): Certificates {
+  const validity = { notBefore: now - CLOCK_SKEW_MS, notAfter: now + LIFETIME_MS };
+  const authority = createAuthority({ commonName: AUTHORITY_NAME, ...validity });
+  const server: CertifiedKey = createServerCertificate({
+    commonName: "pillion-api",
+    names,
+    issuer: { ...authority, commonName: AUTHORITY_NAME },
+    ...validity,
+  });
+  const write = (file: keyof typeof FILES, text: string, mode: number) =>
+    writeFileAtomic(join(folder, FILES[file]), text, mode);
+  write("authorityKey", authority.key, 0o600);
+  write("key", server.key, 0o600);
+  write("certificate", server.certificate, 0o644);
+  write("authority", authority.certificate, 0o644);
+  return { authority: authority.certificate, certificate: server.certificate, key: server.key };
+}
+
+function openToken(folder: string): string {
+  const kept = readText(folder, "token");
+  if (kept !== undefined && TOKEN.test(kept)) return kept;
+  const token = randomBytes(32).toString("base64url");
+  writeFileAtomic(join(folder, FILES.token), token, 0o600);
+  return token;
+}
