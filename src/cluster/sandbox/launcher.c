@@ -1,0 +1,148 @@
+/*
+ * Runs a list of system calls in a vforked child, and single ones in the engine.
+ *
+ * Compiled inside the engine when it starts; there are no headers, only what every libc exports. System call numbers
+ * and constants come from TypeScript, except the few this file needs for itself.
+ *
+ * The child shares the engine's memory until execve or exit: it may not allocate, take locks, or call libc functions
+ * that do more than one system call. setuid() and friends are raw calls for that reason: libc's own would signal every
+ * thread of the engine.
+ */
+
+#if defined(__x86_64__)
+#define NR_RT_SIGACTION 13
+#define NR_RT_SIGPROCMASK 14
+#define NR_SENDTO 44
+#define NR_RECVFROM 45
+#define NR_PRCTL 157
+#define NR_EXIT_GROUP 231
+#elif defined(__aarch64__)
+#define NR_RT_SIGACTION 134
+#define NR_RT_SIGPROCMASK 135
+#define NR_SENDTO 206
+#define NR_RECVFROM 207
+#define NR_PRCTL 167
+#define NR_EXIT_GROUP 94
+#else
+#error "unknown processor"
+#endif
+
+#define SIGCHLD 17
+#define CLONE_VM 0x100L
+#define CLONE_VFORK 0x4000L
+#define PR_GET_DUMPABLE 3
+#define PR_SET_DUMPABLE 4
+#define EINTR 4
+#define EPROTO 71
+
+#define OP_NETLINK -1L
+
+#define STACK_BYTES 65536
+
+extern long syscall(long, long, long, long, long, long, long);
+extern int clone(int (*)(void *), void *, int, void *);
+extern int *__errno_location(void);
+
+/* Mirrored by OP_WORDS and the offsets in program.ts. */
+struct op {
+  long number;
+  long argument[6];
+  long slots;       /* bit i: argument i is the index of a slot, take what is in there */
+  long save;        /* slot for the result (-errno when it fails), or -1 */
+  long caught;      /* errno that `on_error` is for; 0 = every errno */
+  long on_error;    /* op to go on with, or -1: stop and report */
+  long on_success;  /* op to go on with */
+};
+
+/* Mirrored by JOB_WORDS in program.ts. */
+struct job {
+  struct op *ops;
+  long count;
+  long *slots;
+  long at;     /* the op that runs or ran last; survives execve because the memory is the engine's */
+  long error;  /* errno of the op that stopped the program */
+  long mask;
+};
+
+static char stack[STACK_BYTES];
+
+static long raw(long number, long a, long b, long c, long d, long e, long f) {
+  long result = syscall(number, a, b, c, d, e, f);
+  return result == -1 ? -(long)*__errno_location() : result;
+}
+
+/* Sends one rtnetlink request and waits for its acknowledgement: struct nlmsghdr is length, type/flags, sequence. */
+static long netlink(long fd, unsigned int *request, long length) {
+  unsigned int answer[2048];
+  long result;
+  for (;;) {
+    result = raw(NR_SENDTO, fd, (long)request, length, 0, 0, 0);
+    if (result != -EINTR) break;
+  }
+  if (result < 0) return result;
+  for (;;) {
+    result = raw(NR_RECVFROM, fd, (long)answer, sizeof answer, 0, 0, 0);
+    if (result == -EINTR) continue;
+    if (result < 0) return result;
+    if (result < 20) return -EPROTO;
+    if (answer[2] != request[2]) continue; /* a late answer to an older request */
+    if ((answer[1] & 0xffff) == 2) return (long)(int)answer[4]; /* NLMSG_ERROR: 0 or -errno */
+    return 0; /* the request asked for data, not for an acknowledgement */
+  }
+}
+
+static long perform(struct op *op, long *slots) {
+  long a[6];
+  long i;
+  for (i = 0; i < 6; i++) a[i] = (op->slots >> i) & 1 ? slots[op->argument[i]] : op->argument[i];
+  if (op->number == OP_NETLINK) return netlink(a[0], (unsigned int *)a[1], a[2]);
+  return raw(op->number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static int child(void *pointer) {
+  struct job *job = pointer;
+  long defaults[4] = {0, 0, 0, 0};
+  long none = 0;
+  long i;
+  for (i = 1; i <= 64; i++) raw(NR_RT_SIGACTION, i, (long)defaults, 0, 8, 0, 0);
+  raw(NR_RT_SIGPROCMASK, 2, (long)&none, 0, 8, 0, 0);
+  i = 0;
+  while (i < job->count) {
+    struct op *op = job->ops + i;
+    long result;
+    job->at = i;
+    result = perform(op, job->slots);
+    if (op->save >= 0) job->slots[op->save] = result;
+    if (result >= 0 || result < -4095) {
+      i = op->on_success;
+    } else if (op->on_error >= 0 && (op->caught == 0 || op->caught == -result)) {
+      i = op->on_error;
+    } else {
+      job->error = -result;
+      raw(NR_EXIT_GROUP, 125, 0, 0, 0, 0, 0);
+    }
+  }
+  job->at = job->count;
+  raw(NR_EXIT_GROUP, 0, 0, 0, 0, 0, 0);
+  return 0;
+}
+
+/* Starts the program; returns when it has called execve or ended. The pid, or -errno of clone. */
+long launch(struct job *job, long flags) {
+  long all = -1;
+  long dumpable;
+  long pid;
+  raw(NR_RT_SIGPROCMASK, 2, (long)&all, (long)&job->mask, 8, 0, 0);
+  dumpable = raw(NR_PRCTL, PR_GET_DUMPABLE, 0, 0, 0, 0, 0);
+  pid = clone(child, (void *)(((long)stack + STACK_BYTES) & ~15L), (int)(flags | CLONE_VM | CLONE_VFORK | SIGCHLD), job);
+  if (pid < 0) pid = -(long)*__errno_location();
+  /* A setuid in the child made the shared memory undumpable: rootless, the engine could no longer read /proc/self. */
+  if (dumpable == 1) raw(NR_PRCTL, PR_SET_DUMPABLE, 1, 0, 0, 0, 0);
+  raw(NR_RT_SIGPROCMASK, 2, (long)&job->mask, 0, 8, 0, 0);
+  return pid;
+}
+
+/* One op in the engine itself: its result, or -errno. */
+long here(struct op *op) {
+  return perform(op, 0);
+}

@@ -1,0 +1,215 @@
+/** Starts processes by running programs of system calls in a vforked child; the only piece of C in the engine, made at start. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { cc, ptr } from "bun:ffi";
+import { messageOf, Problem } from "../../kernel/problem.ts";
+import { errnoName, errnoText } from "./errno.ts";
+import source from "./launcher.c" with { type: "text" };
+import { WNOHANG } from "./linux-constants.ts";
+import { layOutCall, Program, type Argument, type LaidOut, type Slot } from "./program.ts";
+import type { SyscallName } from "./syscall-numbers.ts";
+
+/** A system call of the engine failed. */
+export class SyscallError extends Error {
+  /** Such as `mount(overlay,/usr)`. */
+  readonly call: string;
+  readonly errno: number;
+
+  /** `EPERM`. */
+  get errnoName(): string {
+    return errnoName(this.errno);
+  }
+
+  constructor(call: string, errno: number) {
+    super(`${call}: ${errnoText(errno)} (${errnoName(errno)})`);
+    this.name = "SyscallError";
+    this.call = call;
+    this.errno = errno;
+  }
+}
+
+/** A program stopped before its `execve`; its process is gone and reaped. */
+export class LaunchError extends SyscallError {
+  /** Index of the op in the program; -1 when the process could not be made at all. */
+  readonly index: number;
+  readonly #laidOut: LaidOut;
+
+  constructor(program: Program, index: number, { errno, laidOut }: { errno: number; laidOut: LaidOut }) {
+    super(program.nameOf(index), errno);
+    this.name = "LaunchError";
+    this.index = index;
+    this.#laidOut = laidOut;
+  }
+
+  /** What an op left in a slot before the program stopped: a result, −errno, or 0 when it never ran. */
+  slot(slot: Slot): number {
+    return this.#laidOut.slot(slot);
+  }
+}
+
+/** How a process ended, from the word `wait4` gives. */
+export interface WaitStatus {
+  /** 0–255; 128 + signal when a signal ended it. */
+  readonly exitCode: number;
+  readonly signal?: number;
+}
+
+export interface Launcher {
+  /**
+   * Runs `program` in a new process, in new namespaces as `cloneFlags` (CLONE_NEW…) say. Returns its pid at its `execve`;
+   * throws `LaunchError` when an op failed. Blocks the thread meanwhile: programs take 1–3 ms.
+   */
+  start(program: Program, cloneFlags?: number): number;
+  /** Runs a program that ends by itself, without `execve`; throws `LaunchError` when an op failed. For probes. */
+  run(program: Program, cloneFlags?: number): WaitStatus;
+  /** One system call of the engine itself; throws `SyscallError`. */
+  call(name: SyscallName, args: readonly Argument[]): number;
+  /** The same, but answers −errno instead of throwing. */
+  tryCall(name: SyscallName, args: readonly Argument[]): number;
+  /** `wait4` for one child: its status once it has ended, else undefined. Never hangs unless `hang`. */
+  wait(pid: number, hang?: boolean): WaitStatus | undefined;
+}
+
+/** What the C part exports. */
+interface Native {
+  launch(job: number, flags: number): number;
+  here(op: number): number;
+}
+
+const ECHILD = 10;
+const EINTR = 4;
+
+let loaded: Launcher | undefined;
+
+/** The launcher of this thread, made on first use. Throws `Problem` E_LAUNCHER where it cannot work. */
+export function loadLauncher(): Launcher {
+  loaded ??= makeLauncher();
+  return loaded;
+}
+
+/** Exit code or signal of a `wait4` status word (WEXITSTATUS, WTERMSIG). */
+export function decodeWaitStatus(word: number): WaitStatus {
+  const signal = word & 0x7f;
+  return signal === 0 ? { exitCode: (word >> 8) & 0xff } : { exitCode: 128 + signal, signal };
+}
+
+function makeLauncher(): Launcher {
+  const launcher = wrap(compile());
+  selfTest(launcher);
+  return launcher;
+}
+
+function compile(): Native {
+  if (process.platform !== "linux" || (process.arch !== "x64" && process.arch !== "arm64")) {
+    throw new Problem({
+      code: "E_LAUNCHER",
+      message: `Cannot start pods: they need Linux on x64 or arm64, and this is "${process.platform}" on "${process.arch}"`,
+      fix: "use a Linux machine, virtual machine or container",
+    });
+  }
+  // `cc` reads a file, and in a compiled program the source is not one.
+  const folder = mkdtempSync(join(tmpdir(), "pillion-launcher-"));
+  try {
+    const file = join(folder, "launcher.c");
+    writeFileSync(file, source, { mode: 0o600 });
+    const { symbols } = cc({
+      source: file,
+      symbols: {
+        launch: { args: ["ptr", "int64_t"], returns: "int64_t" },
+        here: { args: ["ptr"], returns: "int64_t" },
+      },
+    });
+    return {
+      launch: (job, flags) => Number(symbols.launch(pointer(job), flags)),
+      here: (op) => Number(symbols.here(pointer(op))),
+    };
+  } catch (cause) {
+    throw new Problem({
+      code: "E_LAUNCHER",
+      message: `Cannot start pods: Bun ${Bun.version} did not compile the launcher: ${messageOf(cause)}`,
+      fix: "use the Bun version that Pillion pins (npm install)",
+      cause,
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+type Address = ReturnType<typeof ptr>;
+
+/** Bun types addresses as a branded number. */
+function pointer(address: number): Address {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the only way to make Bun's branded pointer from a number
+  return address as Address;
+}
+
+function wrap(native: Native): Launcher {
+  const status = new Int32Array(2);
+  const tryCall = (name: SyscallName, args: readonly Argument[]): number => {
+    const arena = layOutCall(name, args);
+    return native.here(arena.address);
+  };
+  const call = (name: SyscallName, args: readonly Argument[]): number => {
+    const result = tryCall(name, args);
+    if (result < 0 && result >= -4095)
+      throw new SyscallError(new Program().call(name, args).nameOf(0), -result);
+    return result;
+  };
+  const wait = (pid: number, hang = false): WaitStatus | undefined => {
+    let result: number;
+    do result = tryCall("wait4", [pid, ptr(status), hang ? 0 : WNOHANG, 0]);
+    while (result === -EINTR);
+    // A child that somebody else reaped cannot be asked any more; it has certainly ended.
+    if (result === -ECHILD) return { exitCode: 255 };
+    return result === pid ? decodeWaitStatus(status[0] ?? 0) : undefined;
+  };
+  const launch = (program: Program, cloneFlags: number): { pid: number; laidOut: LaidOut } => {
+    const laidOut = program.layOut();
+    const pid = native.launch(laidOut.address, cloneFlags);
+    if (pid < 0) throw new LaunchError(program, -1, { errno: -pid, laidOut });
+    if (laidOut.error() === 0) return { pid, laidOut };
+    wait(pid, true);
+    throw new LaunchError(program, laidOut.at(), { errno: laidOut.error(), laidOut });
+  };
+  return {
+    start: (program, cloneFlags = 0) => launch(program, cloneFlags).pid,
+    run(program, cloneFlags = 0) {
+      const { pid } = launch(program, cloneFlags);
+      return wait(pid, true) ?? { exitCode: 255 };
+    },
+    call,
+    tryCall,
+    wait,
+  };
+}
+
+/** Proves with one real child that ops run in order, slots hold results, errors come back, and memory is laid out alike. */
+function selfTest(launcher: Launcher): void {
+  const program = new Program();
+  const own = program.slot();
+  const skipped = program.label();
+  program
+    .call("getpid", [], { save: own })
+    .call("chdir", ["/"])
+    .call("close", [-1], { ignore: 9, orElse: skipped })
+    .exit(1)
+    .place(skipped)
+    .call("kill", [own, 0])
+    .exit(42);
+  const failing = new Program().call("chdir", ["/"]).call("chdir", ["/proc/self/no such folder"]);
+  let outcome: string;
+  try {
+    outcome = `exit code ${launcher.run(program).exitCode}`;
+    launcher.run(failing);
+    outcome += ", an error was not reported";
+  } catch (error) {
+    if (error instanceof LaunchError && error.index === 1 && error.errnoName === "ENOENT") return;
+    outcome = messageOf(error);
+  }
+  throw new Problem({
+    code: "E_LAUNCHER",
+    message: `Cannot start pods: the self-test of the launcher failed (${outcome})`,
+    fix: "use the Bun version that Pillion pins (npm install); if it is, report this as a bug of Pillion",
+  });
+}

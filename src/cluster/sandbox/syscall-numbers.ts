@@ -1,0 +1,76 @@
+/** System call numbers, because the launcher calls the kernel without headers and they differ between processors. */
+
+/** `[x64, arm64]`; everything from 424 on has one number everywhere (include/uapi/asm-generic/unistd.h, syscall_64.tbl). */
+const NUMBERS = {
+  read: [0, 63],
+  write: [1, 64],
+  close: [3, 57],
+  ioctl: [16, 29],
+  getpid: [39, 172],
+  socket: [41, 198],
+  connect: [42, 203],
+  sendto: [44, 206],
+  recvfrom: [45, 207],
+  bind: [49, 200],
+  listen: [50, 201],
+  setsockopt: [54, 208],
+  getsockopt: [55, 209],
+  execve: [59, 221],
+  wait4: [61, 260],
+  kill: [62, 129],
+  fcntl: [72, 25],
+  chdir: [80, 49],
+  fchdir: [81, 50],
+  umask: [95, 166],
+  setsid: [112, 157],
+  setgroups: [116, 159],
+  setresuid: [117, 147],
+  setresgid: [119, 149],
+  capget: [125, 90],
+  capset: [126, 91],
+  pivot_root: [155, 41],
+  prctl: [157, 167],
+  chroot: [161, 51],
+  mount: [165, 40],
+  umount2: [166, 39],
+  sethostname: [170, 161],
+  exit_group: [231, 94],
+  keyctl: [250, 219],
+  openat: [257, 56],
+  mkdirat: [258, 34],
+  mknodat: [259, 33],
+  fchownat: [260, 54],
+  unlinkat: [263, 35],
+  symlinkat: [266, 36],
+  readlinkat: [267, 78],
+  fchmodat: [268, 53],
+  faccessat: [269, 48],
+  unshare: [272, 97],
+  accept4: [288, 242],
+  dup3: [292, 24],
+  pipe2: [293, 59],
+  prlimit64: [302, 261],
+  setns: [308, 268],
+  pidfd_send_signal: [424, 424],
+  open_tree: [428, 428],
+  move_mount: [429, 429],
+  fsopen: [430, 430],
+  fsconfig: [431, 431],
+  fsmount: [432, 432],
+  pidfd_open: [434, 434],
+  close_range: [436, 436],
+  openat2: [437, 437],
+  pidfd_getfd: [438, 438],
+  faccessat2: [439, 439],
+  mount_setattr: [442, 442],
+  /** Not a system call: `(fd, message, length)` sends one rtnetlink request and fails with the errno of its acknowledgement. */
+  netlink: [-1, -1],
+} as const satisfies Record<string, readonly [number, number]>;
+
+export type SyscallName = keyof typeof NUMBERS;
+
+/** The number on this machine's processor. */
+export function syscallNumber(name: SyscallName): number {
+  const [x64, arm64] = NUMBERS[name];
+  return process.arch === "arm64" ? arm64 : x64;
+}
