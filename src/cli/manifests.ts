@@ -1,7 +1,7 @@
 /** Reads manifests as `-f` names them: files, folders, standard input; YAML with several documents, JSON, Lists. */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { LineCounter, parseAllDocuments, type Tags } from "yaml";
+import { type Document, LineCounter, parseAllDocuments, type Tags, type YAMLParseError } from "yaml";
 import { messageOf, Problem } from "../kernel/problem.ts";
 import type { KubeObject } from "../k8s/object.ts";
 
@@ -17,6 +17,9 @@ const KUBERNETES_YAML = {
 const NOT_JSON = new Set(
   ["timestamp", "binary", "omap", "pairs", "set"].map((tag) => `tag:yaml.org,2002:${tag}`),
 );
+
+/** More would be an attack on memory rather than a manifest. */
+const MAX_ALIASES = 100;
 
 const EXTENSIONS = [".yaml", ".yml", ".json"];
 
@@ -103,25 +106,40 @@ export function parseManifests(file: string, text: string): Manifest[] {
   const found: Manifest[] = [];
   for (const document of Array.isArray(documents) ? documents : []) {
     const [error] = document.errors;
-    if (error !== undefined) {
-      const [start] = error.linePos ?? [];
-      const line = start === undefined ? undefined : text.split("\n")[start.line - 1];
-      const place = start === undefined ? file : `${file}:${start.line}:${start.col}`;
-      const excerpt =
-        line === undefined || start === undefined ? "" : `\n  ${line}\n  ${" ".repeat(start.col - 1)}^`;
-      throw new Problem({
-        code: "E_MANIFEST_SYNTAX",
-        message: `Cannot read ${place}: ${error.message.split("\n")[0]?.replace(/ at line \d+.*$/, "")}${excerpt}`,
-        fix: "Correct the YAML at that place",
-        cause: error,
-      });
-    }
-    const value: unknown = document.toJS({ maxAliasCount: 100 });
+    if (error !== undefined) throw syntaxProblem(file, text, error);
+    const value = toValue(file, document);
     if (value === null || value === undefined) continue;
     const line = lineCounter.linePos(document.contents?.range?.[0] ?? 0).line;
     found.push(...objectsOf(value, `${file}:${line}`));
   }
   return found;
+}
+
+function syntaxProblem(file: string, text: string, error: YAMLParseError): Problem {
+  const [start] = error.linePos ?? [];
+  const line = start === undefined ? undefined : text.split("\n")[start.line - 1];
+  const place = start === undefined ? file : `${file}:${start.line}:${start.col}`;
+  const excerpt =
+    line === undefined || start === undefined ? "" : `\n  ${line}\n  ${" ".repeat(start.col - 1)}^`;
+  return new Problem({
+    code: "E_MANIFEST_SYNTAX",
+    message: `Cannot read ${place}: ${error.message.split("\n")[0]?.replace(/ at line \d+.*$/, "")}${excerpt}`,
+    fix: "Correct the YAML at that place",
+    cause: error,
+  });
+}
+
+function toValue(file: string, document: Document.Parsed): unknown {
+  try {
+    return document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (cause) {
+    throw new Problem({
+      code: "E_MANIFEST_SYNTAX",
+      message: `Cannot read ${file}: ${messageOf(cause)}`,
+      fix: "Write out what its aliases repeat",
+      cause,
+    });
+  }
 }
 
 function objectsOf(value: unknown, where: string): Manifest[] {
