@@ -17,6 +17,10 @@ export interface ListQuery extends Selection {
   readonly limit?: number;
   /** Opaque token of an earlier page. An expired one throws `Expired`. */
   readonly continue?: string;
+  /** Absent or "0": the newest. One that has not been written yet throws `Timeout`, a forgotten exact one `Expired`. */
+  readonly resourceVersion?: string;
+  /** Absent: exact with a `limit`, not older than without, as on the real server. */
+  readonly resourceVersionMatch?: "Exact" | "NotOlderThan";
 }
 
 export interface ListResult {
@@ -28,9 +32,15 @@ export interface ListResult {
 }
 
 export interface WatchQuery extends Selection {
-  /** Events after this version. Absent or "0": start with ADDED for all that is there. Too old throws `Expired`. */
+  /**
+   * Events after this version. Absent or "0": start with ADDED for all that is there. Too old throws `Expired`, one that has
+   * not been written yet `Timeout`.
+   */
   readonly resourceVersion?: string;
-  /** ADDED for all that is there, then a bookmark with `k8s.io/initial-events-end` (KEP-3157). */
+  /**
+   * True: ADDED for all that is there, then a bookmark with `k8s.io/initial-events-end` (KEP-3157). False: no ADDED for an
+   * absent version, only what happens from now on.
+   */
   readonly sendInitialEvents?: boolean;
 }
 
@@ -58,8 +68,16 @@ export interface WriteOptions {
   readonly dryRun?: boolean;
 }
 
+export interface UpdateOptions extends WriteOptions {
+  /** `finalize` is for namespaces only: it alone changes their `spec.finalizers`. */
+  readonly subresource?: "status" | "finalize";
+}
+
 export interface Store {
-  /** Fills uid, creationTimestamp, generation, name from generateName. `AlreadyExists`, `NotFound` (namespace). */
+  /**
+   * Fills uid, creationTimestamp, generation, name from generateName. `AlreadyExists`, `NotFound` (namespace), `Forbidden`
+   * (namespace is going). A status is stored as given, except for namespaces: who must not set one is the API's decision.
+   */
   create(resource: GroupResource, object: KubeObject, options?: WriteOptions): KubeObject;
   get(resource: GroupResource, at: ObjectName): KubeObject | undefined;
   /**
@@ -72,7 +90,7 @@ export interface Store {
     resource: GroupResource,
     at: ObjectName,
     change: (current: KubeObject) => KubeObject,
-    options?: WriteOptions & { readonly subresource?: "status" },
+    options?: UpdateOptions,
   ): KubeObject;
   /** Graceful for pods, waits for finalizers; `gone` tells whether the object is out of the store now. */
   delete(
@@ -83,7 +101,8 @@ export interface Store {
   list(resource: GroupResource, query?: ListQuery): ListResult;
   /**
    * Calls `onEvent` in order, never inside another store call's stack frame before that call has committed, until the
-   * returned function is called. Throws `Expired` when the version is no longer in the history.
+   * returned function is called. The events that are there already come before `watch` returns. `onEvent` may write: every
+   * watcher still sees all writes in their order. Throws `Expired` when the version is no longer in the history.
    */
   watch(resource: GroupResource, query: WatchQuery, onEvent: (event: WatchEvent) => void): () => void;
   /** Version of the newest write. */
