@@ -1,0 +1,45 @@
+/** Hands out the addresses of pods: none twice at a time, and a freed one as late as possible. */
+import { formatIpv4, type Ipv4Range, rangeSize } from "../../lib/ipv4.ts";
+import { Problem } from "../../kernel/problem.ts";
+
+export interface AddressPool {
+  /** The next address, as an unsigned number. Throws a Problem when all are in use. */
+  take(): number;
+  /** Gives one back. Clients that still remember it must not meet another pod at once, so the oldest goes out first. */
+  free(address: number): void;
+}
+
+/** A pool over `range` without its first (network), second (gateway) and last (broadcast) address. */
+export function addressPool(range: Ipv4Range): AddressPool {
+  const end = range.base + rangeSize(range) - 1;
+  const inUse = new Set<number>();
+  /** A Set keeps the order of insertion, so the first is the one that was freed first. */
+  const freed = new Set<number>();
+  let fresh = range.base + 2;
+  return {
+    take() {
+      let address = fresh;
+      if (fresh < end) {
+        fresh += 1;
+      } else {
+        const [oldest] = freed;
+        if (oldest === undefined) throw exhausted(range, inUse.size);
+        freed.delete(oldest);
+        address = oldest;
+      }
+      inUse.add(address);
+      return address;
+    },
+    free(address) {
+      if (inUse.delete(address)) freed.add(address);
+    },
+  };
+}
+
+function exhausted({ base, prefixLength }: Ipv4Range, count: number): Problem {
+  return new Problem({
+    code: "E_NO_POD_ADDRESS",
+    message: `Cannot give the pod an address: all ${count} of ${formatIpv4(base)}/${prefixLength} are in use`,
+    fix: "Delete pods, or start the cluster with a larger pod range",
+  });
+}
