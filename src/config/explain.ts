@@ -133,7 +133,9 @@ function pathText(path: readonly (string | number)[]): string {
 function childOf(source: Source, node: unknown, step: string | number): Pair | undefined {
   const target = isAlias(node) ? node.resolve(source.document) : node;
   if (isMap(target)) {
-    return target.items.find((pair) => String(isScalar(pair.key) ? pair.key.value : pair.key) === String(step));
+    return target.items.find(
+      (pair) => String(isScalar(pair.key) ? pair.key.value : pair.key) === String(step),
+    );
   }
   if (isSeq(target)) {
     const item = target.items[Number(step)];

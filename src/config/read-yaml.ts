@@ -34,7 +34,10 @@ export function readYaml<Schema extends z.ZodType>(options: ReadOptions<Schema>)
   }
   const refuseIssues = (issues: readonly Issue[]): Problem => {
     const count = issues.length === 1 ? "it has a mistake" : `it has ${issues.length} mistakes`;
-    return refuse("E_CONFIG_INVALID", `Cannot use the ${what} "${file}": ${count}\n\n${explainIn(source, issues)}`);
+    return refuse(
+      "E_CONFIG_INVALID",
+      `Cannot use the ${what} "${file}": ${count}\n\n${explainIn(source, issues)}`,
+    );
   };
   let input: unknown;
   try {
@@ -69,7 +72,11 @@ function refuse(code: "E_CONFIG_SYNTAX" | "E_CONFIG_INVALID", message: string): 
   return new Problem({ code, message, fix: "correct the file at the marked places" });
 }
 
-function toIssues(issue: z.core.$ZodIssue, parent: readonly (string | number)[], shape: Shape): readonly Issue[] {
+function toIssues(
+  issue: z.core.$ZodIssue,
+  parent: readonly (string | number)[],
+  shape: Shape,
+): readonly Issue[] {
   const path = [...parent, ...issue.path.map((step) => (typeof step === "symbol" ? String(step) : step))];
   switch (issue.code) {
     case "unrecognized_keys":
@@ -114,7 +121,8 @@ function typeMessage(issue: z.core.$ZodIssueInvalidType): string {
   if (!issue.message.startsWith("Invalid input")) return issue.message;
   const expected = KINDS[issue.expected] ?? issue.expected;
   const { input } = issue;
-  const found = input === null || input === undefined ? "nothing" : Array.isArray(input) ? "a list" : KINDS[typeof input];
+  const found =
+    input === null || input === undefined ? "nothing" : Array.isArray(input) ? "a list" : KINDS[typeof input];
   return `Expected ${expected}, found ${found ?? typeof input}`;
 }
 
@@ -153,10 +161,13 @@ function isWrongKind(issue: z.core.$ZodIssue): boolean {
 }
 
 function shapeAt(shapes: readonly Shape[], path: readonly (string | number)[]): readonly Shape[] {
-  return path.reduce<readonly Shape[]>(
-    (current, step) => current.flatMap((shape) => alternatives(shape)).flatMap((shape) => childShape(shape, step)),
-    shapes,
-  ).flatMap((shape) => [shape, ...alternatives(shape).filter((other) => other !== shape)]);
+  return path
+    .reduce<readonly Shape[]>(
+      (current, step) =>
+        current.flatMap((shape) => alternatives(shape)).flatMap((shape) => childShape(shape, step)),
+      shapes,
+    )
+    .flatMap((shape) => [shape, ...alternatives(shape).filter((other) => other !== shape)]);
 }
 
 function alternatives(shape: Shape): readonly Shape[] {

@@ -10,13 +10,18 @@ import { PLAIN_HOST, isPattern } from "./image-map.ts";
 import type { MapEntry, Mapping } from "./image-map.ts";
 import { InvalidReference, parseReference } from "./reference.ts";
 
-const path = z.string().min(1, "Write a path").regex(/^[^\0]*$/, "A path cannot hold a NUL character");
+const path = z
+  .string()
+  .min(1, "Write a path")
+  .regex(/^[^\0]*$/, "A path cannot hold a NUL character");
 const quoted = z.string("Write a string; put numbers and true or false in quotes");
 
 const HostSettings = z.strictObject({
   workdir: path
     .optional()
-    .describe("Folder of this machine that the container starts in; shown at the same path, writes are thrown away."),
+    .describe(
+      "Folder of this machine that the container starts in; shown at the same path, writes are thrown away.",
+    ),
   command: z
     .array(quoted)
     .min(1, "Write at least the program")
@@ -89,7 +94,13 @@ export function loadImageMap(file: string): readonly MapEntry[] {
 }
 
 /** `loadImageMap` for a text at hand; `file` says what relative paths mean and what messages name. */
-export function readImageMap({ file, text }: { readonly file: string; readonly text: string }): readonly MapEntry[] {
+export function readImageMap({
+  file,
+  text,
+}: {
+  readonly file: string;
+  readonly text: string;
+}): readonly MapEntry[] {
   const folder = folderOf(file);
   const source = resolve(file);
   const read = readYaml({
@@ -144,7 +155,8 @@ function toMapping(target: z.output<typeof ImageTarget>, folder: string): Mappin
   if (target === "host") return PLAIN_HOST;
   if (target.oci !== undefined) return { kind: "oci", path: resolve(folder, target.oci) };
   if (target.archive !== undefined) return { kind: "archive", path: resolve(folder, target.archive) };
-  const { workdir, command, args, env, user, stopSignal, copy, folders } = target.host ?? HostSettings.parse({});
+  const { workdir, command, args, env, user, stopSignal, copy, folders } =
+    target.host ?? HostSettings.parse({});
   return {
     kind: "host",
     ...(workdir === undefined ? {} : { workdir: resolve(folder, workdir) }),
@@ -158,7 +170,11 @@ function toMapping(target: z.output<typeof ImageTarget>, folder: string): Mappin
   };
 }
 
-type PathList = readonly { readonly at: readonly (string | number)[]; readonly path: string; readonly atKey?: boolean }[];
+type PathList = readonly {
+  readonly at: readonly (string | number)[];
+  readonly path: string;
+  readonly atKey?: boolean;
+}[];
 
 function checkPaths(
   at: readonly (string | number)[],
@@ -175,7 +191,11 @@ function checkPaths(
   ];
   const files: PathList = [
     ...(archive === undefined ? [] : [{ at: [...at, "archive"], path: archive }]),
-    ...Object.keys(host?.copy ?? {}).map((from) => ({ at: [...at, "host", "copy", from], path: from, atKey: true })),
+    ...Object.keys(host?.copy ?? {}).map((from) => ({
+      at: [...at, "host", "copy", from],
+      path: from,
+      atKey: true,
+    })),
   ];
   return [
     ...folders.flatMap((item) => missing(item, folder, "folder")),

@@ -2,7 +2,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { Problem } from "../../kernel/problem.ts";
 import type { HostCopy } from "./image.ts";
-import { canonicalName, familiarName, familiarRepository, parseReference, repositoryOf } from "./reference.ts";
+import {
+  canonicalName,
+  familiarName,
+  familiarRepository,
+  parseReference,
+  repositoryOf,
+} from "./reference.ts";
 import type { Reference } from "./reference.ts";
 
 /** Where an image name leads. All paths are absolute. */
@@ -138,7 +144,8 @@ function matchesGlob(pattern: string, name: string): boolean {
   const [first = "", ...rest] = pattern.split("*");
   if (rest.length === 0) return pattern === name;
   const last = rest.pop() ?? "";
-  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false;
+  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length)
+    return false;
   let at = first.length;
   const end = name.length - last.length;
   return rest.every((part) => {

@@ -65,13 +65,19 @@ export interface Images {
    * Map, then local store, then pull. Throws `ImageError`, whose `reason` becomes the container's waiting reason.
    * Concurrent requests for one image share one pull.
    */
-  resolve(request: ImageRequest): Promise<ResolvedImage & { readonly pulled: boolean; readonly pullMs: number }>;
+  resolve(
+    request: ImageRequest,
+  ): Promise<ResolvedImage & { readonly pulled: boolean; readonly pullMs: number }>;
   /** True when `resolve` would not need the network: mapped or in the store. */
   isPresent(name: string): boolean;
 }
 
 /** Kubelet waiting reasons for images (`pkg/kubelet/images/types.go`). */
-export type ImageErrorReason = "InvalidImageName" | "ErrImagePull" | "ErrImageNeverPull" | "ImageInspectError";
+export type ImageErrorReason =
+  | "InvalidImageName"
+  | "ErrImagePull"
+  | "ErrImageNeverPull"
+  | "ImageInspectError";
 
 export class ImageError extends Error {
   readonly reason: ImageErrorReason;

@@ -71,7 +71,15 @@ describe("familiarName()", () => {
 });
 
 const component = fc.stringMatching(/^[a-z0-9]{1,8}([._-][a-z0-9]{1,4})?$/);
-const domain = fc.constantFrom("", "docker.io/", "localhost/", "localhost:5000/", "quay.io/", "10.0.0.1:80/", "[fd00::1]/");
+const domain = fc.constantFrom(
+  "",
+  "docker.io/",
+  "localhost/",
+  "localhost:5000/",
+  "quay.io/",
+  "10.0.0.1:80/",
+  "[fd00::1]/",
+);
 const names = fc
   .tuple(
     domain,
@@ -107,11 +115,7 @@ test("parseReference() either parses or throws InvalidReference, whatever it is 
 });
 
 test("isDigest() knows the algorithms that can be checked", () => {
-  expect([`sha256:${HEX}`, `sha512:${HEX}${HEX}`, `sha1:${"a".repeat(40)}`, "sha256:", "x"].map(isDigest)).toEqual([
-    true,
-    true,
-    false,
-    false,
-    false,
-  ]);
+  expect(
+    [`sha256:${HEX}`, `sha512:${HEX}${HEX}`, `sha1:${"a".repeat(40)}`, "sha256:", "x"].map(isDigest),
+  ).toEqual([true, true, false, false, false]);
 });

@@ -21,6 +21,8 @@ export class InvalidReference extends Error {
 
 const DEFAULT_DOMAIN = "docker.io";
 const MAX_PATH_LENGTH = 255;
+/** Longer than any name the grammar and its limits allow; keeps hostile names away from the expressions below. */
+const MAX_NAME_LENGTH = 1_024;
 const DIGEST_HEX_LENGTH: Readonly<Record<string, number>> = { sha256: 64, sha384: 96, sha512: 128 };
 
 const LABEL = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
@@ -35,6 +37,7 @@ const TAG_ONLY = new RegExp(`^${TAG}$`);
 
 /** Parses a name as people write it (`ParseNormalizedNamed`). Throws `InvalidReference`. Adds no tag. */
 export function parseReference(name: string): Reference {
+  if (name.length > MAX_NAME_LENGTH) throw new InvalidReference("invalid reference format");
   if (IDENTIFIER.test(name)) {
     throw new InvalidReference(
       `invalid repository name (${name}), cannot specify 64-byte hexadecimal strings`,
@@ -43,9 +46,7 @@ export function parseReference(name: string): Reference {
   const { domain, rest } = splitDomain(name);
   const repository = rest.split(":", 1)[0] ?? "";
   if (repository !== repository.toLowerCase()) {
-    throw new InvalidReference(
-      `invalid reference format: repository name (${repository}) must be lowercase`,
-    );
+    throw new InvalidReference(`invalid reference format: repository name (${repository}) must be lowercase`);
   }
   const match = REFERENCE.exec(`${domain}/${rest}`);
   if (match === null) throw new InvalidReference("invalid reference format");
@@ -90,7 +91,11 @@ export function familiarRepository(reference: Reference): string {
   if (domain !== DEFAULT_DOMAIN) return repositoryOf(reference);
   const short = path.startsWith("library/") ? path.slice("library/".length) : path;
   // A short form that parses differently (`docker.io/library/a/b`, `docker.io/a.b/c`) is no short form.
-  return isSameRepository(short, reference) ? short : isSameRepository(path, reference) ? path : `${domain}/${path}`;
+  return isSameRepository(short, reference)
+    ? short
+    : isSameRepository(path, reference)
+      ? path
+      : `${domain}/${path}`;
 }
 
 /** True for a well-formed digest of an algorithm we can check. */
