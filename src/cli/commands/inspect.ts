@@ -31,15 +31,54 @@ function apiOf(invocation: Invocation, terminal: Terminal): ApiClient {
   return new ApiClient(folder.kubeconfig);
 }
 
-async function printList(path: string, invocation: Invocation, terminal: Terminal): Promise<void> {
+type Row = ApiTable["rows"][number];
+
+/** What rows carry with `includeObject=Object`, as far as the short views read it. */
+interface RowObject {
+  readonly metadata: { readonly namespace?: string; readonly creationTimestamp?: string };
+  readonly lastTimestamp?: string | null;
+}
+
+interface ListView {
+  readonly resource: "pods" | "events";
+  readonly order?: (a: RowObject, b: RowObject) => number;
+}
+
+async function printList(view: ListView, invocation: Invocation, terminal: Terminal): Promise<number> {
+  const namespace = stringOption(invocation, "namespace");
+  const scope = namespace === undefined ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
+  const path = `/api/v1${scope}/${view.resource}`;
   const api = apiOf(invocation, terminal);
   if (wantsJson(invocation)) {
     terminal.out(`${JSON.stringify(await api.request<ListResponse>(path), undefined, 2)}\n`);
-    return;
+    return EXIT.done;
   }
-  const table = await api.request<ApiTable>(path, { accept: TABLE_ACCEPT });
-  terminal.out(table.rows.length === 0 ? "" : formatTable(table));
-  if (table.rows.length === 0) terminal.err("nothing there\n");
+  const table = await api.request<ApiTable>(`${path}?includeObject=Object`, { accept: TABLE_ACCEPT });
+  const { order = () => 0 } = view;
+  const rows = table.rows.toSorted((a, b) => order(objectOf(a), objectOf(b)));
+  if (rows.length === 0) terminal.err(`no ${view.resource}\n`);
+  else
+    terminal.out(
+      formatTable(namespace === undefined ? withNamespaces({ ...table, rows }) : { ...table, rows }),
+    );
+  return EXIT.done;
+}
+
+function objectOf({ object }: Row): RowObject {
+  return object as RowObject;
+}
+
+/** kubectl adds this column by itself for `-A`; the server does not send it. */
+function withNamespaces({ columnDefinitions, rows }: ApiTable): ApiTable {
+  return {
+    columnDefinitions: [{ name: "Namespace", priority: 0 }, ...columnDefinitions],
+    rows: rows.map((row) => ({ ...row, cells: [objectOf(row).metadata.namespace ?? "", ...row.cells] })),
+  };
+}
+
+function byLastSeen(a: RowObject, b: RowObject): number {
+  const time = ({ lastTimestamp, metadata }: RowObject) => lastTimestamp ?? metadata.creationTimestamp ?? "";
+  return time(a).localeCompare(time(b));
 }
 
 export const psCommand: Command = {
@@ -52,12 +91,7 @@ export const psCommand: Command = {
     name: nameOption,
   },
   examples: ["pillion ps", "pillion ps -n default -o json"],
-  async run(invocation, terminal) {
-    const namespace = stringOption(invocation, "namespace");
-    const scope = namespace === undefined ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
-    await printList(`/api/v1${scope}/pods`, invocation, terminal);
-    return EXIT.done;
-  },
+  run: (invocation, terminal) => printList({ resource: "pods" }, invocation, terminal),
 };
 
 export const eventsCommand: Command = {
@@ -70,12 +104,7 @@ export const eventsCommand: Command = {
     name: nameOption,
   },
   examples: ["pillion events", "pillion events -o json"],
-  async run(invocation, terminal) {
-    const namespace = stringOption(invocation, "namespace");
-    const scope = namespace === undefined ? "" : `/namespaces/${encodeURIComponent(namespace)}`;
-    await printList(`/api/v1${scope}/events`, invocation, terminal);
-    return EXIT.done;
-  },
+  run: (invocation, terminal) => printList({ resource: "events", order: byLastSeen }, invocation, terminal),
 };
 
 export const logsCommand: Command = {
