@@ -1,0 +1,30 @@
+/** JSON documents as values that are never changed in place: patches build new ones and share what stayed. */
+
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function isScalar(value: unknown): boolean {
+  return typeof value !== "object" || value === null;
+}
+
+/** Deep equality; the order of keys does not count, a key that is absent is not a key that is null. */
+export function jsonEqual(a: unknown, b: unknown): boolean {
+  return Bun.deepEquals(a, b);
+}
+
+/** The own property, never one of Object.prototype. */
+export function ownValue(object: JsonObject, key: string): unknown {
+  return Object.hasOwn(object, key) ? object[key] : undefined;
+}
+
+/** A new object; data properties only, so that a key `__proto__` is a key like any other. */
+export function withEntry(object: JsonObject, key: string, value: unknown): JsonObject {
+  return { ...object, [key]: value };
+}
+
+export function withoutKey(object: JsonObject, key: string): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([name]) => name !== key));
+}
