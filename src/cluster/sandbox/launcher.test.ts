@@ -162,7 +162,7 @@ describe("call()", () => {
     // RTM_SETLINK of interface 1 with no change; RTM_SETLINK of an interface that does not exist.
     const good = request(19, [0, 1, 0, 0]);
     const bad = request(19, [0, 999_999, 0, 0]);
-    expect(launcher.tryCall("netlink", [socket, bad, bad.length])).toBe(-19);
+    expect(launcher.tryCall("netlink", [socket, bad, bad.length])).toBeOneOf([-19, -1]);
     const answer = launcher.tryCall("netlink", [socket, good, good.length]);
     expect([0, -1]).toContain(answer);
     closeSync(socket);

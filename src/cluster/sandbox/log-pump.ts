@@ -1,0 +1,187 @@
+/** Carries what a container writes to its log file: named pipes that survive the engine, read at the pace of the disk. */
+import { chmodSync, chownSync, closeSync, constants, openSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { ptr } from "bun:ffi";
+import type { Clock } from "../../kernel/clock.ts";
+import { CriLines, type LogStream } from "./cri-lines.ts";
+import type { Launcher } from "./launcher.ts";
+import { AT_FDCWD, F_SETPIPE_SZ, FIONREAD } from "./linux-constants.ts";
+import { logClock } from "./log-clock.ts";
+import { LogFile } from "./log-file.ts";
+
+const FIFO = 0o010000;
+/**
+ * The container's user owns its pipes; other users in the container may write, as in `nginx` images whose workers open
+ * /dev/stderr again. Nobody else gets at them: the folder is 0700.
+ */
+const FIFO_MODE = 0o622;
+/** Refused (and then 64 KiB) for users over `pipe-user-pages-soft`, which counts all their programs. */
+const PIPE_BYTES = 256 * 1024;
+/** After the container's end, how often a pipe that somebody still holds is asked whether it is empty. */
+const SETTLE_MS = 20;
+
+export interface LogPumpOptions {
+  readonly launcher: Launcher;
+  readonly clock: Clock;
+  /** Folder for the pipes, 0700. */
+  readonly folder: string;
+  /** Container id: names the pipes `ID.stdout` and `ID.stderr`. */
+  readonly id: string;
+  readonly logPath: string;
+  /** The container's user and group on the engine's side. */
+  readonly uid: number;
+  readonly gid: number;
+  /** Told once per outage when lines cannot be written (full disk); the container goes on, the lines are lost. */
+  readonly onLost?: (error: unknown) => void;
+}
+
+export interface LogPump {
+  /** Descriptors for the container, open for reading and writing: it never gets SIGPIPE, with or without the engine. */
+  readonly stdout: number;
+  readonly stderr: number;
+  /** The container holds its descriptors: closes ours and starts to read. */
+  started(): void;
+  /** The container has ended: resolves when everything it wrote is in the log file, and removes the pipes. Never rejects. */
+  drained(): Promise<void>;
+  /** The container did not start: removes everything. */
+  abandon(): void;
+}
+
+interface Pipe {
+  readonly path: string;
+  readonly readFd: number;
+  readonly writeFd: number;
+}
+
+export function openLogPump(options: LogPumpOptions): LogPump {
+  const log = new LogFile({ path: options.logPath });
+  const pipes: Pipe[] = [];
+  const remove = (): void => {
+    for (const { readFd, path } of pipes) {
+      closeSync(readFd);
+      rmSync(path, { force: true });
+    }
+    log.close();
+  };
+  try {
+    const stdout = openPipe(options, "stdout");
+    pipes.push(stdout);
+    const stderr = openPipe(options, "stderr");
+    pipes.push(stderr);
+    const writer = lineWriter(log, options);
+    let readers: readonly PipeReader[] = [];
+    return {
+      stdout: stdout.writeFd,
+      stderr: stderr.writeFd,
+      started() {
+        for (const { writeFd } of pipes) closeSync(writeFd);
+        readers = [
+          new PipeReader(stdout.readFd, new CriLines("stdout", writer.write), writer.time),
+          new PipeReader(stderr.readFd, new CriLines("stderr", writer.write), writer.time),
+        ];
+      },
+      async drained() {
+        await Promise.all(readers.map((reader) => reader.drained(options)));
+        remove();
+      },
+      abandon() {
+        for (const { writeFd } of pipes) closeSync(writeFd);
+        remove();
+      },
+    };
+  } catch (error) {
+    for (const { writeFd } of pipes) closeSync(writeFd);
+    remove();
+    throw error;
+  }
+}
+
+function openPipe({ launcher, folder, id, uid, gid }: LogPumpOptions, stream: LogStream): Pipe {
+  const path = join(folder, `${id}.${stream}`);
+  launcher.call("mknodat", [AT_FDCWD, path, FIFO | FIFO_MODE, 0]);
+  // The umask took bits away.
+  chmodSync(path, FIFO_MODE);
+  if (uid !== 0 || gid !== 0) chownSync(path, uid, gid);
+  // The reading end first, without waiting for a writer; then the writing end does not wait for a reader.
+  const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writeFd = openSync(path, constants.O_RDWR);
+  launcher.tryCall("fcntl", [writeFd, F_SETPIPE_SZ, PIPE_BYTES]);
+  return { path, readFd, writeFd };
+}
+
+interface LineWriter {
+  readonly write: (lines: Uint8Array) => void;
+  readonly time: () => string;
+}
+
+function lineWriter(log: LogFile, { clock, onLost }: LogPumpOptions): LineWriter {
+  let isLosing = false;
+  return {
+    time: logClock(clock),
+    write(lines) {
+      try {
+        log.append(lines, clock.now());
+        isLosing = false;
+      } catch (error) {
+        if (!isLosing) onLost?.(error);
+        isLosing = true;
+      }
+    },
+  };
+}
+
+/** Reads one pipe until its last writer is gone. Memory stays at one chunk: nothing is read before the last was written. */
+class PipeReader {
+  readonly #fd: number;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #ended: Promise<void>;
+  #chunks = 0;
+  #isOver = false;
+
+  constructor(fd: number, lines: CriLines, time: () => string) {
+    this.#fd = fd;
+    this.#reader = Bun.file(fd).stream().getReader();
+    this.#ended = this.#read(lines, time);
+  }
+
+  async #read(lines: CriLines, time: () => string): Promise<void> {
+    try {
+      for (;;) {
+        const { done, value } = await this.#reader.read();
+        if (done) break;
+        this.#chunks += 1;
+        lines.push(value, time());
+      }
+    } finally {
+      lines.end(time());
+      this.#isOver = true;
+    }
+  }
+
+  /**
+   * All writers are gone with the container's process 1, so the pipe ends by itself - unless a descriptor was sent out of
+   * the container through a socket. Then it is over once it stays empty.
+   */
+  async drained({ launcher, clock }: { launcher: Launcher; clock: Clock }): Promise<void> {
+    let seen = -1;
+    const settle = (): void => {
+      if (this.#isOver) return;
+      const isEmpty = unreadBytes(launcher, this.#fd) === 0;
+      if (isEmpty && seen === this.#chunks) {
+        this.#reader.cancel().catch(() => undefined);
+        return;
+      }
+      seen = this.#chunks;
+      clock.schedule(SETTLE_MS, settle);
+    };
+    const stop = clock.schedule(SETTLE_MS, settle);
+    await this.#ended.catch(() => undefined);
+    stop();
+  }
+}
+
+function unreadBytes(launcher: Launcher, fd: number): number {
+  const answer = new Int32Array(1);
+  launcher.call("ioctl", [fd, FIONREAD, ptr(answer)]);
+  return answer[0] ?? 0;
+}
