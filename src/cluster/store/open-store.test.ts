@@ -2,15 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  at,
-  configMap,
-  namespace,
-  openTestStore,
-  pod,
-  statusOf,
-  storeContract,
-} from "../../testing/store-contract.ts";
+import { at, configMap, namespace, openTestStore, pod, statusOf } from "../../testing/store-fixtures.ts";
+import { storeContract } from "../../testing/store-contract.ts";
 import { ManualClock } from "../../testing/manual-clock.ts";
 import { resourceOf } from "../../k8s/catalogue.ts";
 import { openStore } from "./open-store.ts";

@@ -16,6 +16,12 @@ interface Watcher {
 
 export class Watchers {
   readonly #byResource = new Map<GroupResource, Set<Watcher>>();
+  readonly #report: (bug: unknown) => void;
+
+  /** `report` gets what a callback throws: a bug of its owner, not of the innocent writer. By default the process gets it. */
+  constructor(report: (bug: unknown) => void = throwLater) {
+    this.#report = report;
+  }
 
   /** Delivers `first` and then every later change until the returned function is called. */
   add(
@@ -27,7 +33,7 @@ export class Watchers {
     const watcher = { selection, onEvent: start.onEvent, queue, delivering: false, stopped: false };
     const watchers = this.#byResource.get(resource) ?? new Set();
     this.#byResource.set(resource, watchers.add(watcher));
-    deliver(watcher);
+    this.#deliver(watcher);
     return () => {
       watcher.stopped = true;
       watchers.delete(watcher);
@@ -46,7 +52,7 @@ export class Watchers {
       watcher.queue.push(event);
       told.push(watcher);
     }
-    for (const watcher of told) deliver(watcher);
+    for (const watcher of told) this.#deliver(watcher);
   }
 
   stopAll(): void {
@@ -54,6 +60,24 @@ export class Watchers {
       for (const watcher of watchers) watcher.stopped = true;
     }
     this.#byResource.clear();
+  }
+
+  /**
+   * Empties a watcher's queue. A watcher whose callback is running is left alone: the frame that runs it goes on with what
+   * has been queued since.
+   */
+  #deliver(watcher: Watcher): void {
+    if (watcher.delivering) return;
+    watcher.delivering = true;
+    for (let event = watcher.queue.shift(); event !== undefined; event = watcher.queue.shift()) {
+      if (watcher.stopped) break;
+      try {
+        watcher.onEvent(event);
+      } catch (error) {
+        this.#report(error);
+      }
+    }
+    watcher.delivering = false;
   }
 }
 
@@ -80,22 +104,8 @@ function withVersionOf(before: KubeObject, after: KubeObject): KubeObject {
   return Object.freeze({ ...before, metadata: Object.freeze(metadata) });
 }
 
-/**
- * Empties a watcher's queue. A watcher whose callback is running is left alone: the frame that runs it goes on with what
- * has been queued since. What a callback throws is a bug of its owner and goes to the process, not to the innocent writer.
- */
-function deliver(watcher: Watcher): void {
-  if (watcher.delivering) return;
-  watcher.delivering = true;
-  for (let event = watcher.queue.shift(); event !== undefined; event = watcher.queue.shift()) {
-    if (watcher.stopped) break;
-    try {
-      watcher.onEvent(event);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
-  }
-  watcher.delivering = false;
+function throwLater(bug: unknown): void {
+  queueMicrotask(() => {
+    throw bug;
+  });
 }
