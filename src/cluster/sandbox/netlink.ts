@@ -51,6 +51,8 @@ export type MacAddress = readonly [number, number, number, number, number, numbe
 /** One request, ready to send. `what` names it in errors: `add link br0`. */
 export interface NetlinkRequest {
   readonly what: string;
+  /** A failure is no failure: what should go may be gone. */
+  readonly mayFail: boolean;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
@@ -165,7 +167,7 @@ function request(what: string, type: number, flags: number, parts: readonly Uint
   view.setUint16(6, flags | NLM_F_REQUEST | NLM_F_ACK, LITTLE_ENDIAN);
   view.setUint32(8, lastSequence, LITTLE_ENDIAN);
   append(bytes, NLMSG_HEADER_BYTES, parts);
-  return { what, bytes };
+  return { what, bytes, mayFail: type === RTM_DELLINK };
 }
 
 /** struct ifinfomsg. */
