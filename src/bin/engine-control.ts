@@ -110,14 +110,13 @@ async function* callOffline(
   env: Environment,
   call: ImageCall,
 ): AsyncGenerator<string> {
-  const child = Bun.spawn([...argv], { stdio: ["pipe", "pipe", "inherit"], env: { ...env } });
-  void child.stdin.write(JSON.stringify(call));
-  await child.stdin.end();
+  const stdin = new Blob([JSON.stringify(call)]);
+  const child = Bun.spawn([...argv], { stdio: [stdin, "pipe", "inherit"], env: { ...env } });
   let rest = "";
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     const parts = (rest + text).split("\n");
     rest = parts.pop() ?? "";
-    if ((await Promise.race([child.exited, undefined])) === 0 || rest !== undefined) yield* parts;
+    yield* parts;
   }
   const code = await child.exited;
   if (code !== 0) throw problemOf(rest, code);

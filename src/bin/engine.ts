@@ -1,0 +1,206 @@
+/** The engine: store, API, controllers, kubelet and sandbox of one cluster, in one process. */
+import { mkdirSync, rmSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import type { EngineOptions } from "../cli/engine-control.ts";
+import type { EngineRecord, StateFolder } from "../cli/state-folder.ts";
+import { writeKubeconfig } from "../cluster/api/kubeconfig.ts";
+import { openPki, type Pki } from "../cluster/api/pki.ts";
+import { type ApiServer, startApi } from "../cluster/api/start-api.ts";
+import { seedCluster } from "../cluster/controllers/bootstrap.ts";
+import { startEventExpiry } from "../cluster/controllers/event-expiry.ts";
+import { startGarbageCollector } from "../cluster/controllers/garbage-collector.ts";
+import { startNamespaceController } from "../cluster/controllers/namespaces.ts";
+import { type ClusterImages, openImages } from "../cluster/images/open-images.ts";
+import { startKubelet } from "../cluster/kubelet/start-kubelet.ts";
+import { reapLeftovers } from "../cluster/sandbox/leftovers.ts";
+import { openSandbox } from "../cluster/sandbox/open-sandbox.ts";
+import { openStore } from "../cluster/store/open-store.ts";
+import type { Store } from "../cluster/store/store.ts";
+import { resourceOf, resources } from "../k8s/catalogue.ts";
+import { systemClock } from "../kernel/clock.ts";
+import { Problem } from "../kernel/problem.ts";
+import { writeFileAtomic } from "../lib/atomic-file.ts";
+import { startTimeOf } from "../lib/process-identity.ts";
+import { handleImageCall } from "./image-admin.ts";
+import { VERSION } from "./version.ts";
+
+export interface StopOptions {
+  /** Objects and volumes stay for the next start. */
+  readonly keepState: boolean;
+  /** Seconds the pods get altogether. */
+  readonly graceSeconds: number;
+}
+
+export interface Engine {
+  readonly port: number;
+  readonly tier: string;
+  readonly limits: readonly string[];
+  /** Ends the pods, then everything else. Idempotent: a later call can only shorten the grace. */
+  stop(options: StopOptions): Promise<void>;
+}
+
+/** Starts everything, ready for kubectl when it resolves. Rejects with a `Problem` and leaves nothing running. */
+export async function startEngine(
+  options: EngineOptions,
+  onStopRequest: (stop: StopOptions) => void,
+): Promise<Engine> {
+  const { folder } = options;
+  const clock = systemClock;
+  await reapLeftovers(folder.path);
+  const closing: (() => Promise<void> | void)[] = [];
+  const closeAll = async () => {
+    for (const close of closing.splice(0).toReversed()) await close();
+  };
+  try {
+    const pki = openPki({ folder: folder.pki, now: clock.now() });
+    const store = openStore({ path: folder.database, clock, resources: resourceOf });
+    closing.push(() => store.close());
+    const sandbox = await openSandbox({ stateDir: folder.path });
+    closing.push(() => sandbox.close());
+    const images = openClusterImages(folder, options.imageMaps);
+    const nodeName = hostname().toLowerCase();
+    const kubelet = await startKubelet({
+      store,
+      sandbox,
+      images,
+      clock,
+      stateDir: folder.path,
+      nodeName,
+      options: { hostPaths: options.hostPaths, allowPrivileged: options.allowPrivileged },
+    });
+    closing.push(() => kubelet.stop());
+    const api = await startApi({
+      store,
+      kubelet: kubelet.port,
+      clock,
+      pki,
+      port: options.port,
+      nodeName,
+      extensions: extensions(images, onStopRequest),
+    });
+    closing.push(() => api.close());
+    seedCluster(store, { apiPort: api.port });
+    closing.push(...startControllers(store, pki));
+    announce(folder, { api, pki, detached: options.detached });
+    const { name: tier, limits } = sandbox.tier;
+    return { port: api.port, tier, limits, stop: stopOnce({ store, folder, closeAll }) };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** The image store of a cluster, running or not. */
+export function openClusterImages(folder: StateFolder, imageMaps: readonly string[]): ClusterImages {
+  mkdirSync(folder.images, { recursive: true, mode: 0o700 });
+  return openImages({ root: folder.images, mapFile: folder.imageMap, mapFiles: imageMaps });
+}
+
+function startControllers(store: Store, pki: Pki): (() => void)[] {
+  const clock = systemClock;
+  const stored = resources.filter((resource) => resource.stored);
+  return [
+    startNamespaceController({ store, clock, resources: stored, caCertificate: pki.authority }),
+    startGarbageCollector({ store, clock, resources: stored }),
+    startEventExpiry({ store, clock }),
+  ];
+}
+
+/** From here on other commands find the cluster. */
+function announce(
+  folder: StateFolder,
+  { api, pki, detached }: { readonly api: ApiServer; readonly pki: Pki; readonly detached: boolean },
+): void {
+  writeKubeconfig(folder.kubeconfig, {
+    cluster: folder.cluster,
+    server: `https://127.0.0.1:${api.port}`,
+    authority: pki.authority,
+    token: pki.token,
+  });
+  const startTime = startTimeOf(process.pid) ?? "";
+  const record: EngineRecord = { pid: process.pid, startTime, port: api.port, version: VERSION, detached };
+  writeFileAtomic(folder.engineRecord, `${JSON.stringify(record)}\n`, 0o600);
+}
+
+function extensions(images: ClusterImages, onStopRequest: (stop: StopOptions) => void) {
+  return {
+    prefix: "/pillion/v1/",
+    async *handle({ method, path, body }: ExtensionCall): AsyncGenerator<object> {
+      if (method === "POST" && path === "stop") {
+        onStopRequest(body as StopOptions);
+        yield { result: "stopping" };
+      } else {
+        yield* handleImageCall(images, { method, path, body });
+      }
+    },
+  };
+}
+
+interface ExtensionCall {
+  readonly method: "GET" | "POST" | "DELETE";
+  readonly path: string;
+  readonly body?: unknown;
+}
+
+function stopOnce({
+  store,
+  folder,
+  closeAll,
+}: {
+  readonly store: Store;
+  readonly folder: StateFolder;
+  readonly closeAll: () => Promise<void>;
+}): Engine["stop"] {
+  let ending: Promise<void> | undefined;
+  return async (options) => {
+    if (!options.keepState) deletePods(store, options.graceSeconds);
+    ending ??= (async () => {
+      if (!options.keepState) await podsGone(store, options.graceSeconds);
+      await closeAll();
+      rmSync(folder.engineRecord, { force: true });
+      rmSync(folder.kubeconfig, { force: true });
+    })();
+    await ending;
+  };
+}
+
+/** Every pod gets its own grace period, but no more than the stop allows. */
+function deletePods(store: Store, graceSeconds: number): void {
+  for (const { metadata, spec } of store.list("pods").items) {
+    const own = (spec as { terminationGracePeriodSeconds?: number }).terminationGracePeriodSeconds ?? 30;
+    store.delete(
+      "pods",
+      { namespace: metadata.namespace ?? "", name: metadata.name ?? "" },
+      { gracePeriodSeconds: Math.min(own, graceSeconds) },
+    );
+  }
+}
+
+/** Resolves when the last pod is gone, or when the grace and the kubelet's two seconds after it are over. */
+async function podsGone(store: Store, graceSeconds: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const check = () => {
+    if (store.list("pods", { limit: 1 }).items.length === 0) resolve();
+  };
+  const unwatch = store.watch("pods", {}, check);
+  const cancel = systemClock.schedule((graceSeconds + 3) * 1000, resolve);
+  check();
+  await promise;
+  cancel();
+  unwatch();
+}
+
+/** Deletes what `down` deletes: objects, volumes, logs. Images, certificates and the lock stay. */
+export function deleteState(folder: StateFolder): void {
+  for (const suffix of ["", "-wal", "-shm"]) rmSync(`${folder.database}${suffix}`, { force: true });
+  for (const name of ["pods", "logs", "node", "sandbox"]) {
+    rmSync(join(folder.path, name), { recursive: true, force: true });
+  }
+  for (const file of [folder.engineRecord, folder.kubeconfig, folder.imageMap]) rmSync(file, { force: true });
+}
+
+/** What the command is told when the engine cannot start. */
+export function problemOf(error: unknown): Problem | undefined {
+  return error instanceof Problem ? error : undefined;
+}
