@@ -1,7 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ptr } from "bun:ffi";
 import { namespaceCommand, type TryCommand } from "./enter-namespaces.ts";
+import { loadLauncher } from "./launcher.ts";
+import { AT_FDCWD, O_CREAT, O_WRONLY, PR_SET_NO_NEW_PRIVS } from "./linux-constants.ts";
 import { type MachineFacts, readMachineFacts } from "./probe-facts.ts";
+import { Program } from "./program.ts";
+import { syscallNumber } from "./syscall-numbers.ts";
 
 const FACTS: MachineFacts = {
   ...readMachineFacts(),
@@ -97,4 +104,80 @@ describe.each(ways)("for real, %s", (_, prefix) => {
 
 function linkOf(namespace: string): string {
   return new TextDecoder().decode(Bun.spawnSync(["readlink", `/proc/self/ns/${namespace}`]).stdout).trim();
+}
+
+describe("where namespaces are forbidden", () => {
+  const ask = [
+    process.execPath,
+    "-e",
+    `import { namespaceCommand } from ${JSON.stringify(join(import.meta.dirname, "enter-namespaces.ts"))};
+     try { namespaceCommand(["/bin/true"]); console.log("allowed"); }
+     catch (problem) { console.log(problem.code + " " + problem.message + " " + problem.fix); }`,
+  ];
+  const env = [`PATH=${process.env["PATH"]}`];
+
+  test("a limit of 0 user and mount namespaces is found out by the real kernel", async () => {
+    const limits = "echo 0 >/proc/sys/user/max_user_namespaces; echo 0 >/proc/sys/user/max_mnt_namespaces";
+    const [unshare = "", ...words] = ONE_ID;
+    const run = Bun.spawn([unshare, ...words, "/bin/sh", "-c", `${limits}; exec "$@"`, "sh", ...ask], {
+      stdout: "pipe",
+    });
+    const said = await run.stdout.text();
+    expect(said).toContain(
+      'E_NO_NAMESPACES Cannot run pods on this machine: "user.max_user_namespaces" is 0',
+    );
+    expect(said).toContain("sysctl -w user.max_user_namespaces=15000");
+  });
+
+  test("a seccomp filter against unshare(2), as Docker's, is found out by the real kernel", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "pillion-seccomp-"));
+    const launcher = loadLauncher();
+    const program = new Program();
+    const out = program.slot();
+    const filter = seccompFilter(syscallNumber("unshare"));
+    program
+      .call("openat", [AT_FDCWD, join(folder, "out"), O_CREAT | O_WRONLY, 0o600], { save: out })
+      .call("dup3", [out, 1, 0])
+      .call("prctl", [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0])
+      .call("prctl", [PR_SET_SECCOMP, SECCOMP_MODE_FILTER, filter.program, 0, 0])
+      .call("execve", [process.execPath, ask, env]);
+    try {
+      launcher.wait(launcher.start(program), true);
+      const said = readFileSync(join(folder, "out"), "utf8");
+      expect(said).toContain(
+        "E_NO_NAMESPACES Cannot run pods on this machine: the container that this runs in forbids",
+      );
+      expect(said).toContain("docker run --privileged");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+const PR_SET_SECCOMP = 22;
+const SECCOMP_MODE_FILTER = 2;
+
+/** A filter that answers EPERM to one system call; `program` is struct sock_fprog, `code` must outlive its use. */
+function seccompFilter(number: number): { program: Uint8Array; code: Uint8Array } {
+  const LOAD = 0x20;
+  const JUMP_IF_EQUAL = 0x15;
+  const RETURN = 0x06;
+  const instructions = [
+    { code: LOAD, skip: 0, value: 0 },
+    { code: JUMP_IF_EQUAL, skip: 1, value: number },
+    { code: RETURN, skip: 0, value: 0x0005_0001 },
+    { code: RETURN, skip: 0, value: 0x7fff_0000 },
+  ];
+  const code = new Uint8Array(instructions.length * 8);
+  const view = new DataView(code.buffer);
+  for (const [index, { code: opcode, skip, value }] of instructions.entries()) {
+    view.setUint16(index * 8, opcode, true);
+    view.setUint8(index * 8 + 3, skip);
+    view.setUint32(index * 8 + 4, value, true);
+  }
+  const program = new Uint8Array(16);
+  const programView = new DataView(program.buffer);
+  programView.setUint16(0, instructions.length, true);
+  programView.setBigUint64(8, BigInt(ptr(code)), true);
+  return { program, code };
 }
