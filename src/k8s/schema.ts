@@ -62,6 +62,8 @@ export interface TypeSchema {
   readonly goName: string;
   /** By JSON name, fields of inlined structs included. */
   readonly fields: ReadonlyMap<string, Field>;
+  /** By protobuf number, without those of inlined structs. */
+  readonly byNumber: ReadonlyMap<number, Field>;
   /** Structs that are inlined in JSON but are messages of their own in protobuf. */
   readonly inlined: readonly { readonly number: number; readonly type: TypeSchema }[];
 }
@@ -114,13 +116,15 @@ function parseType(name: string, line: string): TypeSchema {
   const dot = name.lastIndexOf(".");
   const home = name.slice(0, dot);
   const fields = new Map<string, Field>();
+  const byNumber = new Map<number, Field>();
   const inlined: { number: number; type: TypeSchema }[] = [];
-  const type = { name, goName: name.slice(dot + 1), fields, inlined };
+  const type = { name, goName: name.slice(dot + 1), fields, byNumber, inlined };
   parsed.set(name, type); // Before its fields: no type inlines itself, but many refer to themselves.
   for (const text of line === "" ? [] : line.split(";")) {
     const field = parseField(text, home);
     if (field.name !== "*") {
       fields.set(field.name, field);
+      if (field.number > 0) byNumber.set(field.number, field);
       continue;
     }
     const inner = typeOf(field.ref);

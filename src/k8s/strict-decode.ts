@@ -80,11 +80,11 @@ export function strictDecodingError(strictErrors: readonly string[]): string {
   return `strict decoding error: ${strictErrors.join(", ")}`;
 }
 
-/** A body that is not even JSON or YAML: `BadRequest` as the real server words it. `text` is the body. */
-export function unrecognized(expected: ExpectedKind, why: string, text: string): StatusError {
+/** A body that is not even JSON or YAML: `BadRequest` as the real server words it. */
+export function unrecognized(expected: ExpectedKind, why: string, body: string | Uint8Array): StatusError {
   return new StatusError(
     "BadRequest",
-    `the object provided is unrecognized (must be of type ${expected.kind}): ${why} (${summarize(text)})`,
+    `the object provided is unrecognized (must be of type ${expected.kind}): ${why} (${summarize(body)})`,
   );
 }
 
@@ -146,11 +146,11 @@ function cannotHandle(expected: ExpectedKind, why: string, given?: TypeMeta): St
 }
 
 /** apiserver `summarizeData`. */
-function summarize(text: string): string {
-  const bytes = Buffer.from(text);
+function summarize(body: string | Uint8Array): string {
+  const bytes = Buffer.from(body);
   if (bytes.length === 0) return "<empty>";
   const start = bytes.subarray(0, 30);
-  const shown = text.startsWith("{") ? start.toString("utf8") : start.toString("hex");
+  const shown = bytes[0] === 0x7b ? start.toString("utf8") : start.toString("hex");
   return bytes.length > 30 ? `${shown} ...` : shown;
 }
 
