@@ -1,0 +1,174 @@
+/** Writes `v1.Event` objects the way client-go's recorder does: counted instead of repeated, limited when they come in floods. */
+import type { Event, ObjectReference } from "../../../generated/kubernetes.ts";
+import { formatTimestamp } from "../../k8s/timestamp.ts";
+import type { KubeObject } from "../../k8s/object.ts";
+import type { Clock } from "../../kernel/clock.ts";
+import type { Store } from "../store/store.ts";
+
+/** client-go `EventCorrelator` defaults. */
+const MAX_BURST = 25;
+const REFILL_MS = 300_000;
+const SIMILAR_LIMIT = 10;
+const SIMILAR_WINDOW_MS = 600_000;
+const CACHE_SIZE = 4096;
+/** Validation of events/v1: `message` at most 1024 bytes. */
+const MESSAGE_LIMIT = 1024;
+
+export interface EventFacts {
+  readonly about: ObjectReference;
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface EventRecorder {
+  /** Never throws: an event that cannot be written is dropped. */
+  record(event: EventFacts): void;
+}
+
+interface Written {
+  readonly name: string;
+  readonly count: number;
+  readonly firstTimestamp: string;
+}
+
+interface Bucket {
+  tokens: number;
+  refilledAt: number;
+}
+
+interface SimilarGroup {
+  readonly messages: Set<string>;
+  lastAt: number;
+}
+
+export interface RecorderOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly component: string;
+  readonly host: string;
+}
+
+export function createEventRecorder(options: RecorderOptions): EventRecorder {
+  const nextSuffix = eventSuffixes(options.clock);
+  const written = new Map<string, Written>();
+  const buckets = new Map<string, Bucket>();
+  const similar = new Map<string, SimilarGroup>();
+  return {
+    record(facts) {
+      const now = options.clock.now();
+      const event = combineSimilar(similar, { ...facts, message: truncate(facts.message) }, now);
+      const key = [...groupKey(event), event.message].join("\0");
+      const isAllowed = takeToken(buckets, objectKey(event.about), options.clock.monotonic());
+      if (!isAllowed) return;
+      try {
+        remember(written, key, write(options, event, { known: written.get(key), now, nextSuffix }));
+      } catch {
+        // The namespace is going away, or the store is closing: an event is never worth more than that.
+        written.delete(key);
+      }
+    },
+  };
+}
+
+/** Nanoseconds since the epoch in hexadecimal, as client-go names events; never twice the same, so names sort by age. */
+function eventSuffixes(clock: Clock): () => string {
+  let last = 0n;
+  return () => {
+    const now = BigInt(Math.floor(clock.now())) * 1_000_000n;
+    last = now > last ? now : last + 1n;
+    return last.toString(16).padStart(16, "0");
+  };
+}
+
+function write(
+  options: RecorderOptions,
+  event: EventFacts,
+  context: {
+    readonly known: Written | undefined;
+    readonly now: number;
+    readonly nextSuffix: () => string;
+  },
+): Written {
+  const { known, now, nextSuffix } = context;
+  const at = { namespace: event.about.namespace ?? "default", name: known?.name ?? "" };
+  const timestamp = formatTimestamp(now);
+  if (known !== undefined && options.store.get("events", at) !== undefined) {
+    const count = known.count + 1;
+    options.store.update("events", at, (current) => ({ ...current, count, lastTimestamp: timestamp }));
+    return { ...known, count };
+  }
+  const name = `${event.about.name ?? "unknown"}.${nextSuffix()}`;
+  options.store.create("events", newEvent(options, event, { name, timestamp }));
+  return { name, count: 1, firstTimestamp: timestamp };
+}
+
+function newEvent(
+  { component, host }: RecorderOptions,
+  { about, type, reason, message }: EventFacts,
+  { name, timestamp }: { readonly name: string; readonly timestamp: string },
+): KubeObject {
+  const namespace = about.namespace ?? "default";
+  return {
+    apiVersion: "v1",
+    kind: "Event",
+    metadata: { name, namespace },
+    involvedObject: about,
+    reason,
+    message,
+    source: host === "" ? { component } : { component, host },
+    firstTimestamp: timestamp,
+    lastTimestamp: timestamp,
+    count: 1,
+    type,
+    reportingComponent: component,
+    reportingInstance: host,
+  } satisfies KubeObject & Event;
+}
+
+/** `EventAggregator`: more than ten different messages of one kind become one that is counted. */
+function combineSimilar(groups: Map<string, SimilarGroup>, event: EventFacts, now: number): EventFacts {
+  const key = groupKey(event).join("\0");
+  const found = groups.get(key);
+  const group =
+    found === undefined || now - found.lastAt > SIMILAR_WINDOW_MS
+      ? { messages: new Set<string>(), lastAt: now }
+      : found;
+  group.lastAt = now;
+  if (group.messages.size < SIMILAR_LIMIT) group.messages.add(event.message);
+  remember(groups, key, group);
+  if (group.messages.has(event.message)) return event;
+  return { ...event, message: truncate(`(combined from similar events): ${event.message}`) };
+}
+
+/** `EventSourceObjectSpamFilter`: a burst of 25 for an object, then one each five minutes. */
+function takeToken(buckets: Map<string, Bucket>, key: string, now: number): boolean {
+  const bucket = buckets.get(key) ?? { tokens: MAX_BURST, refilledAt: now };
+  bucket.tokens = Math.min(MAX_BURST, bucket.tokens + (now - bucket.refilledAt) / REFILL_MS);
+  bucket.refilledAt = now;
+  remember(buckets, key, bucket);
+  if (bucket.tokens < 1) return false;
+  bucket.tokens -= 1;
+  return true;
+}
+
+/** Newest last, oldest forgotten. */
+function remember<Value>(cache: Map<string, Value>, key: string, value: Value): void {
+  cache.delete(key);
+  cache.set(key, value);
+  if (cache.size <= CACHE_SIZE) return;
+  const oldest = cache.keys().next().value;
+  if (oldest !== undefined) cache.delete(oldest);
+}
+
+function objectKey({ kind = "", namespace = "", name = "", uid = "" }: ObjectReference): string {
+  return [kind, namespace, name, uid].join("\0");
+}
+
+function groupKey({ about, type, reason }: EventFacts): string[] {
+  return [objectKey(about), about.fieldPath ?? "", type, reason];
+}
+
+function truncate(message: string): string {
+  return message.length <= MESSAGE_LIMIT ? message : `${message.slice(0, MESSAGE_LIMIT - 3)}...`;
+}

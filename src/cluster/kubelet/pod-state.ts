@@ -1,0 +1,235 @@
+/** What the node knows about one pod. Changed only by the pod's own worker and by the ends of its containers. */
+import type { Container, ContainerStatus } from "../../../generated/kubernetes.ts";
+import type { ContainerEnd, ContainerInstance, StartFailure } from "../../k8s/container-status.ts";
+import type { StoredPod } from "../../k8s/pod.ts";
+import type { PodSandbox, RunningContainer } from "../sandbox/sandbox.ts";
+import type { BackoffEntry } from "./crash-backoff.ts";
+import { NO_PROBES, type ObservedContainer, type ObservedPod, type ProbeResults } from "./pod-actions.ts";
+import { shortened, type StoppingContainer, type Termination } from "./termination.ts";
+import type { MountedVolume } from "./volumes/pod-volumes.ts";
+
+/** A container that has been told to stop. Times are monotonic milliseconds. */
+export interface Stopping {
+  readonly signaledAt?: number;
+  readonly isKilled: boolean;
+  /** For a container that is replaced on its own; the pod's termination has its own grace period. */
+  readonly graceMs?: number;
+}
+
+export interface ContainerRecord {
+  current?: ContainerInstance;
+  previous?: ContainerInstance;
+  /** Present while `current` runs. */
+  running?: RunningContainer;
+  /** The signal that asks it to end. */
+  stopSignal?: number;
+  /** File that is mounted at its terminationMessagePath. */
+  terminationLog?: string;
+  stopping?: Stopping;
+  isBeingReplaced: boolean;
+  /** Why the last start failed, and when it is tried again (Unix milliseconds). */
+  failure?: StartFailure & { readonly retryAt?: number };
+  /** Instance whose back-off has been reported in an event. */
+  reportedBackoffOf?: string;
+}
+
+/** Why a pod is being stopped although nobody deleted it. */
+export interface TerminationCause {
+  readonly kind: "deleted" | "completed" | "deadline";
+  /** Overrides phase and reason of the status (evictions, deadlines). */
+  readonly status?: { readonly phase: "Failed"; readonly reason: string; readonly message: string };
+}
+
+interface PullBackoff extends BackoffEntry {
+  readonly failedAt: number;
+  readonly message: string;
+  isReported: boolean;
+}
+
+export class PodState {
+  /** The newest version from the store; after a forced deletion the last one seen. */
+  pod: StoredPod;
+  /** The object is out of the store. */
+  isGone = false;
+  sandbox: PodSandbox | undefined;
+  isSandboxDead = false;
+  sandboxAttempts = 0;
+  sandboxFailures = 0;
+  volumes: ReadonlyMap<string, MountedVolume> | undefined;
+  volumeFailures = 0;
+  /** Folders where the present sandbox has a tmpfs. */
+  readonly memoryFolders = new Set<string>();
+  podFiles: ReadonlyMap<string, string> = new Map();
+  hostname = "";
+  termination: (Termination & { readonly cause: TerminationCause }) | undefined;
+  /** Everything of the pod is gone from the node. */
+  isTornDown = false;
+  probes: ProbeResults = NO_PROBES;
+  readonly containers = new Map<string, ContainerRecord>();
+  readonly crashBackoff = new Map<string, BackoffEntry>();
+  readonly pullBackoff = new Map<string, PullBackoff>();
+  /** Keys of ConfigMaps and Secrets that the pod has asked for. */
+  readonly references = new Set<string>();
+
+  constructor(pod: StoredPod) {
+    this.pod = pod;
+  }
+
+  record(name: string): ContainerRecord {
+    const known = this.containers.get(name);
+    if (known !== undefined) return known;
+    const record: ContainerRecord = { isBeingReplaced: false };
+    this.containers.set(name, record);
+    return record;
+  }
+
+  /** Init containers first, in the order of the specification. */
+  allContainers(): Container[] {
+    const { initContainers = [], containers } = this.pod.spec;
+    return [...initContainers, ...containers];
+  }
+
+  observe(): ObservedPod {
+    const containers = new Map<string, ObservedContainer>();
+    for (const [name, { current, isBeingReplaced }] of this.containers)
+      if (current !== undefined) containers.set(name, { instance: current, isBeingReplaced });
+    const sandbox = this.sandbox === undefined ? "none" : this.isSandboxDead ? "dead" : "ready";
+    return {
+      spec: this.pod.spec,
+      containers,
+      sandbox,
+      sandboxAttempts: this.sandboxAttempts,
+      probes: this.probes,
+    };
+  }
+
+  /** The containers that run, as `terminationStep` wants them. */
+  stoppingContainers(): StoppingContainer[] {
+    return [...this.containers].flatMap(([name, { running, stopping }]) =>
+      running === undefined
+        ? []
+        : [
+            {
+              name,
+              hasEnded: false,
+              isHookRunning: false,
+              isKilled: stopping?.isKilled ?? false,
+              ...(stopping?.signaledAt === undefined ? {} : { signaledAt: stopping.signaledAt }),
+            },
+          ],
+    );
+  }
+
+  /** A new instance takes the place of the one before, which becomes the last state. */
+  begin(instance: ContainerInstance): void {
+    const record = this.record(instance.name);
+    if (record.current !== undefined) record.previous = record.current;
+    record.current = instance;
+    record.isBeingReplaced = false;
+    delete record.stopping;
+    delete record.failure;
+  }
+
+  end(name: string, end: ContainerEnd): void {
+    const record = this.record(name);
+    if (record.current === undefined) return;
+    record.current = { ...record.current, end };
+    delete record.running;
+  }
+
+  /** A new sandbox runs all init containers again, as if they never had (purgeInitContainers). */
+  forgetInitContainers(): void {
+    for (const { name } of this.pod.spec.initContainers ?? []) {
+      const record = this.containers.get(name);
+      if (record?.current === undefined) continue;
+      record.previous = record.current;
+      delete record.current;
+    }
+  }
+
+  adoptSandbox(sandbox: PodSandbox): void {
+    this.sandbox = sandbox;
+    this.isSandboxDead = false;
+    this.sandboxAttempts++;
+    this.sandboxFailures = 0;
+  }
+
+  /** Begins to stop the pod, or shortens what has begun. A deletion outranks other causes, not their status. */
+  beginTermination(graceSeconds: number, cause: TerminationCause, now: number): void {
+    const before = this.termination;
+    const status = before?.cause.status ?? cause.status;
+    this.termination = {
+      ...shortened(before, graceSeconds, now),
+      cause: { kind: cause.kind, ...(status === undefined ? {} : { status }) },
+    };
+  }
+
+  /** Restart number of the next instance. */
+  nextRestartCount(name: string): number {
+    const { current, previous } = this.record(name);
+    const last = current ?? previous;
+    return last === undefined ? 0 : last.restartCount + 1;
+  }
+
+  /**
+   * Takes over what an earlier engine wrote: its containers are gone, and nobody knows how those that ran have ended.
+   */
+  adoptStatus(now: number): void {
+    const { status = {} } = this.pod;
+    const statuses = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+    for (const containerStatus of statuses) this.#adopt(containerStatus, now);
+    if (this.containers.size > 0) this.sandboxAttempts = 1;
+  }
+
+  #adopt(status: ContainerStatus, now: number): void {
+    const last = status.lastState?.terminated;
+    const { running, terminated, waiting } = status.state ?? {};
+    const instance = (restartCount: number, end: ContainerEnd, times: { startedAt?: string }) => ({
+      name: status.name,
+      id: (status.containerID ?? "").replace(/^.*:\/\//, ""),
+      restartCount,
+      image: status.image,
+      imageID: status.imageID,
+      ...(times.startedAt === undefined ? {} : { startedAt: Date.parse(times.startedAt) }),
+      end,
+    });
+    const record = this.record(status.name);
+    const { restartCount } = status;
+    if (last !== undefined)
+      record.previous = instance(Math.max(0, restartCount - 1), adoptedEnd(last, now), last);
+    if (terminated !== undefined)
+      record.current = instance(restartCount, adoptedEnd(terminated, now), terminated);
+    else if (running !== undefined) record.current = instance(restartCount, unknownEnd(now), running);
+    else if (waiting !== undefined && last !== undefined) {
+      record.current = instance(restartCount, adoptedEnd(last, now), last);
+      delete record.previous;
+    } else this.containers.delete(status.name);
+  }
+}
+
+function adoptedEnd(
+  {
+    exitCode,
+    reason = "Error",
+    message,
+    finishedAt,
+  }: NonNullable<ContainerStatus["state"]>["terminated"] & {},
+  now: number,
+): ContainerEnd {
+  return {
+    exitCode,
+    reason,
+    ...(message === undefined ? {} : { message }),
+    finishedAt: finishedAt === undefined ? now : Date.parse(finishedAt),
+  };
+}
+
+/** `ContainerStatusUnknown` of the kubelet (convertToAPIContainerStatuses). */
+function unknownEnd(now: number): ContainerEnd {
+  return {
+    exitCode: 137,
+    reason: "ContainerStatusUnknown",
+    message: "The container could not be located when the pod was terminated",
+    finishedAt: now,
+  };
+}

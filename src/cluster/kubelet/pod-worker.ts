@@ -1,0 +1,197 @@
+/** One worker per pod: takes in what happens to it, and never does two things to it at once. */
+import { asPod, type StoredPod } from "../../k8s/pod.ts";
+import type { KubeObject } from "../../k8s/object.ts";
+import type { KubeletContext } from "./kubelet-context.ts";
+import { podEvent } from "./pod-events.ts";
+import { PodState } from "./pod-state.ts";
+import { isFinished } from "./pod-status.ts";
+import { volumeFacts } from "./prepare-sandbox.ts";
+import { syncPod, type Pass, type PassResult } from "./sync-pod.ts";
+import { removeFromStore, removeLogs, terminatePod } from "./terminate-pod.ts";
+import { reportIgnoredFields } from "./ignored-fields.ts";
+import { refreshVolumes } from "./volumes/pod-volumes.ts";
+import { writeStatus } from "./write-status.ts";
+
+/** After an error that nobody expected. */
+const REPAIR_MS = 10_000;
+
+export interface WorkerOptions {
+  readonly context: KubeletContext;
+  readonly pod: StoredPod;
+  /** Called once, when the object is gone and nothing of the pod is left on the node. */
+  readonly onRemoved: () => void;
+  /** An error that is a bug of ours or of the machine; the pod is tried again. */
+  readonly onError: (error: unknown) => void;
+}
+
+export class PodWorker {
+  readonly #context: KubeletContext;
+  readonly #state: PodState;
+  readonly #options: WorkerOptions;
+  /** The newest version that the watch has told. */
+  #seen: StoredPod;
+  #isDirty = false;
+  /** Something that a failed start waits for may have changed. */
+  #retriesNow = false;
+  #isStopped = false;
+  #needsRefresh = false;
+  #running: Promise<void> | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #pass = new AbortController();
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#context = options.context;
+    this.#seen = options.pod;
+    this.#state = new PodState(options.pod);
+    this.#state.adoptStatus(options.context.clock.now());
+    reportIgnoredFields(options.context.recorder, options.pod);
+    this.#takeDeletion();
+    this.wake();
+  }
+
+  /** A newer version of the object. */
+  update(object: KubeObject): void {
+    const pod = asPod(object);
+    const { spec, metadata } = this.#seen;
+    if (pod.metadata.resourceVersion === metadata.resourceVersion) return;
+    this.#seen = pod;
+    // A status write may have read a version that the watch tells of only now.
+    if (versionOf(pod) > versionOf(this.#state.pod)) this.#state.pod = pod;
+    if (pod.spec !== spec) this.#retriesNow = true;
+    if (pod.metadata.labels !== metadata.labels || pod.metadata.annotations !== metadata.annotations)
+      this.#needsRefresh = true;
+    this.#takeDeletion();
+    this.wake();
+  }
+
+  /** The object is out of the store, perhaps by force. */
+  vanish(): void {
+    this.#state.isGone = true;
+    this.#terminate(1);
+    this.wake();
+  }
+
+  /** A ConfigMap or Secret has changed. */
+  objectChanged(key: string): void {
+    if (!this.#state.references.has(key)) return;
+    this.#needsRefresh = true;
+    this.#retriesNow = true;
+    this.wake();
+  }
+
+  /** Images may be there now that were not. */
+  imagesChanged(): void {
+    if (![...this.#state.containers.values()].some(({ failure }) => failure !== undefined)) return;
+    this.#retriesNow = true;
+    this.wake();
+  }
+
+  /** Settled when the container's present instance has ended and its log is complete. */
+  containerEnded(name: string): Promise<unknown> | undefined {
+    return this.#state.containers.get(name)?.running?.exited;
+  }
+
+  wake(): void {
+    this.#isDirty = true;
+    this.#running ??= this.#run();
+  }
+
+  /** Does nothing more; resolves when the present action is over. Processes go on. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancelTimer?.();
+    this.#pass.abort(new DOMException("The kubelet is stopping", "AbortError"));
+    await this.#running;
+  }
+
+  #takeDeletion(): void {
+    const { deletionTimestamp, deletionGracePeriodSeconds } = this.#state.pod.metadata;
+    if (deletionTimestamp !== undefined) this.#terminate(deletionGracePeriodSeconds ?? 0);
+  }
+
+  #terminate(graceSeconds: number): void {
+    const now = this.#context.clock.monotonic();
+    const hadBegun = this.#state.termination !== undefined;
+    this.#state.beginTermination(graceSeconds, { kind: "deleted" }, now);
+    if (!hadBegun) this.#pass.abort(new DOMException("The pod is being deleted", "AbortError"));
+  }
+
+  async #run(): Promise<void> {
+    // Everything that one store write causes is seen together, and never inside that write.
+    await Promise.resolve();
+    while (this.#isDirty && !this.#isStopped) {
+      this.#isDirty = false;
+      this.#cancelTimer?.();
+      this.#cancelTimer = undefined;
+      const result = await this.#passOnce();
+      if (result.again) this.#isDirty = true;
+      else if (result.wakeInMs !== undefined && !this.#isStopped)
+        this.#cancelTimer = this.#context.clock.schedule(result.wakeInMs, () => this.wake());
+    }
+    this.#running = undefined;
+  }
+
+  async #passOnce(): Promise<PassResult> {
+    this.#pass = new AbortController();
+    const { signal } = this.#pass;
+    const pass: Pass = {
+      context: this.#context,
+      state: this.#state,
+      signal,
+      retriesNow: this.#retriesNow,
+      wake: () => this.wake(),
+    };
+    this.#retriesNow = false;
+    try {
+      return await this.#decide(pass);
+    } catch (error) {
+      if (signal.aborted) return { again: !this.#isStopped };
+      this.#options.onError(error);
+      return { again: false, wakeInMs: REPAIR_MS };
+    }
+  }
+
+  async #decide(pass: Pass): Promise<PassResult> {
+    const state = this.#state;
+    if (state.isTornDown) return this.#finish(pass);
+    if (state.termination === undefined && isFinished(state.pod)) {
+      state.beginTermination(0, { kind: "completed" }, this.#context.clock.monotonic());
+    }
+    writeStatus(this.#context, state);
+    if (state.termination === undefined && this.#needsRefresh) this.#refresh();
+    const result = state.termination === undefined ? await syncPod(pass) : await terminatePod(pass);
+    if (!state.isTornDown) writeStatus(this.#context, state);
+    return result;
+  }
+
+  /** Nothing of the pod is on the node any more: the last status, then its removal. */
+  #finish(pass: Pass): PassResult {
+    writeStatus(this.#context, this.#state);
+    removeFromStore(pass);
+    if (this.#state.isGone) {
+      removeLogs(pass);
+      this.#isStopped = true;
+      this.#options.onRemoved();
+    }
+    return { again: false };
+  }
+
+  #refresh(): void {
+    this.#needsRefresh = false;
+    const { recorder } = this.#context;
+    if (this.#state.volumes === undefined) return;
+    for (const { volume, message } of refreshVolumes(volumeFacts(this.#context, this.#state))) {
+      podEvent(recorder, this.#state.pod, {
+        type: "Warning",
+        reason: "FailedMount",
+        message: `MountVolume.SetUp failed for volume "${volume}" : ${message}`,
+      });
+    }
+  }
+}
+
+/** Versions of this store are numbers that grow. */
+function versionOf({ metadata }: StoredPod): number {
+  return Number(metadata.resourceVersion ?? 0);
+}

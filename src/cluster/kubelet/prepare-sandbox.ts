@@ -1,0 +1,119 @@
+/** Gives a pod its sandbox, its volumes and its files, in the kubelet's order: volumes are checked first. */
+import { messageOf } from "../../kernel/problem.ts";
+import { podFolder, type KubeletContext } from "./kubelet-context.ts";
+import { podEvent } from "./pod-events.ts";
+import { hostnameOf, writePodFiles } from "./pod-files.ts";
+import type { PodState } from "./pod-state.ts";
+import { referencedObjects } from "./referenced-objects.ts";
+import type { Pass } from "./sync-pod.ts";
+import { checkVolumes, mountVolumes, type FailedVolume, type VolumeFacts } from "./volumes/pod-volumes.ts";
+
+/** First delay and longest of failed mounts (operationexecutor) and failed sandboxes, doubling. */
+const RETRY_MS = 500;
+const MAX_RETRY_MS = 122_000;
+
+/** Milliseconds after which to try again, or `undefined` when the pod can start its containers. */
+export async function prepareSandbox(pass: Pass, isNew: boolean): Promise<number | undefined> {
+  const { context, state } = pass;
+  const failed = checkVolumes(volumeFacts(context, state));
+  if (failed.length > 0) return reportVolumes(context, state, failed);
+  if (isNew) {
+    await discardSandbox(context, state);
+    const retryInMs = await createSandbox(pass);
+    if (retryInMs !== undefined) return retryInMs;
+  }
+  return mount(context, state);
+}
+
+export function volumeFacts(context: KubeletContext, state: PodState): VolumeFacts {
+  const { pod, sandbox } = state;
+  return {
+    pod,
+    addresses: {
+      hostIPs: [context.sandbox.nodeIP],
+      podIPs: sandbox === undefined ? [] : [sandbox.ip],
+    },
+    objects: referencedObjects(context.store, pod.metadata.namespace, (key) => state.references.add(key)),
+    allocatable: context.node.allocatable,
+    podFolder: podFolder(context.folders, pod.metadata.uid),
+    node: context.node,
+    now: context.clock.now(),
+    canChown: context.sandbox.tier.otherUsers,
+    memory: state.memoryFolders,
+  };
+}
+
+/** Ends what is left of a sandbox that died, so that nobody runs without it. */
+async function discardSandbox({ recorder }: KubeletContext, state: PodState): Promise<void> {
+  if (state.sandboxAttempts > 0) {
+    const message = "Pod sandbox changed, it will be killed and re-created.";
+    podEvent(recorder, state.pod, { type: "Normal", reason: "SandboxChanged", message });
+  }
+  const left = [...state.containers.values()].flatMap(({ running }) => running?.exited ?? []);
+  await state.sandbox?.destroy();
+  await Promise.all(left);
+  state.sandbox = undefined;
+  state.volumes = undefined;
+  state.memoryFolders.clear();
+  state.forgetInitContainers();
+}
+
+async function createSandbox({ context, state, wake }: Pass): Promise<number | undefined> {
+  const { metadata, spec } = state.pod;
+  try {
+    const names = hostnameOf(state.pod, context.dns.clusterDomain);
+    const sandbox = await context.sandbox.createPod({
+      uid: metadata.uid,
+      namespace: metadata.namespace,
+      name: metadata.name,
+      hostname: names.kernelHostname,
+      hostNetwork: spec.hostNetwork === true,
+    });
+    state.adoptSandbox(sandbox);
+    state.hostname = names.kernelHostname;
+    void sandbox.exited.then(() => {
+      if (state.sandbox !== sandbox) return;
+      state.isSandboxDead = true;
+      wake();
+    });
+    return undefined;
+  } catch (error) {
+    const message = `Failed to create pod sandbox: ${messageOf(error)}`;
+    podEvent(context.recorder, state.pod, { type: "Warning", reason: "FailedCreatePodSandBox", message });
+    return retryAfter(state.sandboxFailures++);
+  }
+}
+
+function mount(context: KubeletContext, state: PodState): number | undefined {
+  const { sandbox } = state;
+  if (sandbox === undefined) return RETRY_MS;
+  const facts = volumeFacts(context, state);
+  const { mounted, failed } = mountVolumes(facts, sandbox);
+  if (failed.length > 0) return reportVolumes(context, state, failed);
+  state.volumes = mounted;
+  const names = hostnameOf(state.pod, context.dns.clusterDomain);
+  const { podFolder: folder, pod } = facts;
+  const written = writePodFiles({ pod, podFolder: folder, podIPs: [sandbox.ip], names, dns: context.dns });
+  state.podFiles = written.files;
+  for (const warning of written.warnings) podEvent(context.recorder, pod, { type: "Warning", ...warning });
+  return undefined;
+}
+
+function reportVolumes(
+  { recorder }: KubeletContext,
+  state: PodState,
+  failed: readonly FailedVolume[],
+): number {
+  for (const { volume, message } of failed) {
+    podEvent(recorder, state.pod, {
+      type: "Warning",
+      reason: "FailedMount",
+      message: `MountVolume.SetUp failed for volume "${volume}" : ${message}`,
+    });
+  }
+  return retryAfter(state.volumeFailures++);
+}
+
+function retryAfter(failures: number): number {
+  return Math.min(RETRY_MS * 2 ** failures, MAX_RETRY_MS);
+}

@@ -1,0 +1,74 @@
+/** Who a container runs as and what it may do: the pod's and the container's securityContext, and the image's user. */
+import type { Container, PodSecurityContext, SecurityContext } from "../../../generated/kubernetes.ts";
+import { describePod, type StoredPod } from "../../k8s/pod.ts";
+import type { ContainerSpec } from "../sandbox/sandbox.ts";
+import { ContainerConfigError } from "./config-error.ts";
+
+export type Identity = Pick<
+  ContainerSpec,
+  "user" | "capabilities" | "noNewPrivileges" | "readOnlyRootFilesystem" | "privileged"
+>;
+
+export interface SecurityFacts {
+  readonly pod: StoredPod;
+  readonly container: Container;
+  /** `USER` of the image: `user`, `uid`, `user:group` or `uid:gid`; empty = root. */
+  readonly imageUser: string;
+  readonly allowPrivileged: boolean;
+}
+
+/** Throws `ContainerConfigError` for what must not start. */
+export function containerIdentity(facts: SecurityFacts): Identity {
+  const { pod, container, imageUser } = facts;
+  const ofPod: PodSecurityContext = pod.spec.securityContext ?? {};
+  const own: SecurityContext = container.securityContext ?? {};
+  const runAsUser = own.runAsUser ?? ofPod.runAsUser;
+  const runAsGroup = own.runAsGroup ?? ofPod.runAsGroup;
+  const privileged = own.privileged === true;
+  if (privileged && !facts.allowPrivileged) {
+    throw new ContainerConfigError(
+      `Cannot run container "${container.name}" privileged: the cluster does not allow it. ` +
+        "Start it with `--allow-privileged`, or remove `securityContext.privileged`",
+    );
+  }
+  if ((own.runAsNonRoot ?? ofPod.runAsNonRoot) === true)
+    verifyNonRoot(runAsUser, imageUser, `(pod: "${describePod(pod)}", container: ${container.name})`);
+
+  const [imageUserName = "", imageGroup] = imageUser.split(":");
+  const user = runAsUser === undefined ? imageUserName || "0" : String(runAsUser);
+  const group = runAsGroup === undefined ? groupOfImage(runAsUser, imageGroup) : String(runAsGroup);
+  const supplementalGroups = [...new Set([...(ofPod.supplementalGroups ?? []), ...asList(ofPod.fsGroup)])];
+  return {
+    user: { user, ...(group === undefined ? {} : { group }), supplementalGroups },
+    capabilities: { add: own.capabilities?.add ?? [], drop: own.capabilities?.drop ?? [] },
+    noNewPrivileges: own.allowPrivilegeEscalation === false && !privileged,
+    readOnlyRootFilesystem: own.readOnlyRootFilesystem === true,
+    privileged,
+  };
+}
+
+/** The image's group belongs to the image's user: another user has its own. */
+function groupOfImage(runAsUser: number | undefined, imageGroup: string | undefined): string | undefined {
+  return runAsUser === undefined && imageGroup !== "" ? imageGroup : undefined;
+}
+
+/** `verifyRunAsNonRoot`. */
+function verifyNonRoot(runAsUser: number | undefined, imageUser: string, where: string): void {
+  if (runAsUser !== undefined) {
+    if (runAsUser === 0)
+      throw new ContainerConfigError(`container's runAsUser breaks non-root policy ${where}`);
+    return;
+  }
+  const [name = ""] = imageUser.split(":");
+  if (name === "" || /^0+$/.test(name))
+    throw new ContainerConfigError(`container has runAsNonRoot and image will run as root ${where}`);
+  if (!/^\d+$/.test(name)) {
+    throw new ContainerConfigError(
+      `container has runAsNonRoot and image has non-numeric user (${name}), cannot verify user is non-root ${where}`,
+    );
+  }
+}
+
+function asList(value: number | undefined): number[] {
+  return value === undefined ? [] : [value];
+}

@@ -1,0 +1,185 @@
+/** One start of one container: image, configuration, process (kubelet startContainer). */
+import { randomBytes } from "node:crypto";
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Container } from "../../../generated/kubernetes.ts";
+import type { StartFailure } from "../../k8s/container-status.ts";
+import { messageOf } from "../../kernel/problem.ts";
+import type { ResolvedImage } from "../images/image.ts";
+import { ContainerStartError, type ContainerSpec, type PodSandbox } from "../sandbox/sandbox.ts";
+import { ContainerConfigError } from "./config-error.ts";
+import { containerSpec } from "./container-config.ts";
+import { ensureImage } from "./ensure-image.ts";
+import { containerLogFolder, podFolder, type KubeletContext } from "./kubelet-context.ts";
+import { containerEvent } from "./pod-events.ts";
+import type { PodState } from "./pod-state.ts";
+import { watchContainer } from "./watch-container.ts";
+import { referencedObjects } from "./referenced-objects.ts";
+import { stopSignalOf } from "./stop-signal.ts";
+
+/** What the kubelet waits before it syncs a pod again whose sync has failed. */
+const RETRY_MS = 10_000;
+
+export interface StartRequest {
+  readonly context: KubeletContext;
+  readonly state: PodState;
+  readonly sandbox: PodSandbox;
+  readonly container: Container;
+  readonly signal: AbortSignal;
+  /** Called before a step that may take long, so that what is so far is seen. */
+  readonly onSlowStep: () => void;
+  /** Called when the container's end is in the state. */
+  readonly onExit: () => void;
+}
+
+/** True when it runs. Otherwise the reason is in the pod's state. Rejects only when the signal aborts. */
+export async function startContainer(request: StartRequest): Promise<boolean> {
+  const { context, state, container } = request;
+  if (!context.images.isPresent(container.image ?? "")) request.onSlowStep();
+  const outcome = await ensureImage(request);
+  if ("failure" in outcome) {
+    remember(request, outcome.failure, outcome.retryInMs);
+    return false;
+  }
+  request.signal.throwIfAborted();
+  const restartCount = nextRestartCount(request);
+  let prepared: PreparedStart;
+  try {
+    prepared = prepareStart(request, outcome.image, restartCount);
+  } catch (error) {
+    return refuse(request, error);
+  }
+  return runContainer(request, { ...prepared, image: outcome.image, restartCount, at: state.pod });
+}
+
+interface PreparedStart {
+  readonly spec: ContainerSpec;
+  readonly terminationLog: string;
+}
+
+function prepareStart(request: StartRequest, image: ResolvedImage, restartCount: number): PreparedStart {
+  const { context, state, sandbox, container } = request;
+  const { pod } = state;
+  const logFolder = containerLogFolder(context.folders, pod, container.name);
+  mkdirSync(logFolder, { recursive: true });
+  const terminationLog = newTerminationLog(request);
+  const spec = containerSpec({
+    pod,
+    container,
+    image,
+    id: randomBytes(32).toString("hex"),
+    hostname: state.hostname,
+    addresses: { hostIPs: [context.sandbox.nodeIP], podIPs: [sandbox.ip] },
+    objects: referencedObjects(context.store, pod.metadata.namespace, (key) => state.references.add(key)),
+    allocatable: context.node.allocatable,
+    allowPrivileged: context.allowPrivileged,
+    volumes: state.volumes ?? new Map(),
+    podFiles: state.podFiles,
+    terminationLog,
+    logPath: join(logFolder, `${restartCount}.log`),
+  });
+  return { spec, terminationLog };
+}
+
+async function runContainer(
+  request: StartRequest,
+  start: PreparedStart & {
+    readonly image: ResolvedImage;
+    readonly restartCount: number;
+    readonly at: object;
+  },
+): Promise<boolean> {
+  const { context, state, sandbox, container } = request;
+  const { spec, image, restartCount } = start;
+  const instance = {
+    name: container.name,
+    id: spec.id,
+    restartCount,
+    image: container.image ?? "",
+    imageID: image.id,
+  };
+  try {
+    const running = await sandbox.startContainer(spec);
+    tell(request, "Normal", "Created", "Container created");
+    tell(request, "Normal", "Started", "Container started");
+    state.begin({ ...instance, startedAt: running.startedAt });
+    const record = state.record(container.name);
+    record.running = running;
+    record.terminationLog = start.terminationLog;
+    record.stopSignal = stopSignalOf(container, image.config.stopSignal);
+    watchContainer(request, { running, logPath: spec.logPath });
+    return true;
+  } catch (error) {
+    if (!(error instanceof ContainerStartError)) throw error;
+    if (error.reason === "CreateContainerError" || error.reason === "CreateContainerConfigError")
+      return refuse(request, error);
+    tell(request, "Normal", "Created", "Container created");
+    tell(request, "Warning", "Failed", `Error: ${error.message}`);
+    // The runtime made the container and could not run it: an instance that ended at once, with exit code 128.
+    const now = context.clock.now();
+    state.begin({ ...instance, startedAt: now });
+    state.end(container.name, {
+      exitCode: 128,
+      reason: "StartError",
+      message: error.message,
+      finishedAt: now,
+    });
+    state.record(container.name).failure = { reason: "RunContainerError", message: error.message };
+    return false;
+  }
+}
+
+/** What was wrong before there was a container; tried again, also when an object it names changes. */
+function refuse(request: StartRequest, error: unknown): false {
+  const message = messageOf(error);
+  let reason = "CreateContainerError";
+  if (error instanceof ContainerConfigError) reason = "CreateContainerConfigError";
+  else if (error instanceof ContainerStartError) ({ reason } = error);
+  const known = request.state.record(request.container.name).failure;
+  if (known?.reason !== reason || known.message !== message)
+    tell(request, "Warning", "Failed", `Error: ${message}`);
+  remember(request, { reason, message }, RETRY_MS);
+  return false;
+}
+
+function remember(
+  { context, state, container }: StartRequest,
+  failure: StartFailure,
+  retryInMs: number | undefined,
+): void {
+  const retryAt = retryInMs === undefined ? {} : { retryAt: context.clock.now() + retryInMs };
+  state.record(container.name).failure = { ...failure, ...retryAt };
+}
+
+/** Kept logs of an earlier engine tell how often a container had been started (calcRestartCountByLogDir). */
+function nextRestartCount({ context, state, container }: StartRequest): number {
+  const { current, previous } = state.record(container.name);
+  if (current !== undefined || previous !== undefined) return state.nextRestartCount(container.name);
+  const folder = containerLogFolder(context.folders, state.pod, container.name);
+  try {
+    const counts = readdirSync(folder).map((name) => Number(/^(\d+)\.log/.exec(name)?.[1] ?? -1) + 1);
+    return Math.max(0, ...counts);
+  } catch {
+    // No folder: never started.
+    return 0;
+  }
+}
+
+/** A file of its own for each instance, so that no message outlives a restart; any user may write it. */
+function newTerminationLog({ context, state, container }: StartRequest): string {
+  const folder = join(podFolder(context.folders, state.pod.metadata.uid), "containers", container.name);
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, randomBytes(4).toString("hex"));
+  writeFileSync(path, "");
+  chmodSync(path, 0o666);
+  return path;
+}
+
+function tell(
+  { context, state, container }: StartRequest,
+  type: "Normal" | "Warning",
+  reason: string,
+  message: string,
+): void {
+  containerEvent(context.recorder, { pod: state.pod, name: container.name }, { type, reason, message });
+}

@@ -1,0 +1,59 @@
+/** Waits for the end of a container and puts it into the pod's state. */
+import { closeSync, constants, openSync, readSync, rmSync } from "node:fs";
+import type { Container } from "../../../generated/kubernetes.ts";
+import type { ContainerEnd } from "../../k8s/container-status.ts";
+import type { ExitStatus, RunningContainer } from "../sandbox/sandbox.ts";
+import { lastLogLines } from "./logs/log-tail.ts";
+import type { PodState } from "./pod-state.ts";
+
+/** `MaxContainerTerminationMessageLength` and the limits of FallbackToLogsOnError. */
+const MESSAGE_BYTES = 4096;
+const FALLBACK_BYTES = 2048;
+const FALLBACK_LINES = 80;
+
+export function watchContainer(
+  { state, container, onExit }: { state: PodState; container: Container; onExit: () => void },
+  { running, logPath }: { readonly running: RunningContainer; readonly logPath: string },
+): void {
+  void running.exited.then((exit) => {
+    const record = state.record(container.name);
+    if (record.running !== running) return;
+    const { terminationLog } = record;
+    const message = terminationMessage(container, exit, { terminationLog, logPath });
+    if (terminationLog !== undefined) rmSync(terminationLog, { force: true });
+    state.end(container.name, endOf(exit, message));
+    onExit();
+  });
+}
+
+function endOf({ exitCode, oomKilled, finishedAt }: ExitStatus, message: string): ContainerEnd {
+  const reason = oomKilled ? "OOMKilled" : exitCode === 0 ? "Completed" : "Error";
+  return { exitCode, reason, finishedAt, ...(message === "" ? {} : { message }) };
+}
+
+function terminationMessage(
+  { terminationMessagePolicy }: Container,
+  { exitCode }: ExitStatus,
+  { terminationLog, logPath }: { readonly terminationLog: string | undefined; readonly logPath: string },
+): string {
+  const message = terminationLog === undefined ? "" : readMessage(terminationLog);
+  if (message !== "" || exitCode === 0 || terminationMessagePolicy !== "FallbackToLogsOnError")
+    return message;
+  return lastLogLines(logPath, { lines: FALLBACK_LINES, bytes: FALLBACK_BYTES });
+}
+
+/** The last bytes of the file. A container may have replaced what is behind the name only inside its own root. */
+function readMessage(path: string): string {
+  let file: number | undefined;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const buffer = Buffer.alloc(MESSAGE_BYTES);
+    const size = Bun.file(path).size;
+    const length = readSync(file, buffer, 0, MESSAGE_BYTES, Math.max(0, size - MESSAGE_BYTES));
+    return buffer.toString("utf8", 0, length);
+  } catch (error) {
+    return `Error on reading termination log: ${String(error)}`;
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
