@@ -201,4 +201,13 @@ describe("a continued list", () => {
       "The resourceVersion for the provided list is too old.",
     );
   });
+
+  test("goes on as long as history reaches its moment", () => {
+    const store = openTestStore({ historyLimit: 2 });
+    for (const name of ["a", "b"]) store.create("configmaps", configMap(name));
+    const { continue: token = "" } = store.list("configmaps", { limit: 1 });
+    for (const name of ["c", "d"]) store.create("configmaps", configMap(name));
+    const { items } = store.list("configmaps", { continue: token });
+    expect(items.map(({ metadata }) => metadata.name)).toEqual(["b"]);
+  });
 });
