@@ -103,6 +103,11 @@ export function typeNames(): readonly string[] {
   return [...lines.keys()];
 }
 
+/** Changes with the table. */
+export function schemaVersion(): string {
+  return Bun.hash(readFileSync(schemaFile)).toString(16);
+}
+
 function readLines(): Map<string, string> {
   const found = new Map<string, string>();
   for (const line of readFileSync(schemaFile, "utf8").split("\n")) {
