@@ -69,7 +69,7 @@ export class Watchers {
   #deliver(watcher: Watcher): void {
     if (watcher.delivering) return;
     watcher.delivering = true;
-    for (let event = watcher.queue.shift(); event !== undefined; event = watcher.queue.shift()) {
+    for (const event of watcher.queue) {
       if (watcher.stopped) break;
       try {
         watcher.onEvent(event);
@@ -77,6 +77,7 @@ export class Watchers {
         this.#report(error);
       }
     }
+    watcher.queue.length = 0;
     watcher.delivering = false;
   }
 }
