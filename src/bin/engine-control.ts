@@ -100,9 +100,8 @@ function problemOf(text: string, code: number): Problem {
 
 async function* callRunning(folder: StateFolder, { method, path, body }: ImageCall): AsyncGenerator<string> {
   const api = new ApiClient(folder.kubeconfig);
-  yield* api.linesOf(
-    await api.open(`/pillion/v1/${path}`, { method, ...(body === undefined ? {} : { body }) }),
-  );
+  const response = await api.open(`/pillion/v1/${path}`, { method, ...(body === undefined ? {} : { body }) });
+  yield* api.linesOf(response, new AbortController().signal);
 }
 
 async function* callOffline(

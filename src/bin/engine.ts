@@ -2,11 +2,14 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { z } from "zod";
 import type { EngineOptions } from "../cli/engine-control.ts";
 import type { EngineRecord, StateFolder } from "../cli/state-folder.ts";
+import type { ApiExtension } from "../cluster/api/api-router.ts";
+import { objectAnswer, type Sink } from "../cluster/api/exchange.ts";
 import { writeKubeconfig } from "../cluster/api/kubeconfig.ts";
 import { openPki, type Pki } from "../cluster/api/pki.ts";
-import { type ApiServer, startApi } from "../cluster/api/start-api.ts";
+import { type RunningApi, startApi } from "../cluster/api/start-api.ts";
 import { seedCluster } from "../cluster/controllers/bootstrap.ts";
 import { startEventExpiry } from "../cluster/controllers/event-expiry.ts";
 import { startGarbageCollector } from "../cluster/controllers/garbage-collector.ts";
@@ -18,19 +21,18 @@ import { openSandbox } from "../cluster/sandbox/open-sandbox.ts";
 import { openStore } from "../cluster/store/open-store.ts";
 import type { Store } from "../cluster/store/store.ts";
 import { resourceOf, resources } from "../k8s/catalogue.ts";
+import { StatusError } from "../k8s/status-error.ts";
 import { systemClock } from "../kernel/clock.ts";
-import { Problem } from "../kernel/problem.ts";
 import { writeFileAtomic } from "../lib/atomic-file.ts";
 import { startTimeOf } from "../lib/process-identity.ts";
 import { handleImageCall } from "./image-admin.ts";
 import { VERSION } from "./version.ts";
 
-export interface StopOptions {
-  /** Objects and volumes stay for the next start. */
-  readonly keepState: boolean;
-  /** Seconds the pods get altogether. */
-  readonly graceSeconds: number;
-}
+const StopOptions = z.strictObject({
+  keepState: z.boolean().describe("Objects and volumes stay for the next start."),
+  graceSeconds: z.number().min(0).max(3600).describe("Seconds the pods get altogether."),
+});
+export type StopOptions = z.output<typeof StopOptions>;
 
 export interface Engine {
   readonly port: number;
@@ -77,7 +79,7 @@ export async function startEngine(
       pki,
       port: options.port,
       nodeName,
-      extensions: extensions(images, onStopRequest),
+      extensions: [commandLineApi(images, onStopRequest)],
     });
     closing.push(() => api.close());
     seedCluster(store, { apiPort: api.port });
@@ -110,7 +112,7 @@ function startControllers(store: Store, pki: Pki): (() => void)[] {
 /** From here on other commands find the cluster. */
 function announce(
   folder: StateFolder,
-  { api, pki, detached }: { readonly api: ApiServer; readonly pki: Pki; readonly detached: boolean },
+  { api, pki, detached }: { readonly api: RunningApi; readonly pki: Pki; readonly detached: boolean },
 ): void {
   writeKubeconfig(folder.kubeconfig, {
     cluster: folder.cluster,
@@ -123,24 +125,39 @@ function announce(
   writeFileAtomic(folder.engineRecord, `${JSON.stringify(record)}\n`, 0o600);
 }
 
-function extensions(images: ClusterImages, onStopRequest: (stop: StopOptions) => void) {
+/** `/pillion/v1/`: what the command line asks of the engine; answers are lines of JSON. */
+function commandLineApi(images: ClusterImages, onStopRequest: (stop: StopOptions) => void): ApiExtension {
   return {
     prefix: "/pillion/v1/",
-    async *handle({ method, path, body }: ExtensionCall): AsyncGenerator<object> {
-      if (method === "POST" && path === "stop") {
-        onStopRequest(body as StopOptions);
-        yield { result: "stopping" };
-      } else {
-        yield* handleImageCall(images, { method, path, body });
+    async handle({ method, path, query, readBody }) {
+      const call = path.slice("/pillion/v1/".length);
+      const body = method === "POST" ? parseBody(await readBody()) : undefined;
+      if (method === "POST" && call === "stop") {
+        onStopRequest(StopOptions.parse(body));
+        return objectAnswer({ stopping: true }, 202);
       }
+      const answers = handleImageCall(images, { method, path: call, query, body });
+      return {
+        kind: "stream",
+        contentType: "application/x-ndjson",
+        run: (sink) => writeLines(sink, answers),
+      };
     },
   };
 }
 
-interface ExtensionCall {
-  readonly method: "GET" | "POST" | "DELETE";
-  readonly path: string;
-  readonly body?: unknown;
+function parseBody(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    throw new StatusError("BadRequest", "the body is not JSON");
+  }
+}
+
+async function writeLines(sink: Sink, answers: AsyncIterable<object>): Promise<void> {
+  for await (const answer of answers) {
+    if (!sink.write(`${JSON.stringify(answer)}\n`)) await sink.drained();
+  }
 }
 
 function stopOnce({
@@ -198,9 +215,4 @@ export function deleteState(folder: StateFolder): void {
     rmSync(join(folder.path, name), { recursive: true, force: true });
   }
   for (const file of [folder.engineRecord, folder.kubeconfig, folder.imageMap]) rmSync(file, { force: true });
-}
-
-/** What the command is told when the engine cannot start. */
-export function problemOf(error: unknown): Problem | undefined {
-  return error instanceof Problem ? error : undefined;
 }

@@ -1,6 +1,7 @@
 /** `up -f`: what `kubectl apply` does on the client's side, so that both may be used on the same objects. */
 import type { KubeObject } from "../k8s/object.ts";
 import { resourceOfKind } from "../k8s/catalogue.ts";
+import { mergeTypeOf } from "../k8s/patch/merge-type.ts";
 import { threeWayPatch } from "../k8s/patch/three-way.ts";
 import { Problem } from "../kernel/problem.ts";
 import { StatusError } from "../k8s/status-error.ts";
@@ -92,7 +93,8 @@ async function createOrPatch(
     return { verb: "created", name };
   }
   const original = JSON.parse(current.metadata.annotations?.[LAST_APPLIED] ?? "{}") as KubeObject;
-  const patch = threeWayPatch({ original, modified, current });
+  const type = mergeTypeOf(object.apiVersion, object.kind);
+  const patch = threeWayPatch({ original, modified, current }, type);
   if (Object.keys(patch).length === 0) return { verb: "unchanged", name };
   await api.request(`${collection}/${encodeURIComponent(name)}?${query}`, {
     method: "PATCH",
