@@ -2,9 +2,16 @@
 import { formatIpv4, type Ipv4Range, rangeSize } from "../../lib/ipv4.ts";
 import { Problem } from "../../kernel/problem.ts";
 
+export interface AddressLease {
+  /** An unsigned number. */
+  readonly address: number;
+  /** Another pod had it before. */
+  readonly reused: boolean;
+}
+
 export interface AddressPool {
-  /** The next address, as an unsigned number. Throws a Problem when all are in use. */
-  take(): number;
+  /** The next address. Throws a Problem when all are in use. */
+  take(): AddressLease;
   /** Gives one back. Clients that still remember it must not meet another pod at once, so the oldest goes out first. */
   free(address: number): void;
 }
@@ -18,17 +25,13 @@ export function addressPool(range: Ipv4Range): AddressPool {
   let fresh = range.base + 2;
   return {
     take() {
-      let address = fresh;
-      if (fresh < end) {
-        fresh += 1;
-      } else {
-        const [oldest] = freed;
-        if (oldest === undefined) throw exhausted(range, inUse.size);
-        freed.delete(oldest);
-        address = oldest;
-      }
+      const reused = fresh >= end;
+      const [oldest] = freed;
+      const address = reused ? oldest : fresh++;
+      if (address === undefined) throw exhausted(range, inUse.size);
+      freed.delete(address);
       inUse.add(address);
-      return address;
+      return { address, reused };
     },
     free(address) {
       if (inUse.delete(address)) freed.add(address);

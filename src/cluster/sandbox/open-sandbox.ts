@@ -1,0 +1,131 @@
+/** Opens the sandbox: probes the machine, starts the node's namespaces, and hands out pods until it is closed. */
+import { closeSync, mkdirSync, openSync, readlinkSync } from "node:fs";
+import { type Clock, systemClock } from "../../kernel/clock.ts";
+import { Problem } from "../../kernel/problem.ts";
+import { formatIpv4 } from "../../lib/ipv4.ts";
+import { watchExits } from "./exits.ts";
+import { loadLauncher } from "./launcher.ts";
+import { openProcessRecords, sandboxFolder } from "./leftovers.ts";
+import * as linux from "./linux-constants.ts";
+import { buildNodeNetwork, DEFAULT_RANGES, type NetworkRanges, nodeAddress } from "./network.ts";
+import { addressPool } from "./network-addresses.ts";
+import { createPodSandbox, type PodTools, type StartContainer } from "./pod-sandbox.ts";
+import { type HolderTools, startHolder } from "./pod-sandbox-holder.ts";
+import { probe } from "./probe.ts";
+import { readMachineFacts } from "./probe-facts.ts";
+import type { PodSandbox, Sandbox } from "./sandbox.ts";
+import { decideTier, platformProblem } from "./tier.ts";
+
+export interface SandboxOptions {
+  /** The cluster's folder; the sandbox keeps to `sandbox/` in it. */
+  readonly stateDir: string;
+  readonly ranges?: NetworkRanges;
+  readonly clock?: Clock;
+  readonly startContainer: StartContainer;
+}
+
+/**
+ * Needs an engine inside the namespaces of `namespaceCommand`, and `reapLeftovers` before. Rejects with a Problem
+ * (E_UNSUPPORTED_PLATFORM, E_NO_NAMESPACES, ...) where pods would not run right, and then leaves nothing.
+ */
+export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const { stateDir, ranges = DEFAULT_RANGES, clock = systemClock, startContainer } = options;
+  const facts = readMachineFacts();
+  const unsupported = platformProblem(facts);
+  if (unsupported !== undefined) throw unsupported;
+  refuseHostMounts();
+  const launcher = loadLauncher();
+  const folder = sandboxFolder(stateDir);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const tier = decideTier(facts, probe(launcher, folder));
+  const exits = watchExits(launcher, clock);
+  const tools = {
+    launcher,
+    exits,
+    records: openProcessRecords(stateDir),
+    sleep: sleepPath(),
+    env: [`PILLION_STATE=${stateDir}`],
+  };
+  const node = startNode(tools, ranges);
+  const pods = new Set<PodSandbox>();
+  const podTools: PodTools = {
+    ...tools,
+    ranges,
+    addresses: addressPool(ranges.pods),
+    nodeNetns: node.netns,
+    startContainer,
+    onDestroyed: (pod) => pods.delete(pod),
+  };
+  let closed: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await Promise.all([...pods].map((pod) => pod.destroy()));
+    await node.stop();
+    exits.close();
+  };
+  return {
+    tier,
+    nodeIP: formatIpv4(nodeAddress(ranges)),
+    async createPod(spec) {
+      if (closed !== undefined) throw isClosed();
+      const pod = createPodSandbox(podTools, spec);
+      pods.add(pod);
+      return pod;
+    },
+    close: () => (closed ??= close()),
+  };
+}
+
+interface Node {
+  readonly netns: number;
+  stop(): Promise<void>;
+}
+
+/** The node: a network namespace with the bridge that all pods hang on. */
+function startNode(tools: HolderTools, ranges: NetworkRanges): Node {
+  const holder = startHolder(tools, {
+    flags: linux.CLONE_NEWNET,
+    build: (program) => buildNodeNetwork(program, ranges),
+    what: "the node",
+  });
+  const netns = openSync(`/proc/${holder.pid}/ns/net`, "r");
+  return {
+    netns,
+    async stop() {
+      closeSync(netns);
+      await holder.stop();
+    },
+  };
+}
+
+/** Mounts of memory volumes would land on the machine itself. Only root can get that far, and root can read the link. */
+function refuseHostMounts(): void {
+  const mountsOf = (pid: string) => readlinkSync(`/proc/${pid}/ns/mnt`);
+  let shared: boolean;
+  try {
+    shared = process.pid !== 1 && mountsOf("1") === mountsOf("self");
+  } catch {
+    return; // An ordinary user may not look at process 1, and may not mount outside either.
+  }
+  if (shared)
+    throw new Error(
+      "openSandbox() was called outside of namespaceCommand(): mounts would be the machine's own",
+    );
+}
+
+function sleepPath(): string {
+  const path = Bun.which("sleep");
+  if (path !== null) return path;
+  throw new Problem({
+    code: "E_PROGRAM_MISSING",
+    message: 'Cannot start pods: the program "sleep" is not on PATH',
+    fix: "Install coreutils, or add its folder to PATH",
+  });
+}
+
+function isClosed(): Problem {
+  return new Problem({
+    code: "E_SANDBOX_CLOSED",
+    message: "Cannot start the pod: the cluster is stopping",
+    fix: "Start the cluster again with `pillion up`",
+  });
+}

@@ -1,0 +1,81 @@
+/** A process that does nothing but keep namespaces alive, so that containers can come and go in them. */
+import { Problem } from "../../kernel/problem.ts";
+import type { ProcessIdentity } from "../../lib/process-identity.ts";
+import type { Exits } from "./exits.ts";
+import type { Launcher } from "./launcher.ts";
+import type { ProcessRecords } from "./leftovers.ts";
+import * as linux from "./linux-constants.ts";
+import { Program } from "./program.ts";
+
+const SIGKILL = 9;
+/** Seconds, 68 years: `infinity` is not known to every sleep(1). */
+const FOR_EVER = String(2 ** 31 - 1);
+
+export interface HolderTools {
+  readonly launcher: Launcher;
+  readonly exits: Exits;
+  readonly records: ProcessRecords;
+  /** Absolute path of sleep(1). */
+  readonly sleep: string;
+  /** `NAME=value`, for people who look at the process list. */
+  readonly env: readonly string[];
+}
+
+export interface HolderSpec {
+  /** CLONE_NEW… of the namespaces to hold. */
+  readonly flags: number;
+  /** Sets them up, from inside. May use up the child's stdin. */
+  readonly build: (program: Program) => void;
+  /** For people: what the process stands for. */
+  readonly what: string;
+}
+
+export interface Holder {
+  readonly pid: number;
+  readonly identity: ProcessIdentity;
+  /** Resolves when the process has ended, whoever ended it. */
+  readonly exited: Promise<void>;
+  /** Ends it and resolves when it is gone. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Starts a holder; throws `LaunchError` when the kernel refuses a step. Takes 1–2 ms and blocks meanwhile. */
+export function startHolder(tools: HolderTools, { flags, build, what }: HolderSpec): Holder {
+  const { launcher, exits, records } = tools;
+  const program = new Program();
+  // First of all: an engine that is killed a moment from now should take this process along.
+  program.call("prctl", [linux.PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]).call("setsid", []);
+  build(program);
+  letGoOfEngine(program);
+  program.call("execve", [tools.sleep, ["sleep", FOR_EVER], [...tools.env]]);
+  const pid = launcher.start(program, flags);
+  const exited = exits.watch(pid);
+  const identity = records.add(pid, what);
+  if (identity === undefined) throw endedAtOnce(what);
+  const gone = exited.then(() => records.remove(identity));
+  return {
+    pid,
+    identity,
+    exited: gone,
+    async stop() {
+      if (exits.isRunning(pid)) launcher.tryCall("kill", [pid, SIGKILL]);
+      await gone;
+    },
+  };
+}
+
+/** No file, terminal or folder of the engine stays open in the process. */
+function letGoOfEngine(program: Program): void {
+  program.call("close_range", [0, linux.MAX_FD, 0]).call("chdir", ["/"]);
+  for (const name of ["stdin", "stdout", "stderr"]) {
+    program.call("openat", [linux.AT_FDCWD, "/dev/null", linux.O_RDWR, 0], { name: `open ${name}` });
+  }
+}
+
+function endedAtOnce(what: string): Problem {
+  return new Problem({
+    code: "E_HOLDER_ENDED",
+    message: `Cannot hold the namespaces of ${what}: their process ended at once`,
+    fix: "Look for a program or limit on this machine that ends processes, then try again",
+  });
+}
