@@ -33,46 +33,60 @@ function refTo(name: string): Json {
 
 /** All schemas that the kinds of these resources need, sorted by name. */
 export function componentSchemas(infos: readonly ResourceInfo[]): Json {
-  const found = new Map<string, Json>();
-  const queue: string[] = [];
+  const kinds = new Map<string, Json>();
+  const lists: (readonly [string, Json])[] = [];
   for (const info of infos) {
     for (const { group, version, kind } of [info, ...info.subresources]) {
-      const schema = schemaOf(apiVersionOf({ group, version }), kind);
-      if (schema === undefined) continue;
-      queue.push(schema.name);
-      const kinds = [{ group, version, kind }];
-      found.set(componentName(schema.name), {
-        ...typeComponent(schema),
-        "x-kubernetes-group-version-kind": kinds,
-      });
+      const name = schemaOf(apiVersionOf({ group, version }), kind)?.name;
+      if (name === undefined) continue;
+      kinds.set(name, { group, version, kind });
+      if (info.stored && kind === info.kind) lists.push([`${componentName(name)}List`, list(info)]);
     }
-    if (info.stored)
-      found.set(`${componentName(schemaOf(apiVersionOf(info), info.kind)?.name ?? "")}List`, list(info));
   }
-  queue.push("meta/v1.ListMeta", "meta/v1.DeleteOptions", "meta/v1.Status");
-  addReachable(queue, found);
-  found.set(QUANTITY, {
-    description: 'An exact amount with an optional suffix, such as "500m", "2" or "1Gi".',
-    oneOf: [{ type: "string" }, { type: "number" }],
+  const { types, described } = reach([...kinds.keys(), ...ALWAYS]);
+  const components = types.map((schema) => {
+    const kind = kinds.get(schema.name);
+    const component = typeComponent(schema, kind !== undefined || !described.has(schema.name));
+    const ofKind = kind === undefined ? {} : { "x-kubernetes-group-version-kind": [kind] };
+    return [componentName(schema.name), { ...component, ...ofKind }] as const;
   });
-  found.set(INT_OR_STRING, {
-    description: "A number, or text such as a port name or a percentage.",
-    format: "int-or-string",
-    oneOf: [{ type: "integer" }, { type: "string" }],
-  });
-  return Object.fromEntries([...found].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  const all = [...components, ...lists, ...SCALARS];
+  return Object.fromEntries(all.toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }
 
-function addReachable(queue: string[], found: Map<string, Json>): void {
-  const visited = new Set<string>();
+const ALWAYS = ["meta/v1.ListMeta", "meta/v1.DeleteOptions", "meta/v1.Status"];
+
+const SCALARS: readonly (readonly [string, Json])[] = [
+  [
+    QUANTITY,
+    {
+      description: 'An exact amount with an optional suffix, such as "500m", "2" or "1Gi".',
+      oneOf: [{ type: "string" }, { type: "number" }],
+    },
+  ],
+  [INT_OR_STRING, { format: "int-or-string", oneOf: [{ type: "integer" }, { type: "string" }] }],
+];
+
+/** Types that these refer to, and those of them whose text stands at the fields that refer to them. */
+function reach(names: readonly string[]): { types: TypeSchema[]; described: ReadonlySet<string> } {
+  const queue = [...names];
+  const types = new Map<string, TypeSchema>();
+  const described = new Set<string>();
   for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
-    const schema = visited.has(name) ? undefined : typeOf(name);
-    visited.add(name);
+    const schema = types.has(name) ? undefined : typeOf(name);
     if (schema === undefined) continue;
-    const component = componentName(name);
-    if (!found.has(component)) found.set(component, typeComponent(schema));
-    for (const { ref } of schema.fields.values()) if (ref !== undefined) queue.push(ref);
+    types.set(name, schema);
+    for (const field of schema.fields.values()) {
+      if (field.ref === undefined) continue;
+      queue.push(field.ref);
+      if (isPlainReference(field)) described.add(field.ref);
+    }
   }
+  return { types: [...types.values()], described };
+}
+
+function isPlainReference({ ref, array, map }: Field): boolean {
+  return ref !== undefined && !array && !map;
 }
 
 function list(info: ResourceInfo): Json {
@@ -91,12 +105,13 @@ function list(info: ResourceInfo): Json {
   };
 }
 
-function typeComponent(schema: TypeSchema): Json {
+/** `withText`: whether the type's own text is not said where it is used already; explain would print it twice. */
+function typeComponent(schema: TypeSchema, withText: boolean): Json {
   const { type, fields } = descriptionsOf(schema.name);
   const entries = [...schema.fields.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const required = entries.filter((field) => field.required).map(({ name }) => name);
   return {
-    ...(type !== "" && { description: type }),
+    ...(type !== "" && withText && { description: type }),
     type: "object",
     ...(required.length > 0 && { required }),
     properties: Object.fromEntries(
@@ -107,7 +122,7 @@ function typeComponent(schema: TypeSchema): Json {
 
 /** The package has no text for a field that is a reference: its type's own text says what it is. */
 function textOfType(field: Field): string | undefined {
-  return field.ref === undefined ? undefined : descriptionsOf(field.ref).type || undefined;
+  return isPlainReference(field) ? descriptionsOf(field.ref ?? "").type || undefined : undefined;
 }
 
 function property(field: Field, description: string | undefined): Json {

@@ -25,8 +25,8 @@ export interface OpenApiDocument extends ApiDocument {
   readonly code: 200 | 304;
 }
 
-/** Parts of a cache's answer that are as good as forever: the document's URL changes with its content. */
-const IMMUTABLE_MS = 365 * 24 * 3_600_000;
+/** The URL changes with the content; the hour is for whoever forgot `FORMAT`. */
+const FRESH_MS = 3_600_000;
 
 /** Full for `kubectl explain` and for clients that are neither kubectl nor helm. */
 export function openApiDetail(headers: IncomingHttpHeaders): OpenApiDetail {
@@ -60,7 +60,7 @@ export function openApiDocument(request: OpenApiRequest, now = Date.now()): Open
 const DETAILS: readonly OpenApiDetail[] = ["full", "sparse"];
 
 function immutable(now: number): Readonly<Record<string, string>> {
-  return { "cache-control": "public, immutable", expires: new Date(now + IMMUTABLE_MS).toUTCString() };
+  return { "cache-control": "public, immutable", expires: new Date(now + FRESH_MS).toUTCString() };
 }
 
 function conditional(
