@@ -1,5 +1,5 @@
 /** Values of a pod's own fields for its containers: the downward API. */
-import type { Container, ResourceFieldSelector, ResourceRequirements } from "../../generated/kubernetes.ts";
+import type { Container, ResourceFieldSelector } from "../../generated/kubernetes.ts";
 import { goQuote } from "./go-format.ts";
 import type { StoredPod } from "./pod.ts";
 import { milliValue, quantityOf, wholeValue } from "./quantity.ts";
@@ -58,7 +58,7 @@ export function resourceField(
   const match = /^(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-.+)$/.exec(resource);
   if (match === null) return undefined;
   const [, list = "", name = ""] = match;
-  const asked = (resources as ResourceRequirements)[list === "limits" ? "limits" : "requests"]?.[name];
+  const asked = resources[list === "limits" ? "limits" : "requests"]?.[name];
   const amount = quantityOf(asked ?? (list === "limits" ? (allocatable[name] ?? "0") : "0"));
   const unit = quantityOf(divisor === undefined || /^0*$/.test(divisor) ? "1" : divisor);
   const [value, by] =

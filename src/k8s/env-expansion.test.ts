@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { expandReferences } from "./env-expansion.ts";
 
 const VALUES: Record<string, string> = { A: "1", B: "$(A)", EMPTY: "", "with.dot": "d" };

@@ -19,6 +19,7 @@ export const ROOMS = {
   "src/cluster/sandbox": ["src/cluster/images", "src/cluster/net", "src/k8s", "src/lib", "src/kernel"],
   "src/cluster/controllers": ["src/cluster/store", "src/k8s", "src/lib", "src/kernel"],
   "src/cluster/kubelet": [
+    "src/cluster/kubelet/port.ts",
     "src/cluster/store",
     "src/cluster/sandbox",
     "src/cluster/images",

@@ -110,24 +110,32 @@ function isPullFailure(error: unknown): boolean {
 function failed(step: ImageStep, name: string, error: unknown): ImageOutcome {
   const message = messageOf(error);
   const reason = error instanceof ImageError ? error.reason : "ErrImagePull";
-  switch (reason) {
-    case "InvalidImageName":
-      tell(step, "Warning", "InspectFailed", `Failed to apply default image tag "${name}": ${message}`);
-      return failure(step, { reason, message: `Failed to apply default image tag "${name}": ${message}` });
-    case "ImageInspectError":
-      tell(step, "Warning", "InspectFailed", `Failed to inspect image "${name}": ${message}`);
-      return failure(step, { reason, message: `Failed to inspect image "${name}": ${message}` }, 10_000);
-    case "ErrImageNeverPull": {
-      const text = `Container image "${name}" is not present with pull policy of Never`;
-      tell(step, "Warning", "ErrImageNeverPull", text);
-      return failure(step, { reason, message: text }, PULL_BACKOFF.initialMs);
-    }
-    case "ErrImagePull":
-      tell(step, "Warning", "Failed", `Failed to pull image "${name}": ${message}`);
-      rememberFailure(step, name, message);
-      return failure(step, { reason, message }, SHOW_ERROR_MS);
+  if (reason === "ErrImagePull") {
+    tell(step, "Warning", "Failed", `Failed to pull image "${name}": ${message}`);
+    rememberFailure(step, name, message);
+    return failure(step, { reason, message }, SHOW_ERROR_MS);
   }
+  const { event, text } = REFUSALS[reason];
+  const shown = { reason, message: text(name, message) };
+  tell(step, "Warning", event, shown.message);
+  // A name that is wrong stays wrong until the pod is changed.
+  return failure(step, shown, reason === "InvalidImageName" ? undefined : PULL_BACKOFF.initialMs);
 }
+
+const REFUSALS = {
+  InvalidImageName: {
+    event: "InspectFailed",
+    text: (name: string, message: string) => `Failed to apply default image tag "${name}": ${message}`,
+  },
+  ImageInspectError: {
+    event: "InspectFailed",
+    text: (name: string, message: string) => `Failed to inspect image "${name}": ${message}`,
+  },
+  ErrImageNeverPull: {
+    event: "ErrImageNeverPull",
+    text: (name: string) => `Container image "${name}" is not present with pull policy of Never`,
+  },
+} as const;
 
 function rememberFailure({ context, state }: ImageStep, name: string, message: string): void {
   const now = context.clock.now();

@@ -1,5 +1,6 @@
 /** Gives a pod its sandbox, its volumes and its files, in the kubelet's order: volumes are checked first. */
 import { messageOf } from "../../kernel/problem.ts";
+import type { PodSandbox } from "../sandbox/sandbox.ts";
 import { podFolder, type KubeletContext } from "./kubelet-context.ts";
 import { podEvent } from "./pod-events.ts";
 import { hostnameOf, writePodFiles } from "./pod-files.ts";
@@ -71,17 +72,20 @@ async function createSandbox({ context, state, wake }: Pass): Promise<number | u
     });
     state.adoptSandbox(sandbox);
     state.hostname = names.kernelHostname;
-    void sandbox.exited.then(() => {
-      if (state.sandbox !== sandbox) return;
-      state.isSandboxDead = true;
-      wake();
-    });
+    void noticeDeath(sandbox, state, wake);
     return undefined;
   } catch (error) {
     const message = `Failed to create pod sandbox: ${messageOf(error)}`;
     podEvent(context.recorder, state.pod, { type: "Warning", reason: "FailedCreatePodSandBox", message });
     return retryAfter(state.sandboxFailures++);
   }
+}
+
+async function noticeDeath(sandbox: PodSandbox, state: PodState, wake: () => void): Promise<void> {
+  await sandbox.exited;
+  if (state.sandbox !== sandbox) return;
+  state.isSandboxDead = true;
+  wake();
 }
 
 function mount(context: KubeletContext, state: PodState): number | undefined {
@@ -95,7 +99,11 @@ function mount(context: KubeletContext, state: PodState): number | undefined {
   const { podFolder: folder, pod } = facts;
   const written = writePodFiles({ pod, podFolder: folder, podIPs: [sandbox.ip], names, dns: context.dns });
   state.podFiles = written.files;
-  for (const warning of written.warnings) podEvent(context.recorder, pod, { type: "Warning", ...warning });
+  for (const warning of written.warnings) {
+    // A cluster without DNS of its own is no mistake of the pod's: its pods resolve as this machine does.
+    if (warning.reason === "MissingClusterDNS") continue;
+    podEvent(context.recorder, pod, { type: "Warning", ...warning });
+  }
   return undefined;
 }
 

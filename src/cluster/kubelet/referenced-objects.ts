@@ -18,11 +18,11 @@ export function referencedObjects(
   return {
     configMap(name) {
       onRead(referenceKey("configmaps", namespace, name));
-      return store.get("configmaps", { namespace, name }) as ConfigMap | undefined;
+      return store.get("configmaps", { namespace, name });
     },
     secret(name) {
       onRead(referenceKey("secrets", namespace, name));
-      return store.get("secrets", { namespace, name }) as Secret | undefined;
+      return store.get("secrets", { namespace, name });
     },
   };
 }

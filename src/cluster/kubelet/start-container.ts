@@ -107,7 +107,7 @@ async function runContainer(
     record.running = running;
     record.terminationLog = start.terminationLog;
     record.stopSignal = stopSignalOf(container, image.config.stopSignal);
-    watchContainer(request, { running, logPath: spec.logPath });
+    void watchContainer(request, { running, logPath: spec.logPath });
     return true;
   } catch (error) {
     if (!(error instanceof ContainerStartError)) throw error;

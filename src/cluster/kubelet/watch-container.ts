@@ -11,19 +11,19 @@ const MESSAGE_BYTES = 4096;
 const FALLBACK_BYTES = 2048;
 const FALLBACK_LINES = 80;
 
-export function watchContainer(
+/** Resolves after the end is in the state and `onExit` has been called. */
+export async function watchContainer(
   { state, container, onExit }: { state: PodState; container: Container; onExit: () => void },
   { running, logPath }: { readonly running: RunningContainer; readonly logPath: string },
-): void {
-  void running.exited.then((exit) => {
-    const record = state.record(container.name);
-    if (record.running !== running) return;
-    const { terminationLog } = record;
-    const message = terminationMessage(container, exit, { terminationLog, logPath });
-    if (terminationLog !== undefined) rmSync(terminationLog, { force: true });
-    state.end(container.name, endOf(exit, message));
-    onExit();
-  });
+): Promise<void> {
+  const exit = await running.exited;
+  const record = state.record(container.name);
+  if (record.running !== running) return;
+  const { terminationLog } = record;
+  const message = terminationMessage(container, exit, { terminationLog, logPath });
+  if (terminationLog !== undefined) rmSync(terminationLog, { force: true });
+  state.end(container.name, endOf(exit, message));
+  onExit();
 }
 
 function endOf({ exitCode, oomKilled, finishedAt }: ExitStatus, message: string): ContainerEnd {

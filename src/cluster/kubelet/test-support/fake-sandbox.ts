@@ -1,0 +1,160 @@
+/** A sandbox without processes, for tests that decide themselves when a container ends. */
+import type { Clock } from "../../../kernel/clock.ts";
+import type {
+  ContainerSpec,
+  ContainerStartError,
+  ExitStatus,
+  PodSandbox,
+  PodSandboxSpec,
+  RunningContainer,
+  Sandbox,
+  Tier,
+} from "../../sandbox/sandbox.ts";
+
+const SIGKILL = 9;
+
+/** What a container does when it is signalled: its exit code, or `undefined` to go on. SIGKILL always ends it. */
+export type SignalBehaviour = (signal: number) => number | undefined;
+
+export class FakeContainer implements RunningContainer {
+  readonly id: string;
+  readonly pid = 1;
+  readonly startTime = "1";
+  readonly startedAt: number;
+  readonly exited: Promise<ExitStatus>;
+  readonly signals: number[] = [];
+  readonly #clock: Clock;
+  readonly #resolve: (status: ExitStatus) => void;
+  readonly spec: ContainerSpec;
+  readonly podName: string;
+  readonly podUid: string;
+  hasEnded = false;
+  onSignal: SignalBehaviour = (signal) => 128 + signal;
+
+  constructor(clock: Clock, spec: ContainerSpec, pod: PodSandboxSpec) {
+    const { promise, resolve } = Promise.withResolvers<ExitStatus>();
+    this.#clock = clock;
+    this.#resolve = resolve;
+    this.exited = promise;
+    this.spec = spec;
+    this.podName = pod.name;
+    this.podUid = pod.uid;
+    this.id = spec.id;
+    this.startedAt = clock.now();
+  }
+
+  get name(): string {
+    return this.spec.name;
+  }
+
+  exit(exitCode: number, oomKilled = false): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.#resolve({ exitCode, oomKilled, finishedAt: this.#clock.now() });
+  }
+
+  kill(signal: number): void {
+    if (this.hasEnded) return;
+    this.signals.push(signal);
+    const exitCode = signal === SIGKILL ? 137 : this.onSignal(signal);
+    if (exitCode !== undefined) this.exit(exitCode);
+  }
+}
+
+export class FakePodSandbox implements PodSandbox {
+  readonly uid: string;
+  readonly ip: string;
+  readonly exited: Promise<void>;
+  readonly spec: PodSandboxSpec;
+  readonly mounts = new Set<string>();
+  isDestroyed = false;
+  readonly #world: FakeSandbox;
+  readonly #end: () => void;
+
+  constructor(world: FakeSandbox, spec: PodSandboxSpec, ip: string) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#world = world;
+    this.spec = spec;
+    this.uid = spec.uid;
+    this.ip = ip;
+    this.exited = promise;
+    this.#end = resolve;
+  }
+
+  async startContainer(spec: ContainerSpec): Promise<RunningContainer> {
+    await Promise.resolve();
+    const error = this.#world.startErrors.get(spec.name);
+    if (error !== undefined) throw error;
+    const isTwin = this.#world.containers.some(
+      (other) => other.podUid === this.uid && other.name === spec.name && !other.hasEnded,
+    );
+    if (isTwin) throw new Error(`Two instances of ${this.spec.name}/${spec.name}`);
+    const container = new FakeContainer(this.#world.clock, spec, this.spec);
+    const behaviour = this.#world.behaviours.get(spec.name);
+    if (behaviour !== undefined) container.onSignal = behaviour;
+    this.#world.containers.push(container);
+    return container;
+  }
+
+  /** The sandbox's own process dies, from outside. */
+  die(): void {
+    this.#end();
+  }
+
+  mountTmpfs(path: string): void {
+    if (this.mounts.has(path)) throw new Error(`Mounted twice: ${path}`);
+    this.mounts.add(path);
+  }
+
+  unmount(path: string): void {
+    this.mounts.delete(path);
+  }
+
+  async destroy(): Promise<void> {
+    this.isDestroyed = true;
+    for (const container of this.#world.containers)
+      if (container.podUid === this.uid) container.kill(SIGKILL);
+    await Promise.resolve();
+    this.#end();
+  }
+}
+
+export class FakeSandbox implements Sandbox {
+  readonly tier: Tier = { name: "root", limits: [], otherUsers: false };
+  readonly nodeIP = "10.99.0.1";
+  readonly pods: FakePodSandbox[] = [];
+  readonly containers: FakeContainer[] = [];
+  readonly behaviours = new Map<string, SignalBehaviour>();
+  readonly startErrors = new Map<string, ContainerStartError>();
+  createError: Error | undefined;
+  readonly clock: Clock;
+
+  constructor(clock: Clock) {
+    this.clock = clock;
+  }
+
+  async createPod(spec: PodSandboxSpec): Promise<PodSandbox> {
+    await Promise.resolve();
+    if (this.createError !== undefined) throw this.createError;
+    const pod = new FakePodSandbox(this, spec, `10.99.1.${this.pods.length + 1}`);
+    this.pods.push(pod);
+    return pod;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  alive(podName: string, name: string): FakeContainer | undefined {
+    return this.containers.find(
+      (container) => container.podName === podName && container.name === name && !container.hasEnded,
+    );
+  }
+
+  /** `pod/container` of everything that runs, in the order of starting. */
+  running(): string[] {
+    return this.containers
+      .filter(({ hasEnded }) => !hasEnded)
+      .map(({ podName, name }) => `${podName}/${name}`);
+  }
+}
