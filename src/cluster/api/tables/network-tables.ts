@@ -40,7 +40,7 @@ function balancerAddresses(status: Balanced | undefined): string[] {
 
 function externalIp({ spec = {}, status }: Service): string {
   const external = spec.externalIPs ?? [];
-  switch (spec.type) {
+  switch (spec.type ?? "") {
     case "ClusterIP":
     case "NodePort":
       return external.join(",") || "<none>";
@@ -86,7 +86,7 @@ const endpointSlicePrinter = definePrinter<EndpointSlice>(
   [NAME, column("AddressType"), column("Ports"), column("Endpoints"), AGE],
   ({ metadata, addressType, ports, endpoints }, now) => [
     nameOf(metadata),
-    addressType,
+    addressType ?? "",
     firstThree(
       (ports ?? []).map(({ port, name }) => String(port ?? name ?? "*")),
       "<unset>",

@@ -1,47 +1,40 @@
-/** Which table a kind is shown with. */
+/** The table printer of each resource. */
+import { resourceOf } from "../../../k8s/catalogue.ts";
 import type { GroupResource } from "../../../k8s/object.ts";
-import {
-  claimPrinter,
-  configMapPrinter,
-  eventPrinter,
-  namespacePrinter,
-  nodePrinter,
-  secretPrinter,
-  serviceAccountPrinter,
-  servicePrinter,
-} from "./core.ts";
-import { podPrinter } from "./pods.ts";
-import { genericPrinter, type TablePrinter } from "./table-printer.ts";
-import {
-  cronJobPrinter,
-  daemonSetPrinter,
-  deploymentPrinter,
-  jobPrinter,
-  leasePrinter,
-  replicaSetPrinter,
-  statefulSetPrinter,
-} from "./workloads.ts";
+import { accessTables } from "./access-tables.ts";
+import { autoscalerPrinter } from "./autoscaler-table.ts";
+import { age, nameOf } from "./cell-text.ts";
+import { clusterTables } from "./cluster-tables.ts";
+import { configurationTables } from "./configuration-tables.ts";
+import { networkTables } from "./network-tables.ts";
+import { podPrinter } from "./pod-table.ts";
+import { storageTables } from "./storage-tables.ts";
+import { AGE, column, definePrinter, NAME, type TablePrinter } from "./table-printer.ts";
+import { workloadTables } from "./workload-tables.ts";
 
-const PRINTERS: Readonly<Record<GroupResource, TablePrinter>> = {
-  configmaps: configMapPrinter,
-  "cronjobs.batch": cronJobPrinter,
-  "daemonsets.apps": daemonSetPrinter,
-  "deployments.apps": deploymentPrinter,
-  events: eventPrinter,
-  "jobs.batch": jobPrinter,
-  "leases.coordination.k8s.io": leasePrinter,
-  namespaces: namespacePrinter,
-  nodes: nodePrinter,
-  persistentvolumeclaims: claimPrinter,
-  pods: podPrinter,
-  "replicasets.apps": replicaSetPrinter,
-  secrets: secretPrinter,
-  serviceaccounts: serviceAccountPrinter,
-  services: servicePrinter,
-  "statefulsets.apps": statefulSetPrinter,
-};
+const PRINTERS: ReadonlyMap<GroupResource, TablePrinter> = new Map([
+  ["pods", podPrinter],
+  ["horizontalpodautoscalers.autoscaling", autoscalerPrinter],
+  ...Object.entries(clusterTables),
+  ...Object.entries(workloadTables),
+  ...Object.entries(configurationTables),
+  ...Object.entries(networkTables),
+  ...Object.entries(storageTables),
+  ...Object.entries(accessTables),
+]);
 
-/** The kind's own table, or NAME and AGE. */
+/** What the real server shows of built-in kinds without a table of their own, such as roles. */
+const createdAtPrinter = definePrinter<object>(
+  [NAME, column("Created At", { type: "date", description: "When the object was created" })],
+  ({ metadata }) => [nameOf(metadata), metadata.creationTimestamp ?? "<unknown>"],
+);
+
+/** And of custom resources. */
+const agePrinter = definePrinter<object>([NAME, AGE], ({ metadata }, now) => [
+  nameOf(metadata),
+  age(metadata, now),
+]);
+
 export function printerFor(resource: GroupResource): TablePrinter {
-  return PRINTERS[resource] ?? genericPrinter;
+  return PRINTERS.get(resource) ?? (resourceOf(resource) === undefined ? agePrinter : createdAtPrinter);
 }
