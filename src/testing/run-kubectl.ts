@@ -12,17 +12,18 @@ export interface KubectlTarget {
   readonly server: string;
   /** Folder for kubectl's caches; nothing is read from the user's own. */
   readonly home: string;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Flags go in front of a `--`, if there is one. */
 export async function runKubectl(
   version: KubectlVersion,
   args: readonly string[],
-  { server, home }: KubectlTarget,
+  { server, home, env }: KubectlTarget,
 ): Promise<KubectlRun> {
   const flags = [`--server=${server}`, `--cache-dir=${home}`];
   const run = Bun.spawn([await kubectlPath(version), ...withFlags(args, flags)], {
-    env: { HOME: home, PATH: "/nonexistent" },
+    env: { HOME: home, PATH: "/nonexistent", ...env },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

@@ -9,11 +9,11 @@ import { fileURLToPath } from "node:url";
 export interface Descriptions {
   /** Of the type itself; empty when there is none. */
   readonly type: string;
-  /** By JSON name. */
-  readonly fields: ReadonlyMap<string, string>;
+  /** Of a field by its JSON name. */
+  field(name: string): string | undefined;
 }
 
-const NONE: Descriptions = { type: "", fields: new Map() };
+const NONE: Descriptions = { type: "", field: () => undefined };
 
 let folder: string | undefined;
 
@@ -54,14 +54,14 @@ function parseDeclaration(text: string): Descriptions {
     /\/\*\*((?:[^*]|\*(?!\/))*)\*\/\s*(?:export declare class|'([^']+)'\??:)/g,
   )) {
     if (name === undefined) type = plainText(comment);
-    else fields.set(jsonName(name), plainText(comment));
+    else fields.set(name.replace(/^_/, ""), plainText(comment));
   }
-  return { type, fields };
+  return { type, field: (name) => fields.get(propertyName(name)) };
 }
 
-/** Names that are reserved in some language are declared with an underscore in front: `_default`, `_enum`. */
-function jsonName(property: string): string {
-  return property === "ref" || property === "schema" ? `$${property}` : property.replace(/^_/, "");
+/** Declared are `_default` for `default`, `ref` for `$ref`, `x_kubernetes_map_type` for `x-kubernetes-map-type`. */
+function propertyName(jsonName: string): string {
+  return jsonName.replace(/^\$/, "").replaceAll("-", "_");
 }
 
 function plainText(comment: string): string {

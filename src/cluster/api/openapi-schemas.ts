@@ -107,15 +107,18 @@ function list(info: ResourceInfo): Json {
 
 /** `withText`: whether the type's own text is not said where it is used already; explain would print it twice. */
 function typeComponent(schema: TypeSchema, withText: boolean): Json {
-  const { type, fields } = descriptionsOf(schema.name);
+  const descriptions = descriptionsOf(schema.name);
   const entries = [...schema.fields.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const required = entries.filter((field) => field.required).map(({ name }) => name);
   return {
-    ...(type !== "" && withText && { description: type }),
+    ...(descriptions.type !== "" && withText && { description: descriptions.type }),
     type: "object",
     ...(required.length > 0 && { required }),
     properties: Object.fromEntries(
-      entries.map((field) => [field.name, property(field, fields.get(field.name) ?? textOfType(field))]),
+      entries.map((field) => [
+        field.name,
+        property(field, descriptions.field(field.name) ?? textOfType(field)),
+      ]),
     ),
   };
 }
