@@ -1,0 +1,292 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, chmodSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Container, PodSpec } from "../../../generated/kubernetes.ts";
+import type { StoredPod } from "../../k8s/pod.ts";
+import { containerSpec, type ContainerConfigFacts } from "./container-config.ts";
+import { writeVolumeAtomically } from "./volumes/atomic-writer.ts";
+
+let folder = "";
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "config-"));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Extra {
+  readonly spec?: Partial<PodSpec>;
+  readonly config?: Partial<ContainerConfigFacts["image"]["config"]>;
+  readonly facts?: Partial<ContainerConfigFacts>;
+}
+
+function build(container: Partial<Container>, { spec = {}, config = {}, facts = {} }: Extra = {}) {
+  const full: Container = { name: "app", image: "img", ...container };
+  const pod: StoredPod = {
+    metadata: { name: "p", namespace: "ns", uid: "uid-1", labels: { tier: "front" } },
+    spec: { containers: [full], nodeName: "node-1", ...spec },
+  };
+  return containerSpec({
+    pod,
+    container: full,
+    image: {
+      name: "img",
+      id: "img@sha256:0",
+      rootfs: { kind: "image", path: "/image" },
+      config: {
+        entrypoint: ["/entry", "-x"],
+        cmd: ["default"],
+        env: ["PATH=/bin", "LANG=C"],
+        user: "",
+        workingDir: "/srv",
+        stopSignal: "SIGTERM",
+        volumes: [],
+        ...config,
+      },
+      size: 0,
+    },
+    id: "0".repeat(64),
+    hostname: "p",
+    addresses: { hostIPs: ["10.0.0.1"], podIPs: ["10.0.0.2"] },
+    objects: {
+      configMap: (name) => (name === "cm" ? { data: { key: "from-cm", other: "o" } } : undefined),
+      secret: (name) =>
+        name === "s" ? { data: { pw: Buffer.from("hunter2").toString("base64") } } : undefined,
+    },
+    allocatable: { cpu: "4", memory: "8Gi" },
+    allowPrivileged: false,
+    volumes: new Map(),
+    podFiles: new Map([["/etc/hosts", "/state/etc-hosts"]]),
+    terminationLog: "/state/termination",
+    logPath: "/state/0.log",
+    ...facts,
+  });
+}
+
+const env = (variables: Container["env"], more: Partial<Container> = {}) =>
+  build({ env: variables ?? [], ...more }).env.slice(3);
+
+describe("argv", () => {
+  test.each<[string, Partial<Container>, string[]]>([
+    ["nothing: the image's", {}, ["/entry", "-x", "default"]],
+    ["args replace the image's arguments", { args: ["a"] }, ["/entry", "-x", "a"]],
+    ["command drops the image's arguments", { command: ["/c"] }, ["/c"]],
+    ["both", { command: ["/c"], args: ["a", "b"] }, ["/c", "a", "b"]],
+    [
+      "references",
+      { command: ["$(X)", "$$(X)", "$(NO)"], env: [{ name: "X", value: "v" }] },
+      ["v", "$(X)", "$(NO)"],
+    ],
+  ])("%s", (_what, container, expected) => {
+    expect(build(container).argv).toEqual(expected);
+  });
+
+  test("of an image without any is refused", () => {
+    expect(() => build({}, { config: { entrypoint: [], cmd: [] } })).toThrow("no command specified");
+  });
+});
+
+describe("env", () => {
+  test("the image's lie underneath, then HOSTNAME, then the pod's", () => {
+    expect(build({ env: [{ name: "LANG", value: "de" }] }).env).toEqual([
+      "PATH=/bin",
+      "LANG=de",
+      "HOSTNAME=p",
+    ]);
+    expect(build({}, { config: { env: [] } }).env[0]).toStartWith("PATH=/usr/local/sbin:");
+  });
+
+  test("all kinds of sources", () => {
+    const from = (name: string, valueFrom: object) => ({ name, valueFrom });
+    expect(
+      env([
+        { name: "PLAIN", value: "1" },
+        { name: "REF", value: "$(PLAIN)-$(LATER)-$$(PLAIN)" },
+        { name: "LATER", value: "x" },
+        from("CM", { configMapKeyRef: { name: "cm", key: "key" } }),
+        from("SECRET", { secretKeyRef: { name: "s", key: "pw" } }),
+        from("NONE", { secretKeyRef: { name: "absent", key: "x", optional: true } }),
+        from("NAME", { fieldRef: { fieldPath: "metadata.name" } }),
+        from("IP", { fieldRef: { fieldPath: "status.podIP" } }),
+        from("CPU", { resourceFieldRef: { resource: "limits.cpu" } }),
+      ]),
+    ).toEqual([
+      "PLAIN=1",
+      "REF=1-$(LATER)-$(PLAIN)",
+      "LATER=x",
+      "CM=from-cm",
+      "SECRET=hunter2",
+      "NAME=p",
+      "IP=10.0.0.2",
+      "CPU=4",
+    ]);
+  });
+
+  test("envFrom in order, with prefix; env wins", () => {
+    const envFrom = [
+      { configMapRef: { name: "cm" }, prefix: "P_" },
+      { secretRef: { name: "s" } },
+      { configMapRef: { name: "none", optional: true } },
+    ];
+    expect(env([{ name: "P_other", value: "mine $(P_key)" }], { envFrom })).toEqual([
+      "P_key=from-cm",
+      "P_other=mine from-cm",
+      "pw=hunter2",
+    ]);
+  });
+
+  test.each<[string, Partial<Container>]>([
+    ['configmap "x" not found', { envFrom: [{ configMapRef: { name: "x" } }] }],
+    ['secret "x" not found', { envFrom: [{ secretRef: { name: "x" } }] }],
+    [
+      'configmap "x" not found',
+      { env: [{ name: "A", valueFrom: { configMapKeyRef: { name: "x", key: "k" } } }] },
+    ],
+    [
+      "couldn't find key k in ConfigMap ns/cm",
+      { env: [{ name: "A", valueFrom: { configMapKeyRef: { name: "cm", key: "k" } } }] },
+    ],
+    [
+      "couldn't find key k in Secret ns/s",
+      { env: [{ name: "A", valueFrom: { secretKeyRef: { name: "s", key: "k" } } }] },
+    ],
+    [
+      "unsupported fieldPath: spec.foo",
+      { env: [{ name: "A", valueFrom: { fieldRef: { fieldPath: "spec.foo" } } }] },
+    ],
+  ])("%s", (message, container) => {
+    expect(() => build(container)).toThrow(message);
+  });
+});
+
+describe("securityContext", () => {
+  const identity = (own: Container["securityContext"], ofPod: PodSpec["securityContext"], user = "") => {
+    const built = build(
+      { securityContext: own ?? {} },
+      { spec: { securityContext: ofPod ?? {} }, config: { user } },
+    );
+    return built.user;
+  };
+
+  test("the image's user and group, unless the pod says otherwise; the container outranks the pod", () => {
+    expect(identity({}, {}, "")).toEqual({ user: "0", supplementalGroups: [] });
+    expect(identity({}, {}, "nginx:www")).toEqual({ user: "nginx", group: "www", supplementalGroups: [] });
+    expect(identity({}, { runAsUser: 5, runAsGroup: 6 }, "nginx")).toEqual({
+      user: "5",
+      group: "6",
+      supplementalGroups: [],
+    });
+    expect(
+      identity({ runAsUser: 7 }, { runAsUser: 5, fsGroup: 9, supplementalGroups: [8, 9] }, "0:0"),
+    ).toEqual({
+      user: "7",
+      supplementalGroups: [8, 9],
+    });
+  });
+
+  test.each([
+    [{ runAsUser: 0 }, "", "container's runAsUser breaks non-root policy"],
+    [{}, "", "container has runAsNonRoot and image will run as root"],
+    [{}, "0:5", "container has runAsNonRoot and image will run as root"],
+    [
+      {},
+      "www",
+      "container has runAsNonRoot and image has non-numeric user (www), cannot verify user is non-root",
+    ],
+  ])("runAsNonRoot with %j and image user %j", (own, user, message) => {
+    expect(() => identity(own, { runAsNonRoot: true }, user)).toThrow(
+      `${message} (pod: "p_ns(uid-1)", container: app)`,
+    );
+    expect(identity({ runAsUser: 9 }, { runAsNonRoot: true }, "www").user).toBe("9");
+    expect(identity({}, { runAsNonRoot: true }, "101").user).toBe("101");
+  });
+
+  test("privileged needs the cluster's permission", () => {
+    const container = { securityContext: { privileged: true, allowPrivilegeEscalation: true } };
+    expect(() => build(container)).toThrow("--allow-privileged");
+    expect(build(container, { facts: { allowPrivileged: true } }).privileged).toBe(true);
+  });
+
+  test("the rest goes to the sandbox as it is", () => {
+    const built = build({
+      securityContext: {
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { add: ["NET_ADMIN"], drop: ["ALL"] },
+      },
+    });
+    expect([built.noNewPrivileges, built.readOnlyRootFilesystem, built.capabilities]).toEqual([
+      true,
+      true,
+      { add: ["NET_ADMIN"], drop: ["ALL"] },
+    ]);
+  });
+});
+
+describe("mounts", () => {
+  const data = (part = {}) => ({ root: folder, path: "", readOnly: false, isOurs: false, ...part });
+  const mounts = (volumeMount: object, volume = data(), more: Partial<Container> = {}) =>
+    build(
+      { volumeMounts: [{ name: "v", mountPath: "/data", ...volumeMount }], ...more },
+      { facts: { volumes: new Map([["v", volume]]) } },
+    ).mounts;
+
+  test("the volumes, then the pod's files and the termination log", () => {
+    expect(mounts({ readOnly: true })).toEqual([
+      { kind: "bind", source: folder, target: "/data", readOnly: true },
+      { kind: "bind", source: "/state/etc-hosts", target: "/etc/hosts", readOnly: false },
+      { kind: "bind", source: "/state/termination", target: "/dev/termination-log", readOnly: false },
+    ]);
+  });
+
+  test("a container's own /etc/hosts wins; configMaps are read-only always", () => {
+    const found = mounts({ mountPath: "/etc/hosts" }, data({ readOnly: true }), {
+      terminationMessagePath: "",
+    });
+    expect(found).toEqual([{ kind: "bind", source: folder, target: "/etc/hosts", readOnly: true }]);
+  });
+
+  test("a missing subPath becomes a folder with the volume's mode", () => {
+    chmodSync(folder, 0o777);
+    expect(mounts({ subPath: "logs/app" })[0]).toMatchObject({ source: folder, subPath: "logs/app" });
+    expect(statSync(join(folder, "logs/app")).mode & 0o7777).toBe(0o777);
+  });
+
+  test("subPathExpr expands; what is missing is an error", () => {
+    const more = { env: [{ name: "X", value: "x1" }] };
+    expect(mounts({ subPathExpr: "$(X)/y" }, data(), more)[0]).toMatchObject({ subPath: "x1/y" });
+    expect(() => mounts({ subPathExpr: "$(NO)" })).toThrow('missing value for "NO"');
+  });
+
+  test.each([
+    ["/abs", "must not be an absolute path"],
+    ["a/../../b", "must not contain '..'"],
+    ["..", "must not contain '..'"],
+  ])("refuses the subPath %j", (subPath, message) => {
+    expect(() => mounts({ subPath })).toThrow(message);
+  });
+
+  test("a subPath through a link stays inside the volume", () => {
+    const volume = join(folder, "volume");
+    mkdirSync(volume);
+    mkdirSync(join(folder, "outside"));
+    symlinkSync(join(folder, "outside"), join(volume, "link"));
+    const [mount] = mounts({ subPath: "link/made" }, data({ root: volume }));
+    expect(mount?.source).toBe(volume);
+    expect(readdirSync(join(folder, "outside"))).toEqual([]);
+  });
+
+  test("a subPath of a ConfigMap is the file as it is now", () => {
+    const payload = new Map([["app.conf", { data: Buffer.from("x"), mode: 0o644 }]]);
+    writeVolumeAtomically(folder, payload, { now: 0 });
+    const ours = data({ readOnly: true, isOurs: true });
+    const [mount] = mounts({ subPath: "app.conf" }, ours);
+    expect(mount?.subPath).toMatch(/^\.\.1970_01_01_00_00_00\.\d+\/app\.conf$/);
+    expect(() => mounts({ subPath: "missing" }, ours)).toThrow("failed to prepare subPath");
+  });
+
+  test("of a volume that is not there", () => {
+    expect(() => build({ volumeMounts: [{ name: "x", mountPath: "/x" }] })).toThrow(
+      'cannot find volume "x" to mount into container "app"',
+    );
+  });
+});
