@@ -2,7 +2,7 @@
  * Runs every generator (`tools/gen-*.ts`). With `--check` it says which files of `generated/` are out of date,
  * leaves them as they were, and ends with exit code 1.
  */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const generated = join(import.meta.dirname, "../generated");
@@ -26,7 +26,10 @@ function restore(before: ReadonlyMap<string, string>): void {
   for (const name of readdirSync(generated)) {
     if (!before.has(name)) rmSync(join(generated, name));
   }
-  for (const [name, text] of before) writeFileSync(join(generated, name), text);
+  for (const [name, text] of before) {
+    const file = join(generated, name);
+    if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text);
+  }
 }
 
 function check(): string[] {

@@ -1,5 +1,5 @@
 /** Where generators read from and write to. */
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -8,7 +8,9 @@ export const clientNodeFolder: string = dirname(
   fileURLToPath(import.meta.resolve("@kubernetes/client-node")),
 );
 
-/** Writes one file of `generated/`. */
+/** Writes one file of `generated/`, unless it is so already: somebody may be reading it. */
 export function writeGenerated(name: string, text: string): void {
-  writeFileSync(join(import.meta.dirname, "../generated", name), text);
+  const file = join(import.meta.dirname, "../generated", name);
+  if (existsSync(file) && readFileSync(file, "utf8") === text) return;
+  writeFileSync(file, text);
 }

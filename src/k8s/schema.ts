@@ -97,12 +97,6 @@ export function typeOf(name: string | undefined): TypeSchema | undefined {
   return line === undefined ? undefined : parseType(name, line);
 }
 
-/** Names of all types, for those who publish them. */
-export function typeNames(): readonly string[] {
-  lines ??= readLines();
-  return [...lines.keys()];
-}
-
 /** Changes with the table. */
 export function schemaVersion(): string {
   return Bun.hash(readFileSync(schemaFile)).toString(16);

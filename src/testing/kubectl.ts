@@ -47,7 +47,7 @@ const END_OF_DIRECTORY = 0x06054b50;
 const DIRECTORY_ENTRY = 0x02014b50;
 
 /** One file out of a zip archive (PKWARE APPNOTE 4.3; no zip64, no encryption). */
-export function readZipEntry(archive: string, name: string): Buffer {
+function readZipEntry(archive: string, name: string): Buffer {
   const file = openSync(archive, "r");
   try {
     const { size } = fstatSync(file);
