@@ -1,15 +1,17 @@
 /** Opens the sandbox: probes the machine, starts the node's namespaces, and hands out pods until it is closed. */
 import { closeSync, mkdirSync, openSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
 import { type Clock, systemClock } from "../../kernel/clock.ts";
 import { Problem } from "../../kernel/problem.ts";
 import { formatIpv4 } from "../../lib/ipv4.ts";
+import { createContainerRuntime } from "./container.ts";
 import { watchExits } from "./exits.ts";
 import { loadLauncher } from "./launcher.ts";
 import { openProcessRecords, sandboxFolder } from "./leftovers.ts";
 import * as linux from "./linux-constants.ts";
 import { buildNodeNetwork, DEFAULT_RANGES, type NetworkRanges, nodeAddress } from "./network.ts";
 import { addressPool } from "./network-addresses.ts";
-import { createPodSandbox, type PodTools, type StartContainer } from "./pod-sandbox.ts";
+import { createPodSandbox, type PodTools } from "./pod-sandbox.ts";
 import { type HolderTools, startHolder } from "./pod-sandbox-holder.ts";
 import { probe } from "./probe.ts";
 import { readMachineFacts } from "./probe-facts.ts";
@@ -21,7 +23,6 @@ export interface SandboxOptions {
   readonly stateDir: string;
   readonly ranges?: NetworkRanges;
   readonly clock?: Clock;
-  readonly startContainer: StartContainer;
 }
 
 /**
@@ -29,7 +30,7 @@ export interface SandboxOptions {
  * (E_UNSUPPORTED_PLATFORM, E_NO_NAMESPACES, ...) where pods would not run right, and then leaves nothing.
  */
 export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
-  const { stateDir, ranges = DEFAULT_RANGES, clock = systemClock, startContainer } = options;
+  const { stateDir, ranges = DEFAULT_RANGES, clock = systemClock } = options;
   const facts = readMachineFacts();
   const unsupported = platformProblem(facts);
   if (unsupported !== undefined) throw unsupported;
@@ -53,7 +54,14 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     ranges,
     addresses: addressPool(ranges.pods),
     nodeNetns: node.netns,
-    startContainer,
+    containers: createContainerRuntime({
+      launcher,
+      exits,
+      clock,
+      folder: join(folder, "containers"),
+      stateDir,
+      diesWithEngine: true,
+    }),
     onDestroyed: (pod) => pods.delete(pod),
   };
   let closed: Promise<void> | undefined;

@@ -50,8 +50,7 @@ export function startHolder(tools: HolderTools, { flags, build, what }: HolderSp
   program.call("execve", [tools.sleep, ["sleep", FOR_EVER], [...tools.env]]);
   const pid = launcher.start(program, flags);
   const exited = exits.watch(pid);
-  const identity = records.add(pid, what);
-  if (identity === undefined) throw endedAtOnce(what);
+  const identity = recordOrKill();
   const gone = exited.then(() => records.remove(identity));
   return {
     pid,
@@ -62,6 +61,17 @@ export function startHolder(tools: HolderTools, { flags, build, what }: HolderSp
       await gone;
     },
   };
+
+  function recordOrKill(): ProcessIdentity {
+    try {
+      const recorded = records.add(pid, what);
+      if (recorded !== undefined) return recorded;
+    } catch (error) {
+      launcher.tryCall("kill", [pid, SIGKILL]);
+      throw error;
+    }
+    throw endedAtOnce(what);
+  }
 }
 
 /** No file, terminal or folder of the engine stays open in the process. */

@@ -1,6 +1,8 @@
 /** A pod as the kernel sees it: namespaces that its containers share, a cable to the node, and what must go with it. */
+import { messageOf } from "../../kernel/problem.ts";
 import { formatIpv4 } from "../../lib/ipv4.ts";
 import type { ProcessIdentity } from "../../lib/process-identity.ts";
+import { type ContainerRuntime, namespacesOf } from "./container.ts";
 import type { Launcher } from "./launcher.ts";
 import * as linux from "./linux-constants.ts";
 import { buildPodNetwork, type NetworkRanges, nodeAddress } from "./network.ts";
@@ -15,18 +17,12 @@ import {
   type RunningContainer,
 } from "./sandbox.ts";
 
-/** Starts a container in the namespaces of `pod`; see container.ts. */
-export type StartContainer = (
-  pod: { readonly spec: PodSandboxSpec; readonly holder: Holder },
-  spec: ContainerSpec,
-) => Promise<RunningContainer>;
-
 export interface PodTools extends HolderTools {
   readonly ranges: NetworkRanges;
   readonly addresses: AddressPool;
   /** The node's network namespace, open in the engine. */
   readonly nodeNetns: number;
-  readonly startContainer: StartContainer;
+  readonly containers: ContainerRuntime;
   /** Called once a pod is gone. */
   readonly onDestroyed: (pod: PodSandbox) => void;
 }
@@ -85,20 +81,31 @@ class KernelPod implements PodSandbox {
 
   async startContainer(spec: ContainerSpec): Promise<RunningContainer> {
     this.#refuseWhenDestroyed(spec);
-    const { records, exits } = this.#tools;
-    if (!exits.isRunning(this.#parts.holder.pid)) throw this.#isGone(spec, "has ended");
-    const start = this.#tools.startContainer(this.#parts, spec);
+    if (!this.#tools.exits.isRunning(this.#parts.holder.pid)) throw this.#isGone(spec, "has ended");
+    const start = this.#startRecorded(spec);
     this.#starting.add(start);
     try {
-      const container = await start;
-      const identity = records.add(container.pid, `container ${spec.name} of pod ${this.uid}`);
-      this.#running.add(container);
-      void this.#forgetAtExit(container, identity);
       // The pod may have been destroyed meanwhile; destroy() waits for this, then ends the container.
-      return container;
+      return await start;
     } finally {
       this.#starting.delete(start);
     }
+  }
+
+  async #startRecorded(spec: ContainerSpec): Promise<RunningContainer> {
+    const { containers, records } = this.#tools;
+    const container = await containers.start(spec, namespacesOf(this.#parts.holder.pid));
+    this.#running.add(container);
+    let identity: ProcessIdentity | undefined;
+    try {
+      identity = records.add(container.pid, `container ${spec.name} of pod ${this.uid}`);
+    } catch (cause) {
+      container.kill(SIGKILL);
+      throw new ContainerStartError("RunContainerError", messageOf(cause), { cause });
+    } finally {
+      void this.#forgetAtExit(container, identity);
+    }
+    return container;
   }
 
   async #forgetAtExit(container: RunningContainer, identity: ProcessIdentity | undefined): Promise<void> {

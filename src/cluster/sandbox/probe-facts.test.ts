@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
-import { hasSubordinateIds, idMapOf, nameOfUser, outsideId, readMachineFacts } from "./probe-facts.ts";
+import { hasSubordinateIds, heldIds, nameOfUser, outsideId, readMachineFacts } from "./probe-facts.ts";
 
 const WHOLE = "         0          0 4294967295\n";
 const ONE = "         0       1000          1\n";
 const RANGE = "         0       1000          1\n         1     100000      65535\n";
 
-test("idMapOf() tells the machine's own ids from a range and from one", () => {
-  expect([WHOLE, ONE, RANGE, ""].map(idMapOf)).toEqual(["all", "one", "range", "one"]);
+test("heldIds() tells the machine's own ids from a range and from one", () => {
+  expect([WHOLE, ONE, RANGE, ""].map(heldIds)).toEqual(["all", "one", "range", "one"]);
 });
 
 test("outsideId() gives the id by which the machine knows one of ours", () => {

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 
 /** Which ids exist in this user namespace (user_namespaces(7)). */
-export type IdMap = "all" | "range" | "one";
+export type HeldIds = "all" | "range" | "one";
 
 export interface MachineFacts {
   /** `linux`, `darwin`, `win32`, ... */
@@ -16,7 +16,7 @@ export interface MachineFacts {
   readonly uid: number;
   /** Effective capabilities, one bit each (capabilities(7)). */
   readonly capabilities: bigint;
-  readonly idMap: IdMap;
+  readonly ids: HeldIds;
   /** A seccomp filter applies: container engines and some service managers set one. */
   readonly seccompFilter: boolean;
   /** Some container engine's marker file is there. */
@@ -46,7 +46,7 @@ export function readMachineFacts(): MachineFacts {
     kernel: release(),
     uid,
     capabilities: BigInt(`0x${/^CapEff:\s*([\da-f]+)$/m.exec(status)?.[1] ?? "0"}`),
-    idMap: idMapOf(uidMap),
+    ids: heldIds(uidMap),
     seccompFilter: /^Seccomp:\s*2$/m.test(status),
     inContainer: existsSync("/.dockerenv") || existsSync("/run/.containerenv"),
     maxUserNamespaces: numberFrom("/proc/sys/user/max_user_namespaces"),
@@ -77,7 +77,7 @@ function idRanges(uidMap: string): readonly IdRange[] {
 }
 
 /** Without a user namespace of one's own the map is one range that covers everything. */
-export function idMapOf(uidMap: string): IdMap {
+export function heldIds(uidMap: string): HeldIds {
   const count = idRanges(uidMap).reduce((sum, range) => sum + range.count, 0);
   if (count >= 2 ** 32 - 1) return "all";
   return count > 1 ? "range" : "one";

@@ -1,4 +1,6 @@
 /** Finds out what the kernel lets us do by doing it, once, in short-lived children; only trying tells the truth. */
+import { MOUNT_ATTRIBUTES_BYTES, mountAttributes } from "./detached-mount.ts";
+import { readIdMap } from "./id-map.ts";
 import * as linux from "./linux-constants.ts";
 import { LaunchError, type Launcher } from "./launcher.ts";
 import { buildNodeNetwork, DEFAULT_RANGES } from "./network.ts";
@@ -13,6 +15,8 @@ export interface ProbeResult {
   readonly containerNamespaces: string | undefined;
   readonly tmpfs: string | undefined;
   readonly bind: string | undefined;
+  /** Mounts that are made first and attached later: Linux 5.12. */
+  readonly detachedMount: string | undefined;
   /** A writable overlay of /usr, made as containers make theirs. */
   readonly overlay: string | undefined;
   /** A /proc of one's own in a pid namespace of one's own. */
@@ -53,6 +57,7 @@ export function probe(launcher: Launcher, folder: string): ProbeResult {
       flags: CLONE_NEWNS,
       program: onTmpfs(folder).call("mount", ["/usr", folder, 0, linux.MS_BIND | linux.MS_REC, 0]),
     }),
+    detachedMount: result({ flags: CLONE_NEWNS, program: detachedMount(folder) }),
     overlay: result({ flags: CLONE_NEWNS, program: overlay(folder) }),
     proc: result({ flags: CLONE_NEWNS | CLONE_NEWPID, program: pseudo("proc", folder) }),
     sysfs: result({ flags: CLONE_NEWNS | CLONE_NEWNET, program: pseudo("sysfs", folder) }),
@@ -92,15 +97,16 @@ function onTmpfs(folder: string): Program {
 }
 
 function overlay(folder: string): Program {
+  const { isUserNamespace } = readIdMap();
   const program = onTmpfs(folder);
   for (const name of ["upper", "work", "root"]) {
     program.call("mkdirat", [linux.AT_FDCWD, `${folder}/${name}`, 0o755]);
   }
-  const { upper, work } = { upper: `${folder}/upper`, work: `${folder}/work` };
-  const options = `lowerdir=/usr,upperdir=${upper},workdir=${work}`;
+  const options = `lowerdir=/usr,upperdir=upper,workdir=work${isUserNamespace ? ",userxattr" : ""}`;
   return program
-    .call("mount", ["overlay", `${folder}/root`, "overlay", 0, options], { name: "mount(overlay)" })
-    .call("mkdirat", [linux.AT_FDCWD, `${folder}/root/.probe`, 0o755]);
+    .call("chdir", [folder])
+    .call("mount", ["overlay", "root", "overlay", 0, options], { name: "mount(overlay)" })
+    .call("mkdirat", [linux.AT_FDCWD, "root/.probe", 0o755]);
 }
 
 function pseudo(type: "proc" | "sysfs", folder: string): Program {
@@ -112,4 +118,15 @@ function network(): Program {
   const program = new Program();
   buildNodeNetwork(program, DEFAULT_RANGES);
   return program;
+}
+
+function detachedMount(folder: string): Program {
+  const program = privateRoot();
+  const tree = program.slot();
+  const clone = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC;
+  const attributes = mountAttributes(linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NODEV);
+  return program
+    .call("open_tree", [linux.AT_FDCWD, folder, clone], { save: tree })
+    .call("mount_setattr", [tree, "", linux.AT_EMPTY_PATH, attributes, MOUNT_ATTRIBUTES_BYTES])
+    .call("move_mount", [tree, "", linux.AT_FDCWD, folder, linux.MOVE_MOUNT_F_EMPTY_PATH]);
 }

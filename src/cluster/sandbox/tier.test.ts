@@ -10,7 +10,7 @@ const ROOT: MachineFacts = {
   kernel: "6.1.0",
   uid: 0,
   capabilities: 0x1ff_ffff_ffffn,
-  idMap: "all",
+  ids: "all",
   seccompFilter: false,
   inContainer: false,
   maxUserNamespaces: 15_000,
@@ -27,6 +27,7 @@ const ALL_WORKS: ProbeResult = {
   containerNamespaces: undefined,
   tmpfs: undefined,
   bind: undefined,
+  detachedMount: undefined,
   overlay: undefined,
   proc: undefined,
   sysfs: undefined,
@@ -106,7 +107,7 @@ describe("decideTier()", () => {
   });
 
   test("a range of ids is rootless-subuid, without limits about users", () => {
-    const tier = decideTier({ ...USER, idMap: "range" }, ALL_WORKS);
+    const tier = decideTier({ ...USER, ids: "range" }, ALL_WORKS);
     expect([tier.name, tier.otherUsers]).toEqual(["rootless-subuid", true]);
     expect(tier.limits.join(" ")).not.toContain("runAsUser");
   });
@@ -117,7 +118,7 @@ describe("decideTier()", () => {
     [{ newuidmap: true, subordinateIds: true }, "update util-linux"],
   ])("one id is rootless-1-id, and its limits say what would give more: %p", (missing, advice) => {
     const probed = { ...ALL_WORKS, setuid: "setresgid(): invalid argument (EINVAL)" };
-    const tier = decideTier({ ...USER, idMap: "one", ...missing }, probed);
+    const tier = decideTier({ ...USER, ids: "one", ...missing }, probed);
     expect([tier.name, tier.otherUsers]).toEqual(["rootless-1-id", false]);
     expect(tier.limits[0]).toContain(advice);
   });
@@ -132,10 +133,20 @@ describe("decideTier()", () => {
 
   test("an old kernel that keeps overlays from ordinary users is named", () => {
     const probed = { ...ALL_WORKS, overlay: "mount(overlay): EPERM" };
-    const problem = problemFrom(() => decideTier({ ...USER, kernel: "5.4.0", idMap: "one" }, probed));
+    const problem = problemFrom(() => decideTier({ ...USER, kernel: "5.4.0", ids: "one" }, probed));
     expect(problem.message).toContain("kernel 5.4.0 refuses overlay file systems to ordinary users");
     expect(problem.fix).toContain("Linux 5.11");
     expect(problemFrom(() => decideTier(ROOT, probed)).fix).toContain("modprobe overlay");
+  });
+
+  test("a kernel without mount_setattr is too old, whatever else fails", () => {
+    const probed = {
+      ...ALL_WORKS,
+      detachedMount: "mount_setattr(): ENOSYS",
+      overlay: "mount(overlay): EPERM",
+    };
+    const problem = problemFrom(() => decideTier({ ...ROOT, kernel: "5.10.0" }, probed));
+    expect([problem.code, problem.fix]).toEqual(["E_NO_NAMESPACES", expect.stringContaining("Linux 5.12")]);
   });
 
   test("forbidden namespaces lead to the cause of the machine", () => {

@@ -48,7 +48,7 @@ function causeOf(facts: MachineFacts): { readonly because: string; readonly fix:
   };
   // A filter forbids whatever the settings of the machine say.
   if (facts.seccompFilter) return contained;
-  const hasPower = facts.uid === 0 && facts.idMap === "all";
+  const hasPower = facts.uid === 0 && facts.ids === "all";
   return (hasPower ? undefined : usernsCause(facts)) ?? (facts.inContainer ? contained : undefined);
 }
 
@@ -88,7 +88,7 @@ export function decideTier(facts: MachineFacts, probe: ProbeResult): Tier {
   const failed = Object.entries(probe).filter(([name, error]) => error !== undefined && name !== "setuid");
   if (failed.length > 0) throw probeProblem(facts, Object.fromEntries(failed));
   const otherUsers = probe.setuid === undefined;
-  if (facts.idMap === "all") return { name: "root", limits: [], otherUsers };
+  if (facts.ids === "all") return { name: "root", limits: [], otherUsers };
   const limits = [
     "Memory and CPU limits of containers are not enforced: an ordinary user has no control groups. Run as root (`sudo`) for limits.",
     "Ports below 1024 of this machine cannot be published. Run as root, or lower `net.ipv4.ip_unprivileged_port_start`.",
@@ -125,8 +125,15 @@ function probeProblem(facts: MachineFacts, failed: Partial<ProbeResult>): Proble
       fix: `Start the container with \`docker run --privileged\`, or add \`--security-opt systempaths=unconfined\` (podman: \`--security-opt unmask=ALL\`), or ${ELSEWHERE}`,
     });
   }
+  if (failed.detachedMount?.includes("ENOSYS")) {
+    return new Problem({
+      code: "E_NO_NAMESPACES",
+      message: `Cannot run pods on this machine: kernel ${facts.kernel} lacks mount_setattr (${detail})`,
+      fix: `Use Linux 5.12 or newer, or ${ELSEWHERE}`,
+    });
+  }
   if (names.length === 1 && failed.overlay !== undefined) {
-    const rootless = facts.idMap !== "all";
+    const rootless = facts.ids !== "all";
     return new Problem({
       code: "E_NO_NAMESPACES",
       message: `Cannot run pods on this machine: kernel ${facts.kernel} refuses overlay file systems${rootless ? " to ordinary users" : ""} (${detail})`,
