@@ -1,0 +1,46 @@
+/** What every verb needs: the store, the node, the clock, and the steps that each write goes through. */
+import type { KubeObject } from "../../k8s/object.ts";
+import type { ResourceInfo } from "../../k8s/catalogue.ts";
+import type { Clock } from "../../kernel/clock.ts";
+import type { KubeletPort } from "../kubelet/port.ts";
+import type { Store } from "../store/store.ts";
+import type { ApiRequest, User } from "./exchange.ts";
+import type { ResourceTarget } from "./resource-path.ts";
+
+export type WriteOperation = "CREATE" | "UPDATE";
+
+/**
+ * One admission step: answers the object to store, or throws `StatusError` to refuse it. Runs after defaulting and before
+ * validation; must not change its arguments. `Warning:` headers go to `warn`.
+ */
+export type Admit = (request: {
+  readonly info: ResourceInfo;
+  readonly object: KubeObject;
+  readonly operation: WriteOperation;
+  /** The stored object, for updates. */
+  readonly before?: KubeObject;
+  readonly dryRun: boolean;
+  readonly warn: (text: string) => void;
+}) => KubeObject;
+
+export interface ApiContext {
+  readonly store: Store;
+  readonly kubelet: KubeletPort;
+  readonly clock: Clock;
+  /** In order; the built-in steps come first. */
+  readonly admit: readonly Admit[];
+  /** The user a bearer token belongs to. */
+  readonly userOfToken: (token: string) => User | undefined;
+}
+
+/** One request to one resource. */
+export interface ResourceRequest {
+  readonly context: ApiContext;
+  readonly request: ApiRequest;
+  readonly target: ResourceTarget;
+}
+
+/** A request that names its object. */
+export interface NamedRequest extends ResourceRequest {
+  readonly target: ResourceTarget & { readonly name: string };
+}

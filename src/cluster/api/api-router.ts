@@ -1,0 +1,91 @@
+/** Sends each request to the verb, page or stream that answers it. */
+import { StatusError } from "../../k8s/status-error.ts";
+import type { ApiContext, NamedRequest, ResourceRequest } from "./api-context.ts";
+import { deleteCollection, deleteObject } from "./delete-verbs.ts";
+import { documentAnswer } from "./documents.ts";
+import type { Answer, ApiRequest } from "./exchange.ts";
+import { type ApiExtension, extensionAnswer } from "./extension.ts";
+import { patchObject } from "./patch-verb.ts";
+import { podLogAnswer } from "./pod-log.ts";
+import { findObject, getObject, listOrWatch } from "./read-verbs.ts";
+import { type ResourceTarget, resolveResource, unknownPath } from "./resource-path.ts";
+import { createObject, replaceObject } from "./write-verbs.ts";
+
+export interface RouterParts {
+  readonly context: ApiContext;
+  readonly extensions: readonly ApiExtension[];
+}
+
+export async function routeRequest(request: ApiRequest, parts: RouterParts): Promise<Answer> {
+  const extension = parts.extensions.find(({ prefix }) => request.path.startsWith(prefix));
+  if (extension !== undefined) return await extensionAnswer(extension, request);
+  const document = documentAnswer(request);
+  if (document !== undefined) {
+    if (request.method !== "GET") throw methodNotAllowed();
+    return document;
+  }
+  return await routeResource({ context: parts.context, request, target: resolveResource(request.segments) });
+}
+
+export function methodNotAllowed(): StatusError {
+  return new StatusError(
+    "MethodNotAllowed",
+    "the server does not allow this method on the requested resource",
+  );
+}
+
+const VERB_OF_METHOD: Readonly<Record<string, { readonly one?: string; readonly all?: string }>> = {
+  GET: { one: "get", all: "list" },
+  POST: { all: "create" },
+  PUT: { one: "update" },
+  PATCH: { one: "patch" },
+  DELETE: { one: "delete", all: "deletecollection" },
+};
+
+async function routeResource(resource: ResourceRequest): Promise<Answer> {
+  const { request, target } = resource;
+  if (target.subresource !== undefined) return await routeSubresource(resource, target.subresource.name);
+  const verbs = VERB_OF_METHOD[request.method];
+  const verb = isNamed(resource) ? verbs?.one : verbs?.all;
+  if (verb === undefined || !target.info.verbs.includes(verb)) throw methodNotAllowed();
+  // Without a namespace a namespaced object has no place to be written to.
+  if (verb === "create" && target.info.namespaced && target.namespace === "") throw methodNotAllowed();
+  if (verb === "deletecollection" && target.info.namespaced && target.namespace === "")
+    throw methodNotAllowed();
+  if (!isNamed(resource)) {
+    if (verb === "list") return listOrWatch(resource);
+    return verb === "create" ? await createObject(resource) : await deleteCollection(resource);
+  }
+  return await namedVerb(resource, verb);
+}
+
+async function namedVerb(named: NamedRequest, verb: string): Promise<Answer> {
+  switch (verb) {
+    case "get":
+      return getObject(named);
+    case "update":
+      return await replaceObject(named);
+    case "patch":
+      return await patchObject(named);
+    default:
+      return await deleteObject(named);
+  }
+}
+
+async function routeSubresource(resource: ResourceRequest, subresource: string): Promise<Answer> {
+  if (!isNamed(resource)) throw unknownPath();
+  const { context, request, target } = resource;
+  const verb = request.method === "POST" ? "create" : VERB_OF_METHOD[request.method]?.one;
+  if (subresource === "log") {
+    if (verb !== "get") throw methodNotAllowed();
+    return await podLogAnswer(findObject(resource), context.kubelet, request);
+  }
+  if (subresource !== "status" && subresource !== "finalize") throw unknownPath();
+  if (verb === undefined || target.subresource?.verbs.includes(verb) !== true) throw methodNotAllowed();
+  return await namedVerb(resource, verb);
+}
+
+function isNamed(resource: ResourceRequest): resource is NamedRequest {
+  const target: ResourceTarget = resource.target;
+  return target.name !== undefined;
+}

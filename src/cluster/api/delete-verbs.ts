@@ -1,0 +1,155 @@
+/** DELETE of one object and of a collection. */
+import { type FieldError, forbidden, notSupported } from "../../k8s/field-error.ts";
+import { goQuote } from "../../k8s/go-format.ts";
+import type { GroupResource, KubeObject } from "../../k8s/object.ts";
+import { StatusError } from "../../k8s/status-error.ts";
+import { decodeObject } from "../../k8s/strict-decode.ts";
+import { isJsonObject } from "../../lib/frozen-json.ts";
+import type { DeleteOptions } from "../store/store.ts";
+import type { NamedRequest, ResourceRequest } from "./api-context.ts";
+import { contentTypeOf, parseObjectBody } from "./decode-body.ts";
+import { type Answer, type ApiRequest, objectAnswer } from "./exchange.ts";
+import { presenterOf, selectionOf } from "./read-verbs.ts";
+import { asBoolean, dryRunErrors, integer, listOptions, refuse } from "./request-options.ts";
+
+const OPTIONS_KIND = { group: "", version: "v1", kind: "DeleteOptions" } as const;
+
+/** Resources whose registry has `ReturnDeletedObject`; the others answer with a `Status` once the object is gone. */
+const RETURNS_OBJECT: ReadonlySet<GroupResource> = new Set([
+  "pods",
+  "persistentvolumes",
+  "persistentvolumeclaims",
+  "podtemplates",
+  "resourcequotas",
+  "serviceaccounts",
+  "services",
+  "csidrivers.storage.k8s.io",
+  "csinodes.storage.k8s.io",
+  "storageclasses.storage.k8s.io",
+  "volumeattachments.storage.k8s.io",
+]);
+
+/** Deleting these leaves their dependents, unless the client says otherwise (`DefaultGarbageCollectionPolicy`). */
+const ORPHANS_BY_DEFAULT: ReadonlySet<GroupResource> = new Set(["jobs.batch", "replicationcontrollers"]);
+
+export async function deleteObject(named: NamedRequest): Promise<Answer> {
+  const { context, request, target } = named;
+  const { info, namespace, name } = target;
+  const options = await deleteOptions(request, info.groupResource);
+  const { object, gone } = context.store.delete(info.groupResource, { namespace, name }, options);
+  if (gone && !RETURNS_OBJECT.has(info.groupResource)) return objectAnswer(successStatus(named, object));
+  return objectAnswer(presenterOf(named).object(object));
+}
+
+/** Deletes what the selectors select, one after the other, and answers with the list of it. */
+export async function deleteCollection(resource: ResourceRequest): Promise<Answer> {
+  const { context, request, target } = resource;
+  const { groupResource } = target.info;
+  const options = await deleteOptions(request, groupResource);
+  const list = listOptions(request.query);
+  const { items, resourceVersion } = context.store.list(groupResource, selectionOf(resource, list));
+  const deleted: KubeObject[] = [];
+  for (const { metadata } of items) {
+    const at = { namespace: metadata.namespace ?? "", name: metadata.name ?? "" };
+    // Gone meanwhile: another delete's finalizer or owner took it along.
+    if (context.store.get(groupResource, at) === undefined) continue;
+    deleted.push(context.store.delete(groupResource, at, options).object);
+  }
+  return objectAnswer(presenterOf(resource).list({ items: deleted, resourceVersion }));
+}
+
+function successStatus({ target: { info, name } }: NamedRequest, { metadata }: KubeObject): object {
+  return {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Success",
+    details: {
+      name,
+      ...(info.group === "" ? {} : { group: info.group }),
+      kind: info.plural,
+      uid: metadata.uid,
+    },
+  };
+}
+
+type Given = Readonly<Record<string, unknown>>;
+
+/** From the body where there is one, else from the query (`DeleteResource` of the real server). */
+async function deleteOptions(request: ApiRequest, resource: GroupResource): Promise<DeleteOptions> {
+  const bytes = await request.readBody();
+  const given = bytes.length === 0 ? queryOptions(request.query) : bodyOptions(request, bytes);
+  const dryRun = Array.isArray(given["dryRun"]) ? given["dryRun"] : [];
+  refuse("DeleteOptions", optionErrors(given, dryRun));
+  const { gracePeriodSeconds, preconditions } = given;
+  const propagationPolicy = policyOf(given, resource);
+  return {
+    dryRun: dryRun.length > 0,
+    ...(typeof gracePeriodSeconds === "number" ? { gracePeriodSeconds } : {}),
+    ...(propagationPolicy === undefined ? {} : { propagationPolicy }),
+    ...(isJsonObject(preconditions) ? { preconditions: preconditionsOf(preconditions) } : {}),
+  };
+}
+
+function bodyOptions(request: ApiRequest, bytes: Uint8Array): Given {
+  const { value, duplicates } = parseObjectBody(bytes, contentTypeOf(request), OPTIONS_KIND);
+  return { ...decodeObject(value, OPTIONS_KIND, duplicates).object };
+}
+
+function queryOptions(query: URLSearchParams): Given {
+  const gracePeriodSeconds = integer(query, "gracePeriodSeconds");
+  const propagationPolicy = query.get("propagationPolicy") ?? "";
+  const orphanDependents = query.get("orphanDependents");
+  return {
+    dryRun: query.getAll("dryRun"),
+    ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
+    ...(propagationPolicy === "" ? {} : { propagationPolicy }),
+    ...(orphanDependents === null ? {} : { orphanDependents: asBoolean(orphanDependents) }),
+  };
+}
+
+const POLICIES = ["Foreground", "Background", "Orphan"] as const;
+
+/** apimachinery `ValidateDeleteOptions`. */
+function optionErrors(
+  { propagationPolicy, orphanDependents }: Given,
+  dryRun: readonly unknown[],
+): FieldError[] {
+  const errors: FieldError[] = [];
+  if (propagationPolicy !== undefined && orphanDependents !== undefined) {
+    errors.push(
+      forbidden("propagationPolicy", "orphanDependents and deletionPropagation cannot be both set"),
+    );
+  }
+  if (propagationPolicy !== undefined && !POLICIES.some((known) => known === propagationPolicy)) {
+    errors.push(notSupported("propagationPolicy", propagationPolicy, [...POLICIES, "nil"]));
+  }
+  return [...errors, ...dryRunErrors(dryRun)];
+}
+
+function policyOf(
+  { propagationPolicy, orphanDependents }: Given,
+  resource: GroupResource,
+): DeleteOptions["propagationPolicy"] {
+  const known = POLICIES.find((policy) => policy === propagationPolicy);
+  if (known !== undefined) return known;
+  if (typeof orphanDependents === "boolean") return orphanDependents ? "Orphan" : "Background";
+  return ORPHANS_BY_DEFAULT.has(resource) ? "Orphan" : undefined;
+}
+
+function preconditionsOf(given: Given): { readonly uid?: string; readonly resourceVersion?: string } {
+  const text = (name: string) => {
+    const value = given[name];
+    if (value === undefined || typeof value === "string") return value;
+    throw new StatusError(
+      "BadRequest",
+      `preconditions.${name} must be a string, not ${goQuote(String(value))}`,
+    );
+  };
+  const uid = text("uid");
+  const resourceVersion = text("resourceVersion");
+  return {
+    ...(uid === undefined ? {} : { uid }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+  };
+}

@@ -1,0 +1,31 @@
+/** Pages about the API itself: its index, discovery and OpenAPI. */
+import { apiVersionOf, resources } from "../../k8s/catalogue.ts";
+import { discoveryDocument } from "./discovery.ts";
+import { type Answer, type ApiRequest, objectAnswer } from "./exchange.ts";
+import { openApiDocument } from "./openapi.ts";
+
+/** Undefined for paths that name no such page. */
+export function documentAnswer({ path, query, headers, segments }: ApiRequest): Answer | undefined {
+  if (segments.length === 0) return objectAnswer({ paths: indexPaths() });
+  const discovery = discoveryDocument(path, headers.accept);
+  if (discovery !== undefined) return { kind: "text", code: 200, ...discovery };
+  const openApi = openApiDocument({ path, query, headers });
+  return openApi === undefined ? undefined : { kind: "text", ...openApi };
+}
+
+function indexPaths(): string[] {
+  const versions = new Set(resources.map(apiVersionOf));
+  const groups = new Set(resources.map(({ group }) => group).filter((group) => group !== ""));
+  return [
+    "/api",
+    "/api/v1",
+    "/apis",
+    ...[...groups].map((group) => `/apis/${group}`),
+    ...[...versions].filter((version) => version.includes("/")).map((version) => `/apis/${version}`),
+    "/healthz",
+    "/livez",
+    "/openapi/v3",
+    "/readyz",
+    "/version",
+  ].sort();
+}

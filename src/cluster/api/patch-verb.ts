@@ -1,0 +1,175 @@
+/** PATCH: JSON patch, merge patch, strategic merge patch, and server-side apply without ownership. */
+import { apiVersionOf } from "../../k8s/catalogue.ts";
+import { DecodeError } from "../../k8s/decode-scalar.ts";
+import { type FieldError, forbidden, invalid, invalidObject, required } from "../../k8s/field-error.ts";
+import { JsonTextError, parseJsonText } from "../../k8s/json-text.ts";
+import type { KubeObject } from "../../k8s/object.ts";
+import { applyMerge } from "../../k8s/patch/apply-merge.ts";
+import { applyJsonPatch } from "../../k8s/patch/json-patch.ts";
+import { applyMergePatch } from "../../k8s/patch/merge-patch.ts";
+import { mergeTypeOf } from "../../k8s/patch/merge-type.ts";
+import { applyStrategicMergePatch } from "../../k8s/patch/strategic-merge.ts";
+import { schemaOf } from "../../k8s/schema.ts";
+import { StatusError } from "../../k8s/status-error.ts";
+import {
+  decodeObject,
+  decodeValue,
+  enforceFieldValidation,
+  strictDecodingError,
+} from "../../k8s/strict-decode.ts";
+import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
+import { notFound } from "../store/api-errors.ts";
+import type { NamedRequest } from "./api-context.ts";
+import { contentTypeOf, parseObjectBody, unsupportedMediaType } from "./decode-body.ts";
+import { type Answer, objectAnswer } from "./exchange.ts";
+import { presenterOf } from "./read-verbs.ts";
+import { refuse, type WriteRequestOptions, writeOptions } from "./request-options.ts";
+import { storeChange, storeNew } from "./write-verbs.ts";
+
+const JSON_PATCH = "application/json-patch+json";
+const MERGE_PATCH = "application/merge-patch+json";
+const STRATEGIC_PATCH = "application/strategic-merge-patch+json";
+const APPLY_PATCH = "application/apply-patch+yaml";
+const PATCH_TYPES: readonly string[] = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH, STRATEGIC_PATCH];
+
+/** 200 with the changed object; 201 where an apply creates. */
+export async function patchObject(named: NamedRequest): Promise<Answer> {
+  const { request } = named;
+  const type = contentTypeOf(request);
+  if (!PATCH_TYPES.includes(type)) throw unsupportedMediaType(PATCH_TYPES);
+  const options = writeOptions(request.query, "PatchOptions");
+  refuse("PatchOptions", applyOptionErrors(options, type === APPLY_PATCH));
+  const bytes = await request.readBody();
+  return type === APPLY_PATCH
+    ? applyObject(named, { bytes, options })
+    : changeObject(named, { bytes, type, options });
+}
+
+/** apimachinery `ValidatePatchOptions`. */
+function applyOptionErrors({ fieldManager, force }: WriteRequestOptions, isApply: boolean): FieldError[] {
+  if (!isApply)
+    return force === undefined ? [] : [forbidden("force", "may not be specified for non-apply patch")];
+  return fieldManager === undefined ? [required("fieldManager", "is required for apply patch")] : [];
+}
+
+interface Patch {
+  readonly bytes: Uint8Array;
+  readonly type: string;
+  readonly options: WriteRequestOptions;
+}
+
+function changeObject(named: NamedRequest, patch: Patch): Answer {
+  const { options } = patch;
+  const { value, duplicates } = parsePatch(patch);
+  const change = (current: KubeObject) => {
+    const patched = applyPatch(current, value, patch.type);
+    return decodePatched(named, patched, {
+      ...patch,
+      shown: shownIn(patch.type, { value, patched }),
+      duplicates,
+    });
+  };
+  const changed = storeChange(named, { change, dryRun: options.dryRun });
+  return objectAnswer(presenterOf(named).object(changed));
+}
+
+function parsePatch({ bytes, type }: Patch): {
+  readonly value: unknown;
+  readonly duplicates: readonly string[];
+} {
+  try {
+    const parsed = parseJsonText(new TextDecoder().decode(bytes));
+    if (type === JSON_PATCH || isJsonObject(parsed.value)) return parsed;
+    const found = Array.isArray(parsed.value)
+      ? "array"
+      : parsed.value === null
+        ? "null"
+        : typeof parsed.value;
+    throw new JsonTextError(`json: cannot unmarshal ${found} into Go value of type map[string]interface {}`);
+  } catch (error) {
+    if (!(error instanceof JsonTextError)) throw error;
+    throw new StatusError("BadRequest", `error decoding patch: ${error.message}`);
+  }
+}
+
+function applyPatch(current: KubeObject, patch: unknown, type: string): unknown {
+  if (type === JSON_PATCH) return applyJsonPatch(current, patch);
+  if (type === MERGE_PATCH) return applyMergePatch(current, patch);
+  return applyStrategicMergePatch(
+    current,
+    patch as JsonObject,
+    mergeTypeOf(current.apiVersion, current.kind),
+  );
+}
+
+/** What an error shows of the request: the result, or for strategic patches the patch. */
+function shownIn(
+  type: string,
+  { value, patched }: { readonly value: unknown; readonly patched: unknown },
+): string {
+  return JSON.stringify(type === STRATEGIC_PATCH ? value : patched);
+}
+
+interface Patched {
+  readonly options: WriteRequestOptions;
+  readonly shown: string;
+  readonly duplicates: readonly string[];
+}
+
+/** The result as an object of its kind. Mistakes are `Invalid`, in the words of apiserver's `patcher`. */
+function decodePatched(
+  { target, request }: NamedRequest,
+  patched: unknown,
+  { options, shown, duplicates }: Patched,
+): KubeObject {
+  const { info } = target;
+  const apiVersion = apiVersionOf(info);
+  const refused = (why: string) =>
+    invalidObject({ group: "", kind: "", name: "" }, [invalid("patch", shown, why)]);
+  if (!isJsonObject(patched) || patched["kind"] !== info.kind || patched["apiVersion"] !== apiVersion) {
+    throw refused(`apiVersion and kind must stay ${apiVersion} and ${info.kind}`);
+  }
+  const schema = schemaOf(apiVersion, info.kind);
+  if (schema === undefined) throw new Error(`The schema has no type for ${apiVersion} ${info.kind}`);
+  try {
+    const { object, strictErrors } = decodeValue(patched, schema);
+    const all = [...duplicates.map((path) => `duplicate field "${path}"`), ...strictErrors];
+    if (all.length > 0 && options.fieldValidation === "Strict") throw refused(strictDecodingError(all));
+    if (options.fieldValidation === "Warn") all.forEach(request.warn);
+    return object as KubeObject;
+  } catch (error) {
+    if (error instanceof DecodeError) throw refused(error.message);
+    throw error;
+  }
+}
+
+/** Server-side apply. Nobody's ownership is recorded, so that fields dropped from a manifest stay. */
+function applyObject(named: NamedRequest, { bytes, options }: Omit<Patch, "type">): Answer {
+  const { context, request, target } = named;
+  const { info, namespace, name } = target;
+  const { value, duplicates } = parseObjectBody(bytes, "application/yaml", info);
+  // Refuses what is no object of this kind before it is laid over one that is.
+  const applied = decodeObject(value, info, duplicates);
+  for (const text of enforceFieldValidation(applied.strictErrors, options.fieldValidation, info))
+    request.warn(text);
+  if (applied.object.metadata.managedFields !== undefined) {
+    throw new StatusError("BadRequest", "metadata.managedFields must be nil");
+  }
+  const presenter = presenterOf(named);
+  if (context.store.get(info.groupResource, { namespace, name }) === undefined) {
+    if (target.subresource !== undefined) throw notFound(info.groupResource, name);
+    return objectAnswer(
+      presenter.object(storeNew(named, withName(applied.object, name), options.dryRun)),
+      201,
+    );
+  }
+  const type = mergeTypeOf(apiVersionOf(info), info.kind);
+  const change = (current: KubeObject) =>
+    decodeObject(applyMerge(current, value as JsonObject, type), info).object;
+  return objectAnswer(presenter.object(storeChange(named, { change, dryRun: options.dryRun })));
+}
+
+/** The URL decides the name of what an apply creates. */
+function withName(object: KubeObject, name: string): KubeObject {
+  return { ...object, metadata: { ...object.metadata, name: object.metadata.name ?? name } };
+}

@@ -1,0 +1,123 @@
+/** The cluster's API server: HTTPS on loopback, one token, answers as kube-apiserver gives them. */
+import { createServer, type Server } from "node:https";
+import { type Clock, systemClock } from "../../kernel/clock.ts";
+import { messageOf, Problem } from "../../kernel/problem.ts";
+import type { KubeletPort } from "../kubelet/port.ts";
+import type { Store } from "../store/store.ts";
+import { assignServiceAccount, scheduleOn } from "./admission.ts";
+import type { Admit } from "./api-context.ts";
+import { ADMINISTRATOR, authenticateToken } from "./authenticate.ts";
+import type { ApiExtension } from "./extension.ts";
+import type { Pki } from "./pki.ts";
+import { serveRequest, type ServeOptions } from "./serve-request.ts";
+
+export interface ApiOptions {
+  readonly store: Store;
+  readonly kubelet: KubeletPort;
+  readonly pki: Pki;
+  /** The one node that every Pod is assigned to. */
+  readonly nodeName: string;
+  /** @default {"127.0.0.1"} */
+  readonly address?: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly clock?: Clock;
+  /** Admission steps after the built-in ones, for example injection. */
+  readonly admit?: readonly Admit[];
+  readonly extensions?: readonly ApiExtension[];
+  /** Told of failures that are bugs; the client gets `InternalError`. */
+  readonly onBug?: (error: unknown) => void;
+}
+
+export interface ApiServer {
+  readonly port: number;
+  /** Ends watches and streams, then resolves. */
+  close(): Promise<void>;
+}
+
+/** For reading one request; answers may take for ever. */
+const REQUEST_TIMEOUT_MS = 60_000;
+/** Idle connections cost next to nothing here, and a new one costs a TLS handshake. */
+const KEEP_ALIVE_MS = 120_000;
+
+/** Names a client may address the server by; a page of another site cannot make a browser send these. */
+const OWN_NAMES: ReadonlySet<string> = new Set([
+  "localhost",
+  "127.0.0.1",
+  "::1",
+  "kubernetes",
+  "kubernetes.default",
+  "kubernetes.default.svc",
+  "kubernetes.default.svc.cluster.local",
+]);
+
+/** `E_PORT_TAKEN` when the port is in use. */
+export async function startApi(options: ApiOptions): Promise<ApiServer> {
+  const { address = "127.0.0.1", port, pki } = options;
+  const closing = new AbortController();
+  const serving = serveOptions(options, address);
+  const server = createServer({ key: pki.key, cert: pki.certificate, minVersion: "TLSv1.2" });
+  server.on("request", (incoming, response) => {
+    void serveRequest({ incoming, response }, serving, closing.signal);
+  });
+  // What is not HTTP gets no answer; one connection's error is nobody else's.
+  server.on("clientError", (_error, socket) => socket.destroy());
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  const bound = await listen(server, address, port);
+  return {
+    port: bound,
+    async close() {
+      closing.abort();
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function serveOptions(options: ApiOptions, address: string): ServeOptions {
+  const { store, kubelet, pki, nodeName, clock = systemClock } = options;
+  return {
+    context: {
+      store,
+      kubelet,
+      clock,
+      admit: [assignServiceAccount(store), scheduleOn(nodeName), ...(options.admit ?? [])],
+      userOfToken: (token) => (token === pki.token ? ADMINISTRATOR : undefined),
+    },
+    extensions: options.extensions ?? [],
+    authenticate: authenticateToken(pki.token),
+    isOwnName: (host) => OWN_NAMES.has(host) || host === address,
+    onBug: options.onBug ?? ((error) => console.error("the API failed in a way it should not:", error)),
+  };
+}
+
+async function listen(server: Server, address: string, port: number): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) =>
+      reject(listenProblem(cause, `${address}:${port}`)),
+    );
+    server.listen(port, address, resolve);
+  });
+  const bound = server.address();
+  return typeof bound === "object" && bound !== null ? bound.port : port;
+}
+
+function listenProblem(cause: NodeJS.ErrnoException, place: string): Problem {
+  if (cause.code === "EADDRINUSE") {
+    return new Problem({
+      code: "E_PORT_TAKEN",
+      message: `Cannot start the API on ${place}: another process listens there`,
+      fix: "Stop that process, or leave the port out so that a free one is taken",
+      cause,
+    });
+  }
+  return new Problem({
+    code: "E_LISTEN",
+    message: `Cannot start the API on ${place}: ${messageOf(cause)}`,
+    fix: "Leave the port out, so that a free one on 127.0.0.1 is taken",
+    cause,
+  });
+}

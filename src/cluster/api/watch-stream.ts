@@ -1,0 +1,160 @@
+/** Carries a watch from the store to one client at the client's pace, and gives up on clients that stop reading. */
+import type { Clock } from "../../kernel/clock.ts";
+import type { GroupResource, KubeObject } from "../../k8s/object.ts";
+import { StatusError } from "../../k8s/status-error.ts";
+import type { Store, WatchEvent, WatchQuery } from "../store/store.ts";
+import type { Answer, Sink } from "./exchange.ts";
+
+/** What may wait, encoded, for a client that has stopped reading; beyond it the watch ends and the client lists again. */
+const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+/** Events are written together up to this size. */
+const CHUNK_BYTES = 64 * 1024;
+/** `bookmarkFrequency` of the real watch cache. */
+const BOOKMARK_MS = 60_000;
+/** `minRequestTimeout`: watches without a timeout end after 30 to 60 minutes. */
+const MIN_TIMEOUT_SECONDS = 1_800;
+
+export interface WatchParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly resource: GroupResource;
+  readonly query: WatchQuery;
+  readonly allowBookmarks: boolean;
+  readonly timeoutSeconds: number | undefined;
+  /** The event's object as this client asked to see it. */
+  readonly present: (event: WatchEvent) => object;
+  /** The object of a bookmark that says nothing but the version. */
+  readonly bookmark: (resourceVersion: string) => KubeObject;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Subscribes now, so that a malformed version is still an HTTP error; a version that is too old is an `ERROR` event, as on
+ * the real server.
+ */
+export function openWatch(parts: WatchParts): Answer {
+  const stream = new WatchStream(parts);
+  stream.subscribe();
+  return { kind: "stream", contentType: "application/json", run: (sink) => stream.run(sink) };
+}
+
+class WatchStream {
+  readonly #parts: WatchParts;
+  /** Events not yet encoded, and lines that are. */
+  #queue: (WatchEvent | string)[] = [];
+  #pendingBytes = 0;
+  /** True while the client is behind; only then does memory grow with every event. */
+  #blocked = false;
+  #ended = false;
+  #overflowed = false;
+  #wake: () => void = () => {};
+  readonly #cleanups: (() => void)[] = [];
+
+  constructor(parts: WatchParts) {
+    this.#parts = parts;
+  }
+
+  subscribe(): void {
+    const { store, resource, query, signal } = this.#parts;
+    const end = () => this.#end();
+    signal.addEventListener("abort", end);
+    this.#cleanups.push(() => signal.removeEventListener("abort", end));
+    try {
+      this.#cleanups.push(store.watch(resource, query, (event) => this.#receive(event)));
+    } catch (error) {
+      if (!(error instanceof StatusError) || error.reason !== "Expired") throw error;
+      this.#queue.push(line("ERROR", error.toStatus()));
+      this.#ended = true;
+    }
+    this.#schedule();
+    if (signal.aborted) this.#end();
+  }
+
+  async run(sink: Sink): Promise<void> {
+    try {
+      for (;;) {
+        const chunk = this.#nextChunk();
+        if (chunk !== "") {
+          if (!sink.write(chunk)) await this.#catchUp(sink);
+        } else if (this.#ended || sink.signal.aborted) {
+          break;
+        } else {
+          await new Promise<void>((resolve) => (this.#wake = resolve));
+        }
+        if (this.#overflowed) throw new StatusError("TooManyRequests", "the client does not read its watch");
+      }
+    } finally {
+      this.#end();
+    }
+  }
+
+  async #catchUp(sink: Sink): Promise<void> {
+    this.#blocked = true;
+    await Promise.race([sink.drained(), new Promise<void>((resolve) => (this.#wake = resolve))]);
+    // Woken by the end or by an overflow the loop goes on; everything else waits for the reader.
+    if (!this.#ended && !sink.signal.aborted) await sink.drained();
+    this.#blocked = false;
+  }
+
+  #receive(event: WatchEvent): void {
+    if (this.#ended) return;
+    if (!this.#blocked) {
+      this.#queue.push(event);
+      this.#wake();
+      return;
+    }
+    const text = this.#encode(event);
+    this.#pendingBytes += text.length;
+    this.#queue.push(text);
+    if (this.#pendingBytes > MAX_PENDING_BYTES) {
+      this.#overflowed = true;
+      this.#queue = [];
+      this.#end();
+    }
+  }
+
+  #nextChunk(): string {
+    let chunk = "";
+    let taken = 0;
+    for (const item of this.#queue) {
+      if (chunk.length >= CHUNK_BYTES) break;
+      taken += 1;
+      if (typeof item === "string") this.#pendingBytes -= item.length;
+      chunk += typeof item === "string" ? item : this.#encode(item);
+    }
+    this.#queue = taken === this.#queue.length ? [] : this.#queue.slice(taken);
+    return chunk;
+  }
+
+  #encode(event: WatchEvent): string {
+    return line(event.type, this.#parts.present(event));
+  }
+
+  #schedule(): void {
+    const { clock, store, timeoutSeconds, allowBookmarks, bookmark } = this.#parts;
+    const seconds = timeoutSeconds ?? MIN_TIMEOUT_SECONDS * (1 + Math.random());
+    this.#cleanups.push(clock.schedule(seconds * 1_000, () => this.#end()));
+    if (!allowBookmarks) return;
+    let cancel = () => {};
+    const again = () => {
+      cancel = clock.schedule(BOOKMARK_MS, () => {
+        // A timer runs outside the store's calls: every event up to this version has been queued before.
+        this.#receive({ type: "BOOKMARK", object: bookmark(store.resourceVersion()) });
+        again();
+      });
+    };
+    again();
+    this.#cleanups.push(() => cancel());
+  }
+
+  /** No more events are taken; those that wait are still written. */
+  #end(): void {
+    this.#ended = true;
+    for (const cleanup of this.#cleanups.splice(0)) cleanup();
+    this.#wake();
+  }
+}
+
+function line(type: string, object: object): string {
+  return `${JSON.stringify({ type, object })}\n`;
+}

@@ -1,0 +1,175 @@
+/** POST and PUT: decode, default, admit, validate, store. */
+import { applyDefaults } from "../../k8s/defaults.ts";
+import type { KubeObject } from "../../k8s/object.ts";
+import type { ResourceInfo } from "../../k8s/catalogue.ts";
+import { StatusError } from "../../k8s/status-error.ts";
+import { decodeObject, enforceFieldValidation, type ExpectedKind } from "../../k8s/strict-decode.ts";
+import type { ApiContext, NamedRequest, ResourceRequest, WriteOperation } from "./api-context.ts";
+import { readObjectBody } from "./decode-body.ts";
+import { type Answer, type ApiRequest, objectAnswer } from "./exchange.ts";
+import { refuseInvalid, withFirstStatus } from "./object-rules.ts";
+import { presenterOf } from "./read-verbs.ts";
+import { type FieldValidation, writeOptions } from "./request-options.ts";
+import { answerReview } from "./reviews.ts";
+import { scheduledEvent } from "./scheduled-event.ts";
+
+/** 201 with the new object. */
+export async function createObject(resource: ResourceRequest): Promise<Answer> {
+  const { context, request, target } = resource;
+  const options = writeOptions(request.query, "CreateOptions");
+  const object = await decodeRequest(request, target.info, options.fieldValidation);
+  const review = answerReview(target.info, object, {
+    user: request.user,
+    now: context.clock.now(),
+    userOfToken: context.userOfToken,
+  });
+  if (review !== undefined) return objectAnswer(review, 201);
+  const created = storeNew(resource, object, options.dryRun);
+  return objectAnswer(presenterOf(resource).object(created), 201);
+}
+
+/** Everything that happens to a new object, however it was sent. */
+export function storeNew(resource: ResourceRequest, object: KubeObject, dryRun: boolean): KubeObject {
+  const { context, request, target } = resource;
+  const { info } = target;
+  const placed = inNamespace(object, target);
+  const admitted = admit(context, {
+    info,
+    object: applyDefaults(placed),
+    operation: "CREATE",
+    dryRun,
+    warn: request.warn,
+  });
+  const fresh = withFirstStatus(info, admitted);
+  refuseInvalid(info, fresh);
+  warnIfInert(info, request);
+  const created = context.store.create(info.groupResource, fresh, { dryRun });
+  if (info.groupResource === "pods" && !dryRun) announceScheduled(context, placed, created);
+  return created;
+}
+
+/** 200 with the changed object; 201 where a PUT may create. */
+export async function replaceObject(named: NamedRequest): Promise<Answer> {
+  const { context, request, target } = named;
+  const { info, name, namespace } = target;
+  const options = writeOptions(request.query, "UpdateOptions");
+  const object = await decodeRequest(request, info, options.fieldValidation);
+  checkName(object, target);
+  if (CREATED_BY_UPDATE.has(info.groupResource) && target.subresource === undefined) {
+    if (context.store.get(info.groupResource, { namespace, name }) === undefined) {
+      return objectAnswer(presenterOf(named).object(storeNew(named, object, options.dryRun)), 201);
+    }
+  }
+  const updated = storeChange(named, { change: () => object, dryRun: options.dryRun });
+  return objectAnswer(presenterOf(named).object(updated));
+}
+
+/** Resources whose strategy has `AllowCreateOnUpdate`. */
+const CREATED_BY_UPDATE: ReadonlySet<string> = new Set([
+  "endpoints",
+  "events",
+  "services",
+  "limitranges",
+  "leases.coordination.k8s.io",
+  "clusterroles.rbac.authorization.k8s.io",
+  "clusterrolebindings.rbac.authorization.k8s.io",
+  "roles.rbac.authorization.k8s.io",
+  "rolebindings.rbac.authorization.k8s.io",
+]);
+
+interface Change {
+  /** The decoded new object; may be called once per attempt. */
+  readonly change: (current: KubeObject) => KubeObject;
+  readonly dryRun: boolean;
+}
+
+/** Everything that happens to a changed object, however the change was sent. */
+export function storeChange(named: NamedRequest, { change, dryRun }: Change): KubeObject {
+  const { context, request, target } = named;
+  const { info, name, namespace, subresource } = target;
+  const part =
+    subresource?.name === "status" || subresource?.name === "finalize" ? subresource.name : undefined;
+  if (part === undefined) warnIfInert(info, request);
+  return context.store.update(
+    info.groupResource,
+    { namespace, name },
+    (current) => {
+      const next = inNamespace(change(current), target);
+      checkName(next, target);
+      if (part !== undefined) return next;
+      const admitted = admit(context, {
+        info,
+        object: applyDefaults(next),
+        before: current,
+        operation: "UPDATE",
+        dryRun,
+        warn: request.warn,
+      });
+      refuseInvalid(info, admitted, current);
+      return admitted;
+    },
+    { dryRun, ...(part === undefined ? {} : { subresource: part }) },
+  );
+}
+
+async function decodeRequest(
+  request: ApiRequest,
+  info: ExpectedKind,
+  fieldValidation: FieldValidation,
+): Promise<KubeObject> {
+  const { value, duplicates } = await readObjectBody(request, info);
+  const { object, strictErrors } = decodeObject(value, info, duplicates);
+  for (const text of enforceFieldValidation(strictErrors, fieldValidation, info)) request.warn(text);
+  return object;
+}
+
+interface Admission {
+  readonly info: ResourceInfo;
+  readonly object: KubeObject;
+  readonly before?: KubeObject;
+  readonly operation: WriteOperation;
+  readonly dryRun: boolean;
+  readonly warn: (text: string) => void;
+}
+
+function admit({ admit: steps }: ApiContext, admission: Admission): KubeObject {
+  const admitted = steps.reduce((object, step) => step({ ...admission, object }), admission.object);
+  // What a step has added has defaults of its own.
+  return admitted === admission.object ? admitted : applyDefaults(admitted);
+}
+
+/** Fills the namespace from the path; `BadRequest` when the object names another one. */
+function inNamespace(object: KubeObject, { info, namespace }: ResourceRequest["target"]): KubeObject {
+  const given = object.metadata.namespace ?? "";
+  if (!info.namespaced || given === namespace) return object;
+  if (given === "") return { ...object, metadata: { ...object.metadata, namespace } };
+  throw new StatusError(
+    "BadRequest",
+    "the namespace of the provided object does not match the namespace sent on the request",
+  );
+}
+
+function checkName(object: KubeObject, { name }: { readonly name: string }): void {
+  const given = object.metadata.name ?? "";
+  if (given === name) return;
+  throw new StatusError(
+    "BadRequest",
+    given === ""
+      ? `the name of the object (${name} based on URL) was undeterminable: name must be provided`
+      : `the name of the object (${given}) does not match the name on the URL (${name})`,
+  );
+}
+
+function warnIfInert({ actedOn, kind }: ResourceInfo, { warn }: ApiRequest): void {
+  if (!actedOn) warn(`pillion: ${kind} objects are stored, but nothing acts on them yet`);
+}
+
+let sequence = 0;
+
+/** A Pod that came with a node was not scheduled by anybody. */
+function announceScheduled({ store, clock }: ApiContext, given: KubeObject, created: KubeObject): void {
+  const hasNode = (pod: KubeObject) =>
+    ((pod["spec"] as { nodeName?: string } | undefined)?.nodeName ?? "") !== "";
+  if (hasNode(given) || !hasNode(created)) return;
+  store.create("events", scheduledEvent(created, { now: clock.now(), sequence: sequence++ }));
+}
