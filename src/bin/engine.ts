@@ -5,11 +5,10 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { EngineOptions } from "../cli/engine-control.ts";
 import type { EngineRecord, StateFolder } from "../cli/state-folder.ts";
-import type { ApiExtension } from "../cluster/api/api-router.ts";
-import { objectAnswer, type Sink } from "../cluster/api/exchange.ts";
+import type { ApiExtension } from "../cluster/api/extension.ts";
 import { writeKubeconfig } from "../cluster/api/kubeconfig.ts";
 import { openPki, type Pki } from "../cluster/api/pki.ts";
-import { type RunningApi, startApi } from "../cluster/api/start-api.ts";
+import { type ApiServer, startApi } from "../cluster/api/start-api.ts";
 import { seedCluster } from "../cluster/controllers/bootstrap.ts";
 import { startEventExpiry } from "../cluster/controllers/event-expiry.ts";
 import { startGarbageCollector } from "../cluster/controllers/garbage-collector.ts";
@@ -21,7 +20,6 @@ import { openSandbox } from "../cluster/sandbox/open-sandbox.ts";
 import { openStore } from "../cluster/store/open-store.ts";
 import type { Store } from "../cluster/store/store.ts";
 import { resourceOf, resources } from "../k8s/catalogue.ts";
-import { StatusError } from "../k8s/status-error.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { writeFileAtomic } from "../lib/atomic-file.ts";
 import { startTimeOf } from "../lib/process-identity.ts";
@@ -112,7 +110,7 @@ function startControllers(store: Store, pki: Pki): (() => void)[] {
 /** From here on other commands find the cluster. */
 function announce(
   folder: StateFolder,
-  { api, pki, detached }: { readonly api: RunningApi; readonly pki: Pki; readonly detached: boolean },
+  { api, pki, detached }: { readonly api: ApiServer; readonly pki: Pki; readonly detached: boolean },
 ): void {
   writeKubeconfig(folder.kubeconfig, {
     cluster: folder.cluster,
@@ -129,35 +127,15 @@ function announce(
 function commandLineApi(images: ClusterImages, onStopRequest: (stop: StopOptions) => void): ApiExtension {
   return {
     prefix: "/pillion/v1/",
-    async handle({ method, path, query, readBody }) {
-      const call = path.slice("/pillion/v1/".length);
-      const body = method === "POST" ? parseBody(await readBody()) : undefined;
-      if (method === "POST" && call === "stop") {
-        onStopRequest(StopOptions.parse(body));
-        return objectAnswer({ stopping: true }, 202);
+    async *handle(call) {
+      if (call.method === "POST" && call.path === "stop") {
+        onStopRequest(StopOptions.parse(call.body));
+        yield { stopping: true };
+        return;
       }
-      const answers = handleImageCall(images, { method, path: call, query, body });
-      return {
-        kind: "stream",
-        contentType: "application/x-ndjson",
-        run: (sink) => writeLines(sink, answers),
-      };
+      yield* handleImageCall(images, call);
     },
   };
-}
-
-function parseBody(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    throw new StatusError("BadRequest", "the body is not JSON");
-  }
-}
-
-async function writeLines(sink: Sink, answers: AsyncIterable<object>): Promise<void> {
-  for await (const answer of answers) {
-    if (!sink.write(`${JSON.stringify(answer)}\n`)) await sink.drained();
-  }
 }
 
 function stopOnce({
