@@ -130,10 +130,16 @@ function lineWriter(log: LogFile, { clock, onLost }: LogPumpOptions): LineWriter
   };
 }
 
+/** What is used of a stream's reader. */
+interface ChunkReader {
+  read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
+  cancel(): Promise<unknown>;
+}
+
 /** Reads one pipe until its last writer is gone. Memory stays at one chunk: nothing is read before the last was written. */
 class PipeReader {
   readonly #fd: number;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+  readonly #reader: ChunkReader;
   readonly #ended: Promise<void>;
   #chunks = 0;
   #isOver = false;
@@ -148,7 +154,7 @@ class PipeReader {
     try {
       for (;;) {
         const { done, value } = await this.#reader.read();
-        if (done) break;
+        if (done || value === undefined) break;
         this.#chunks += 1;
         lines.push(value, time());
       }

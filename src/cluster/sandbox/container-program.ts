@@ -1,0 +1,174 @@
+/** The system calls that make one container, in the order in which they are safe. */
+import { attachMount, makeFolder, type Attachment } from "./attach.ts";
+import { boundingSet, capabilitiesToDrop } from "./capabilities.ts";
+import { mountPseudo } from "./container-pseudo.ts";
+import type { ContainerUser } from "./container-user.ts";
+import { MOUNT_ATTRIBUTES_BYTES, mountAttributes } from "./detached-mount.ts";
+import { addExec, type ExecPlan } from "./exec-plan.ts";
+import * as linux from "./linux-constants.ts";
+import { HOLD, OPEN_HOW_BYTES } from "./open-inside.ts";
+import { Program, type Slot } from "./program.ts";
+import type { Root } from "./root-layers.ts";
+import type { ContainerSpec } from "./sandbox.ts";
+
+const SIGKILL = 9;
+const EINVAL = 22;
+/** `_LINUX_CAPABILITY_VERSION_3`: two halves of 32 bits. */
+const CAPABILITY_VERSION = 0x20080522;
+
+/** What the containers of a pod share: descriptors, or paths such as /proc/PID/ns/net. */
+export interface PodNamespaces {
+  readonly net: number | string;
+  readonly ipc: number | string;
+  readonly uts: number | string;
+}
+
+export interface ContainerParts {
+  readonly spec: ContainerSpec;
+  readonly namespaces: PodNamespaces;
+  readonly user: ContainerUser;
+  /** The detached mount of the scratch space, and a folder to put it over. */
+  readonly scratch: { readonly mount: number; readonly folder: string };
+  readonly root: Root;
+  readonly mountDev: (program: Program) => void;
+  /** Parents before children. */
+  readonly attachments: readonly Attachment[];
+  readonly stdout: number;
+  readonly stderr: number;
+  /** Capabilities of the engine, one bit each: a container cannot have others. */
+  readonly permitted: bigint;
+  /** SIGKILL when the engine's thread ends. */
+  readonly diesWithEngine: boolean;
+}
+
+export interface ContainerProgram {
+  readonly program: Program;
+  readonly exec: ExecPlan;
+}
+
+/** For a child with CLONE_NEWPID and CLONE_NEWNS. */
+export function containerProgram(parts: ContainerParts): ContainerProgram {
+  const program = new Program();
+  const { spec, root } = parts;
+  join(program, parts.namespaces);
+  enterScratch(program, parts.scratch);
+  root.mount(program);
+  parts.mountDev(program);
+  mountPseudo(program, spec);
+  switchRoot(program);
+  connectStreams(program, parts);
+  const bases = spec.readOnlyRootFilesystem ? root.writable.map((path) => hold(program, path)) : [];
+  for (const attachment of parts.attachments) attachMount(program, attachment);
+  const workingDir = spec.workingDir === "" ? "/" : spec.workingDir;
+  const folder = makeFolder(program, workingDir, `working directory "${workingDir}"`);
+  for (const base of bases) makeReadOnly(program, base);
+  program.call("fchdir", [folder], { name: `working directory "${workingDir}"` });
+  // Closed, not just marked: until execve, /proc/self/fd would lead to folders of the engine.
+  program.call("close_range", [3, linux.MAX_FD, 0]);
+  becomeUser(program, parts);
+  return { program, exec: addExec(program, spec, parts.user.home) };
+}
+
+function join(program: Program, { net, ipc, uts }: PodNamespaces): void {
+  const namespaces: readonly (readonly [string, number | string, number])[] = [
+    ["net", net, linux.CLONE_NEWNET],
+    ["ipc", ipc, linux.CLONE_NEWIPC],
+    ["uts", uts, linux.CLONE_NEWUTS],
+  ];
+  for (const [name, namespace, type] of namespaces) {
+    let fd: number | Slot;
+    if (typeof namespace === "number") {
+      fd = namespace;
+    } else {
+      fd = program.slot();
+      program.call("openat", [linux.AT_FDCWD, namespace, linux.O_RDONLY | linux.O_CLOEXEC, 0], { save: fd });
+    }
+    program.call("setns", [fd, type], { name: `setns(${name})` });
+  }
+  // No key of the engine's session keyring is the container's.
+  program.call("keyctl", [linux.KEYCTL_JOIN_SESSION_KEYRING, 0], { ignore: "all" }).call("setsid", []);
+}
+
+function enterScratch(program: Program, { mount, folder }: ContainerParts["scratch"]): void {
+  program
+    .call("umask", [0])
+    .call("mount", [0, "/", 0, linux.MS_REC | linux.MS_PRIVATE, 0], { name: "mount(private,/)" })
+    .call("move_mount", [mount, "", linux.AT_FDCWD, folder, linux.MOVE_MOUNT_F_EMPTY_PATH], {
+      name: "mount(scratch)",
+    })
+    .call("fchdir", [mount]);
+}
+
+/** From here on no path leads to the engine's side any more; only descriptors do. */
+function switchRoot(program: Program): void {
+  program
+    .call("chdir", ["root"])
+    .call("pivot_root", [".", "."])
+    .call("umount2", [".", linux.MNT_DETACH])
+    .call("chdir", ["/"]);
+}
+
+/** Before the pod's volumes are there: one of them could have put a pipe in the place of /dev/null. */
+function connectStreams(program: Program, { stdout, stderr }: ContainerParts): void {
+  const empty = program.slot();
+  program
+    .call("openat", [linux.AT_FDCWD, "/dev/null", linux.O_RDONLY, 0], { save: empty })
+    // dup3 refuses to copy a descriptor onto itself; one of ours is never 0, 1 or 2, except when the engine has none of them.
+    .call("dup3", [empty, 0, 0], { ignore: EINVAL })
+    .call("dup3", [stdout, 1, 0])
+    .call("dup3", [stderr, 2, 0]);
+}
+
+function hold(program: Program, path: string): Slot {
+  const held = program.slot();
+  program.call("openat2", [linux.AT_FDCWD, path, HOLD, OPEN_HOW_BYTES], {
+    save: held,
+    name: `read-only root ${path}`,
+  });
+  return held;
+}
+
+function makeReadOnly(program: Program, mount: Slot): void {
+  const attributes = mountAttributes(linux.MOUNT_ATTR_RDONLY);
+  program.call("mount_setattr", [mount, "", linux.AT_EMPTY_PATH, attributes, MOUNT_ATTRIBUTES_BYTES], {
+    name: "read-only root",
+  });
+}
+
+function becomeUser(program: Program, { spec, user, permitted, diesWithEngine }: ContainerParts): void {
+  const kept = boundingSet(
+    spec.privileged ? ["ALL"] : spec.capabilities.add,
+    spec.privileged ? [] : spec.capabilities.drop,
+  );
+  for (const number of capabilitiesToDrop(kept)) {
+    // EINVAL: the kernel has no capability with this number.
+    program.call("prctl", [linux.PR_CAPBSET_DROP, number, 0, 0, 0], { ignore: EINVAL });
+  }
+  if (user.groups !== undefined) {
+    program.call("setgroups", [user.groups.length, new Uint8Array(Uint32Array.from(user.groups).buffer)]);
+  }
+  program
+    .call("setresgid", [user.gid, user.gid, user.gid], { name: `setgid(${user.gid})` })
+    .call("setresuid", [user.uid, user.uid, user.uid], { name: `setuid(${user.uid})` });
+  program.call("umask", [0o022]);
+  // Inheritable and, with it, ambient capabilities go: a program run by root would get them back.
+  const effective = user.uid === 0 ? permitted & bits(kept) : 0n;
+  program.call("capset", [capabilityHeader(), capabilityData(effective)]);
+  if (spec.noNewPrivileges) program.call("prctl", [linux.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
+  // After the change of user, which resets it.
+  if (diesWithEngine) program.call("prctl", [linux.PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+}
+
+function bits(numbers: ReadonlySet<number>): bigint {
+  return [...numbers].reduce((sum, number) => sum | (1n << BigInt(number)), 0n);
+}
+
+function capabilityHeader(): Uint8Array {
+  return new Uint8Array(Uint32Array.of(CAPABILITY_VERSION, 0).buffer);
+}
+
+/** Effective, permitted, inheritable for the low half, then for the high half. */
+function capabilityData(effective: bigint): Uint8Array {
+  const [low, high] = [Number(effective & 0xffff_ffffn), Number(effective >> 32n)];
+  return new Uint8Array(Uint32Array.of(low, low, 0, high, high, 0).buffer);
+}

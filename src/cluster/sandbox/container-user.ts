@@ -1,0 +1,118 @@
+/** Who a container runs as: `runAsUser` and the image's user, looked up in the container's own /etc/passwd and /etc/group. */
+import type { IdMap } from "./id-map.ts";
+import { ContainerStartError, type ContainerSpec } from "./sandbox.ts";
+
+export interface ContainerUser {
+  readonly uid: number;
+  readonly gid: number;
+  /** For setgroups(2); undefined where the kernel refuses to set any and none were asked for. */
+  readonly groups: readonly number[] | undefined;
+  /** Home folder, `/` for users that /etc/passwd does not know. */
+  readonly home: string;
+}
+
+/** The two files as the image has them; empty when missing. */
+export interface AccountFiles {
+  readonly passwd: string;
+  readonly group: string;
+}
+
+interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+}
+
+interface Group {
+  readonly name: string;
+  readonly gid: number;
+  readonly members: readonly string[];
+}
+
+const MAX_ID = 4_294_967_294;
+
+/**
+ * As containerd: a number that /etc/passwd does not know gets group 0; groups that list the user come on top. Throws
+ * `ContainerStartError` for names that are not there and ids that do not exist in this tier.
+ */
+export function resolveUser(wanted: ContainerSpec["user"], files: AccountFiles, ids: IdMap): ContainerUser {
+  const [userText = "", groupText] = wanted.user.split(":", 2);
+  const account = findAccount(userText, parsePasswd(files.passwd));
+  const groups = parseGroups(files.group);
+  const primary = wanted.group ?? groupText;
+  const gid = primary === undefined || primary === "" ? account.gid : findGroup(primary, groups);
+  requireId("user", account.uid, ids.isUid(account.uid));
+  requireId("group", gid, ids.isGid(gid));
+  for (const id of wanted.supplementalGroups)
+    requireId("group", id, ids.isGid(id) && (ids.canSetGroups || id === gid));
+  const memberOf = groups.filter(({ members }) => account.name !== "" && members.includes(account.name));
+  const supplementary = [gid, ...memberOf.map((group) => group.gid), ...wanted.supplementalGroups];
+  return {
+    uid: account.uid,
+    gid,
+    groups: ids.canSetGroups ? [...new Set(supplementary.filter((id) => ids.isGid(id)))] : undefined,
+    home: account.home,
+  };
+}
+
+function findAccount(text: string, accounts: readonly Account[]): Account {
+  const wanted = text === "" ? "0" : text;
+  const id = parseId(wanted);
+  // A user may be called "0"; names that are numbers are numbers, as in every runtime.
+  const found = accounts.find((account) => (id === undefined ? account.name === wanted : account.uid === id));
+  if (found !== undefined) return found;
+  if (id !== undefined) return { name: "", uid: id, gid: 0, home: "/" };
+  throw new ContainerStartError(
+    "CreateContainerError",
+    `unable to find user ${wanted}: no matching entries in passwd file`,
+  );
+}
+
+function findGroup(text: string, groups: readonly Group[]): number {
+  const id = parseId(text) ?? groups.find((group) => group.name === text)?.gid;
+  if (id !== undefined) return id;
+  throw new ContainerStartError(
+    "CreateContainerError",
+    `unable to find group ${text}: no matching entries in group file`,
+  );
+}
+
+function requireId(kind: "user" | "group", id: number, exists: boolean): void {
+  if (exists) return;
+  throw new ContainerStartError(
+    "CreateContainerError",
+    `cannot run as ${kind} ${id}: the cluster runs without root and has only the ids that your account owns, ` +
+      `so ${kind} ${id} does not exist in its containers. Give your account a range in /etc/subuid and /etc/subgid and ` +
+      `install newuidmap (package "uidmap"), run "pillion up" as root, or remove the ${kind} from the pod's securityContext`,
+  );
+}
+
+function parseId(text: string): number | undefined {
+  if (!/^\d{1,10}$/.test(text)) return undefined;
+  const id = Number(text);
+  return id <= MAX_ID ? id : undefined;
+}
+
+function parsePasswd(text: string): readonly Account[] {
+  return fieldsOf(text).flatMap(([name = "", , uidText = "", gidText = "", , home = ""]) => {
+    const [uid, gid] = [parseId(uidText), parseId(gidText)];
+    return uid === undefined || gid === undefined ? [] : [{ name, uid, gid, home: home === "" ? "/" : home }];
+  });
+}
+
+function parseGroups(text: string): readonly Group[] {
+  return fieldsOf(text).flatMap(([name = "", , gidText = "", members = ""]) => {
+    const gid = parseId(gidText);
+    return gid === undefined
+      ? []
+      : [{ name, gid, members: members.split(",").filter((member) => member !== "") }];
+  });
+}
+
+function fieldsOf(text: string): readonly (readonly string[])[] {
+  return text
+    .split("\n")
+    .filter((line) => line !== "" && !line.startsWith("#"))
+    .map((line) => line.split(":"));
+}

@@ -1,0 +1,201 @@
+/** Starts containers: prepares everything on the engine's side, runs the program that makes the container, follows it to its end. */
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "../../kernel/clock.ts";
+import { startTimeOf } from "../../lib/process-identity.ts";
+import { prepareDev } from "./container-dev.ts";
+import { openMounts } from "./container-mounts.ts";
+import { containerProgram, type PodNamespaces } from "./container-program.ts";
+import { resolveUser, type AccountFiles } from "./container-user.ts";
+import { detachedTmpfs } from "./detached-mount.ts";
+import { explainLaunch } from "./exec-plan.ts";
+import type { Exits } from "./exits.ts";
+import { prepareHostRoot } from "./host-root.ts";
+import { readIdMap, type IdMap } from "./id-map.ts";
+import { prepareImageRoot } from "./image-root.ts";
+import { LaunchError, SyscallError, type Launcher } from "./launcher.ts";
+import * as linux from "./linux-constants.ts";
+import { openLogPump, type LogPump } from "./log-pump.ts";
+import { openInRoot } from "./open-inside.ts";
+import type { Root, Scratch } from "./root-layers.ts";
+import { ContainerStartError, type ContainerSpec, type RunningContainer } from "./sandbox.ts";
+
+const TTY_GROUP = 5;
+/** Larger account files are somebody's mistake or attack. */
+const MAX_ACCOUNT_BYTES = 4 * 1024 * 1024;
+
+export interface ContainerRuntimeOptions {
+  readonly launcher: Launcher;
+  readonly exits: Exits;
+  readonly clock: Clock;
+  /** A folder of the runtime's own, made 0700: the pipes of logs, and a place where children mount. */
+  readonly folder: string;
+  /** The cluster's folder, which no container may see. */
+  readonly stateDir: string;
+  /** Containers get SIGKILL when the engine's main thread ends, however it ends. */
+  readonly diesWithEngine: boolean;
+  /** Told when lines of a container's log cannot be written, once per outage. */
+  readonly onLogLost?: (containerId: string, error: unknown) => void;
+}
+
+export interface ContainerRuntime {
+  /** Takes 2–3 ms, of which the thread is blocked for all but the copying of files. Rejects with `ContainerStartError`. */
+  start(spec: ContainerSpec, namespaces: PodNamespaces): Promise<RunningContainer>;
+}
+
+/** The namespaces that a process holds for its pod. */
+export function namespacesOf(pid: number): PodNamespaces {
+  return { net: `/proc/${pid}/ns/net`, ipc: `/proc/${pid}/ns/ipc`, uts: `/proc/${pid}/ns/uts` };
+}
+
+export function createContainerRuntime(options: ContainerRuntimeOptions): ContainerRuntime {
+  const mountPoint = join(options.folder, "mnt");
+  mkdirSync(mountPoint, { recursive: true, mode: 0o700 });
+  const context: Context = { ...options, mountPoint, ids: readIdMap(), permitted: permittedCapabilities() };
+  return { start: (spec, namespaces) => start(context, spec, namespaces) };
+}
+
+interface Context extends ContainerRuntimeOptions {
+  readonly mountPoint: string;
+  readonly ids: IdMap;
+  readonly permitted: bigint;
+}
+
+async function start(
+  context: Context,
+  spec: ContainerSpec,
+  namespaces: PodNamespaces,
+): Promise<RunningContainer> {
+  // What must not stay open, whether the container starts or not.
+  const fds: number[] = [];
+  let pump: LogPump | undefined;
+  try {
+    const prepared = await prepare(context, spec, fds);
+    pump = openLogPump({
+      launcher: context.launcher,
+      clock: context.clock,
+      folder: context.folder,
+      id: spec.id,
+      logPath: spec.logPath,
+      uid: prepared.user.uid,
+      gid: prepared.user.gid,
+      onLost: (error) => context.onLogLost?.(spec.id, error),
+    });
+    const pid = launch(context, { spec, namespaces, ...prepared, stdout: pump.stdout, stderr: pump.stderr });
+    return follow(context, { spec, pid, pump });
+  } catch (error) {
+    pump?.abandon();
+    throw asStartError(error);
+  } finally {
+    for (const fd of fds) closeSync(fd);
+  }
+}
+
+type LaunchParts = Omit<Parameters<typeof containerProgram>[0], "permitted" | "diesWithEngine">;
+type Prepared = Omit<LaunchParts, "spec" | "namespaces" | "stdout" | "stderr">;
+
+async function prepare(context: Context, spec: ContainerSpec, fds: number[]): Promise<Prepared> {
+  const { launcher, ids } = context;
+  const user = resolveUser(spec.user, accountFiles(launcher, spec), ids);
+  // Not `nodev`: the nodes of /dev are in it. What the container sees of it is bound `nodev`.
+  const mount = detachedTmpfs(launcher, { mode: 0o755, nodev: false });
+  fds.push(mount);
+  const scratch: Scratch = { path: `/proc/self/fd/${mount}`, isUserNamespace: ids.isUserNamespace };
+  for (const name of ["root", "upper", "work"]) mkdirSync(join(scratch.path, name));
+  const root = await prepareRoot(context, spec, scratch);
+  const mounts = openMounts(launcher, spec);
+  fds.push(...mounts.fds);
+  return {
+    user,
+    scratch: { mount, folder: context.mountPoint },
+    root,
+    mountDev: prepareDev(scratch, { privileged: spec.privileged, hasTtyGroup: ids.isGid(TTY_GROUP) }),
+    attachments: mounts.attachments,
+  };
+}
+
+async function prepareRoot({ stateDir }: Context, spec: ContainerSpec, scratch: Scratch): Promise<Root> {
+  const nodev = !spec.privileged;
+  if (spec.rootfs.kind === "image") return prepareImageRoot(scratch, { path: spec.rootfs.path, nodev });
+  return prepareHostRoot(scratch, spec.rootfs, { stateDir, nodev });
+}
+
+function launch(context: Context, parts: LaunchParts): number {
+  const { permitted, diesWithEngine } = context;
+  const { program, exec } = containerProgram({ ...parts, permitted, diesWithEngine });
+  try {
+    return context.launcher.start(program, linux.CLONE_NEWPID | linux.CLONE_NEWNS);
+  } catch (error) {
+    throw error instanceof LaunchError ? explainLaunch(error, exec) : error;
+  }
+}
+
+function follow(
+  { exits, launcher, clock }: Context,
+  { spec, pid, pump }: { spec: ContainerSpec; pid: number; pump: LogPump },
+): RunningContainer {
+  const startedAt = clock.now();
+  // Read before the child can be reaped: its pid is still its own, even as a zombie.
+  const startTime = startTimeOf(pid) ?? "";
+  const ended = exits.watch(pid);
+  pump.started();
+  const exited = ended.then(async (exit) => {
+    await pump.drained();
+    return { ...exit, oomKilled: false };
+  });
+  return {
+    id: spec.id,
+    pid,
+    startTime,
+    startedAt,
+    exited,
+    kill(signal) {
+      if (exits.isRunning(pid)) launcher.tryCall("kill", [pid, signal]);
+    },
+  };
+}
+
+/** As the image has them: mounts do not count, as in containerd. */
+function accountFiles(launcher: Launcher, { rootfs }: ContainerSpec): AccountFiles {
+  const read = (path: string): string => {
+    const copy = rootfs.kind === "host" ? rootfs.copies.findLast(({ to }) => to === `/${path}`) : undefined;
+    if (copy !== undefined) return readFileSync(copy.from, "utf8");
+    return readInRoot(launcher, rootfs.kind === "host" ? "/" : rootfs.path, path);
+  };
+  return { passwd: read("etc/passwd"), group: read("etc/group") };
+}
+
+/** Empty when there is no such ordinary file. */
+function readInRoot(launcher: Launcher, root: string, path: string): string {
+  let base: number | undefined;
+  let fd: number | undefined;
+  try {
+    base = openSync(root, linux.O_PATH | linux.O_DIRECTORY | constants.O_RDONLY);
+    // Not to hang on a pipe of that name.
+    fd = openInRoot(launcher, base, { path, flags: linux.O_RDONLY | linux.O_NONBLOCK });
+    const { size } = fstatSync(fd);
+    return fstatSync(fd).isFile() && size <= MAX_ACCOUNT_BYTES ? readFileSync(fd, "utf8") : "";
+  } catch (error) {
+    if (error instanceof SyscallError || isMissing(error)) return "";
+    throw error;
+  } finally {
+    for (const open of [base, fd]) if (open !== undefined) closeSync(open);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+/** CapPrm of this process. */
+function permittedCapabilities(): bigint {
+  const hex = /^CapPrm:\s*([\da-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  return BigInt(`0x${hex ?? "0"}`);
+}
+
+function asStartError(error: unknown): unknown {
+  if (!(error instanceof SyscallError)) return error;
+  return new ContainerStartError("CreateContainerError", `failed to create container: ${error.message}`, {
+    cause: error,
+  });
+}
