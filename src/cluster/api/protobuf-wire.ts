@@ -47,6 +47,18 @@ export class ProtobufReader {
     throw new ProtobufError("proto: integer overflow");
   }
 
+  /** A signed integer; beyond 2^53 it loses precision, as all of JSON does. */
+  integer(bits: 32 | 64): number {
+    const start = this.#at;
+    for (let value = 0, shift = 0; shift < 28; shift += 7) {
+      const byte = this.#byte();
+      value |= (byte & 127) << shift;
+      if (byte < 128) return value;
+    }
+    this.#at = start; // Rare: large or negative.
+    return Number(BigInt.asIntN(bits, this.varint()));
+  }
+
   double(): number {
     this.#need(8);
     this.#at += 8;

@@ -171,9 +171,9 @@ function readElement(
     case "bool":
       return reader.varint() !== 0n;
     case "int32":
-      return Number(BigInt.asIntN(32, reader.varint()));
+      return reader.integer(32);
     case "int64":
-      return Number(BigInt.asIntN(64, reader.varint()));
+      return reader.integer(64);
     case "float64":
       return reader.double();
     case "string":
