@@ -35,7 +35,7 @@ export interface ContainerRecord {
 
 /** Why a pod is being stopped although nobody deleted it. */
 export interface TerminationCause {
-  readonly kind: "deleted" | "completed" | "deadline";
+  readonly kind: "deleted" | "completed" | "deadline" | "rejected";
   /** Overrides phase and reason of the status (evictions, deadlines). */
   readonly status?: { readonly phase: "Failed"; readonly reason: string; readonly message: string };
 }
@@ -54,9 +54,10 @@ export class PodState {
   sandbox: PodSandbox | undefined;
   isSandboxDead = false;
   sandboxAttempts = 0;
-  sandboxFailures = 0;
+  /** Failures in a row to set up sandbox or volumes, and when to try again (Unix milliseconds). */
+  setupFailures = 0;
+  setupRetryAt = 0;
   volumes: ReadonlyMap<string, MountedVolume> | undefined;
-  volumeFailures = 0;
   /** Folders where the present sandbox has a tmpfs. */
   readonly memoryFolders = new Set<string>();
   podFiles: ReadonlyMap<string, string> = new Map();
@@ -151,7 +152,6 @@ export class PodState {
     this.sandbox = sandbox;
     this.isSandboxDead = false;
     this.sandboxAttempts++;
-    this.sandboxFailures = 0;
   }
 
   /** Begins to stop the pod, or shortens what has begun. A deletion outranks other causes, not their status. */

@@ -3,6 +3,7 @@ import { asPod, type StoredPod } from "../../k8s/pod.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import type { KubeletContext } from "./kubelet-context.ts";
 import { podEvent } from "./pod-events.ts";
+import { messageOf } from "../../kernel/problem.ts";
 import { PodState } from "./pod-state.ts";
 import { isFinished } from "./pod-status.ts";
 import { volumeFacts } from "./prepare-sandbox.ts";
@@ -56,13 +57,15 @@ export class PodWorker {
     const { spec, metadata } = this.#seen;
     if (pod.metadata.resourceVersion === metadata.resourceVersion) return;
     this.#seen = pod;
-    // A status write may have read a version that the watch tells of only now.
-    if (versionOf(pod) > versionOf(this.#state.pod)) this.#state.pod = pod;
+    // A status write of ours comes back here, and may have read a version that the watch tells of only now.
+    const isNews = versionOf(pod) > versionOf(this.#state.pod);
+    if (isNews) this.#state.pod = pod;
     if (pod.spec !== spec) this.#retriesNow = true;
     if (pod.metadata.labels !== metadata.labels || pod.metadata.annotations !== metadata.annotations)
       this.#needsRefresh = true;
+    const isDeletion = pod.metadata.deletionTimestamp !== metadata.deletionTimestamp;
     this.#takeDeletion();
-    this.wake();
+    if (isNews || isDeletion || this.#retriesNow || this.#needsRefresh) this.wake();
   }
 
   /** The object is out of the store, perhaps by force. */
@@ -148,6 +151,8 @@ export class PodWorker {
     } catch (error) {
       if (signal.aborted) return { again: !this.#isStopped };
       this.#options.onError(error);
+      const message = `error syncing pod: ${messageOf(error)}`;
+      podEvent(this.#context.recorder, this.#state.pod, { type: "Warning", reason: "FailedSync", message });
       return { again: false, wakeInMs: REPAIR_MS };
     }
   }

@@ -16,6 +16,8 @@ const MAX_RETRY_MS = 122_000;
 /** Milliseconds after which to try again, or `undefined` when the pod can start its containers. */
 export async function prepareSandbox(pass: Pass, isNew: boolean): Promise<number | undefined> {
   const { context, state } = pass;
+  const waitMs = state.setupRetryAt - context.clock.now();
+  if (waitMs > 0 && !pass.retriesNow) return waitMs;
   const failed = checkVolumes(volumeFacts(context, state));
   if (failed.length > 0) return reportVolumes(context, state, failed);
   if (isNew) {
@@ -77,7 +79,7 @@ async function createSandbox({ context, state, wake }: Pass): Promise<number | u
   } catch (error) {
     const message = `Failed to create pod sandbox: ${messageOf(error)}`;
     podEvent(context.recorder, state.pod, { type: "Warning", reason: "FailedCreatePodSandBox", message });
-    return retryAfter(state.sandboxFailures++);
+    return retryLater(context, state);
   }
 }
 
@@ -95,6 +97,8 @@ function mount(context: KubeletContext, state: PodState): number | undefined {
   const { mounted, failed } = mountVolumes(facts, sandbox);
   if (failed.length > 0) return reportVolumes(context, state, failed);
   state.volumes = mounted;
+  state.setupFailures = 0;
+  state.setupRetryAt = 0;
   const names = hostnameOf(state.pod, context.dns.clusterDomain);
   const { podFolder: folder, pod } = facts;
   const written = writePodFiles({ pod, podFolder: folder, podIPs: [sandbox.ip], names, dns: context.dns });
@@ -107,21 +111,19 @@ function mount(context: KubeletContext, state: PodState): number | undefined {
   return undefined;
 }
 
-function reportVolumes(
-  { recorder }: KubeletContext,
-  state: PodState,
-  failed: readonly FailedVolume[],
-): number {
+function reportVolumes(context: KubeletContext, state: PodState, failed: readonly FailedVolume[]): number {
   for (const { volume, message } of failed) {
-    podEvent(recorder, state.pod, {
+    podEvent(context.recorder, state.pod, {
       type: "Warning",
       reason: "FailedMount",
       message: `MountVolume.SetUp failed for volume "${volume}" : ${message}`,
     });
   }
-  return retryAfter(state.volumeFailures++);
+  return retryLater(context, state);
 }
 
-function retryAfter(failures: number): number {
-  return Math.min(RETRY_MS * 2 ** failures, MAX_RETRY_MS);
+function retryLater({ clock }: KubeletContext, state: PodState): number {
+  const delayMs = Math.min(RETRY_MS * 2 ** state.setupFailures++, MAX_RETRY_MS);
+  state.setupRetryAt = clock.now() + delayMs;
+  return delayMs;
 }

@@ -1,6 +1,6 @@
 /** One start of one container: image, configuration, process (kubelet startContainer). */
 import { randomBytes } from "node:crypto";
-import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Container } from "../../../generated/kubernetes.ts";
 import type { StartFailure } from "../../k8s/container-status.ts";
@@ -107,6 +107,7 @@ async function runContainer(
     record.running = running;
     record.terminationLog = start.terminationLog;
     record.stopSignal = stopSignalOf(container, image.config.stopSignal);
+    dropOldLogs(request, restartCount);
     void watchContainer(request, { running, logPath: spec.logPath });
     return true;
   } catch (error) {
@@ -162,6 +163,15 @@ function nextRestartCount({ context, state, container }: StartRequest): number {
   } catch {
     // No folder: never started.
     return 0;
+  }
+}
+
+/** Logs are kept of the present instance and of the one before, as `kubectl logs --previous` shows no other. */
+function dropOldLogs({ context, state, container }: StartRequest, restartCount: number): void {
+  const folder = containerLogFolder(context.folders, state.pod, container.name);
+  for (const name of readdirSync(folder)) {
+    const count = Number(/^(\d+)\.log/.exec(name)?.[1] ?? restartCount);
+    if (count < restartCount - 1) rmSync(join(folder, name), { force: true });
   }
 }
 

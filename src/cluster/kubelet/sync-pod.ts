@@ -8,7 +8,7 @@ import { containerEvent } from "./pod-events.ts";
 import { prepareSandbox } from "./prepare-sandbox.ts";
 import type { PodState } from "./pod-state.ts";
 import { startContainer } from "./start-container.ts";
-import { deadlineLeft, stopReplaced } from "./stop-container.ts";
+import { deadlineLeft, rejectPod, stopReplaced } from "./stop-container.ts";
 import { writeStatus } from "./write-status.ts";
 
 /** A pass over one pod. */
@@ -49,6 +49,7 @@ class Wishes {
 export async function syncPod(pass: Pass): Promise<PassResult> {
   const { context, state } = pass;
   const wishes = new Wishes();
+  if (rejectPod(context, state)) return { again: true };
   const expiry = deadlineLeft(context, state);
   if (expiry === "passed") return { again: true };
   wishes.in(expiry);

@@ -20,7 +20,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 const START = Date.UTC(2026, 0, 1);
 
 function time(second: number): string {
-  return `${new Date(START + second * 1000).toISOString().replace("Z", "000000Z")}`;
+  return new Date(START + second * 1000).toISOString().replace("Z", "000000Z");
 }
 
 function line(second: number, text: string, tag = "F", stream = "stdout"): string {
@@ -107,6 +107,7 @@ describe("a log that is followed", () => {
     const end = Promise.withResolvers<void>();
     let text = "";
     let wake = () => {};
+    const has = (wanted: string) => text === wanted;
     const done = (async () => {
       const stream = logStream({
         path,
@@ -122,7 +123,7 @@ describe("a log that is followed", () => {
       return text;
     })();
     const seen = async (wanted: string) => {
-      while (text !== wanted) await new Promise<void>((resolve) => (wake = resolve));
+      while (!has(wanted)) await new Promise<void>((resolve) => (wake = resolve));
     };
     return { seen, done, end: end.resolve, abort: () => controller.abort() };
   }

@@ -128,7 +128,7 @@ function contents(volume: Omit<Volume, "name">, objects: { configMap?: ConfigMap
     },
   );
   return [...(found ?? [])].map(
-    ([path, { data, mode }]) => `${path} ${mode.toString(8)} ${Buffer.from(data)}`,
+    ([path, { data, mode }]) => `${path} ${mode.toString(8)} ${Buffer.from(data).toString()}`,
   );
 }
 
