@@ -42,7 +42,7 @@ export function attachMount(program: Program, { mount, target, isFolder, name }:
   const path = insidePath(target);
   const held = program.slot();
   const found = program.label();
-  holdOr(program, { path, how: HOLD, held, name, then: found });
+  holdOr(program, { path, how: HOLD, held, name, onSuccess: found });
   const parent = makeFolders(program, isFolder ? path : path.slice(0, path.lastIndexOf("/")) || "/", name);
   if (!isFolder) makeFile(program, { parent, file: path.slice(path.lastIndexOf("/") + 1), name });
   program.call("openat2", [linux.AT_FDCWD, path, HOLD, OPEN_HOW_BYTES], { save: held, name });
@@ -56,7 +56,7 @@ export function makeFolder(program: Program, folder: string, name: string): Slot
   const path = insidePath(folder);
   const held = program.slot();
   const found = program.label();
-  holdOr(program, { path, how: HOLD_FOLDER, held, name, then: found });
+  holdOr(program, { path, how: HOLD_FOLDER, held, name, onSuccess: found });
   makeFolders(program, path, name);
   program.call("openat2", [linux.AT_FDCWD, path, HOLD_FOLDER, OPEN_HOW_BYTES], { save: held, name });
   program.place(found);
@@ -73,16 +73,16 @@ interface Hold {
   readonly how: Uint8Array;
   readonly held: Slot;
   readonly name: string;
-  readonly then: ReturnType<Program["label"]>;
+  readonly onSuccess: ReturnType<Program["label"]>;
 }
 
-/** Goes on at `then` when the path is there, with the next op when it is not. */
-function holdOr(program: Program, { path, how, held, name, then }: Hold): void {
+/** Goes on at `onSuccess` when the path is there, with the next op when it is not. */
+function holdOr(program: Program, { path, how, held, name, onSuccess }: Hold): void {
   program.call("openat2", [linux.AT_FDCWD, path, how, OPEN_HOW_BYTES], {
     save: held,
     ignore: ENOENT,
     name,
-    then,
+    onSuccess,
   });
 }
 
@@ -96,7 +96,7 @@ function makeFolders(program: Program, path: string, name: string): Slot {
     const held = program.slot();
     const found = program.label();
     program.call("mkdirat", [parent, part, 0o755], { ignore: EEXIST, name });
-    holdOr(program, { path: at, how: HOLD_FOLDER, held, name, then: found });
+    holdOr(program, { path: at, how: HOLD_FOLDER, held, name, onSuccess: found });
     // It exists and leads nowhere: a link to something this container does not have, as /etc/resolv.conf often is.
     program
       .call("unlinkat", [parent, part, 0], { name })
@@ -119,7 +119,7 @@ function makeFile(
       name,
       ignore: EEXIST,
       orElse: dangling,
-      then: made,
+      onSuccess: made,
     })
     .place(dangling)
     .call("unlinkat", [parent, file, 0], { name })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { CriLines } from "./cri-lines.ts";
 
 const TIME = "2026-01-02T03:04:05.000000006Z";

@@ -151,7 +151,7 @@ function mountLayer(program: Program, layer: Layer, { scratch, nodev, mayFallBac
   const options = overlayOptions(layer.lower, layer.name, scratch);
   program.call("mount", ["overlay", target, "overlay", nodev ? linux.MS_NODEV : 0, options], {
     name: `mount(overlay,${layer.path})`,
-    then: done,
+    onSuccess: done,
     ...(mayFallBack ? { ignore: "all", orElse: fallback } : {}),
   });
   program.place(fallback);

@@ -86,7 +86,7 @@ describe("run()", () => {
     const [bad, good, fd] = [program.label(), program.label(), program.slot()];
     program
       .call("openat", [linux.AT_FDCWD, "/nope", 0, 0], { save: fd, ignore: 2 })
-      .call("openat", [linux.AT_FDCWD, "/dev/null", linux.O_WRONLY, 0], { save: fd, then: good })
+      .call("openat", [linux.AT_FDCWD, "/dev/null", linux.O_WRONLY, 0], { save: fd, onSuccess: good })
       .exit(1)
       .place(good)
       .call("write", [fd, "x", 1])
@@ -100,7 +100,7 @@ describe("run()", () => {
   test("run() refuses a program that could run for ever", () => {
     const program = new Program();
     const start = program.label();
-    program.place(start).call("getpid", [], { then: start });
+    program.place(start).call("getpid", [], { onSuccess: start });
     expect(() => launcher.run(program)).toThrow(RangeError);
   });
 

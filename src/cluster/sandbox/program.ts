@@ -23,7 +23,7 @@ export interface CallOptions {
   readonly ignore?: number | "all";
   readonly orElse?: Label;
   /** Where success goes on; by default with the next op. */
-  readonly then?: Label;
+  readonly onSuccess?: Label;
 }
 
 interface Op {
@@ -130,7 +130,7 @@ export class Program {
     words[base + 8] = BigInt(options.save?.slot ?? -1);
     words[base + 9] = BigInt(typeof options.ignore === "number" ? options.ignore : 0);
     words[base + 10] = BigInt(options.ignore === undefined ? -1 : this.#target(options.orElse, index + 1));
-    words[base + 11] = BigInt(this.#target(options.then, index + 1));
+    words[base + 11] = BigInt(this.#target(options.onSuccess, index + 1));
   }
 
   #target(label: Label | undefined, next: number): number {
