@@ -375,3 +375,32 @@ test("activeDeadlineSeconds ends the pod as Failed with the kubelet's reason", a
     message: "Pod was active on the node longer than the specified deadline",
   });
 });
+
+test("finalizers keep a pod's object, not what it has on the node", async () => {
+  await using w = await world();
+  await w.run("p", {}, { finalizers: ["example.com/hold"] });
+  await w.delete();
+  expect([w.exists(), w.sandbox.running(), w.state("app")]).toEqual([true, [], "Error 143"]);
+  await w.change("p", (pod) => ({ ...pod, metadata: { ...pod.metadata, finalizers: [] } }));
+  expect(w.exists()).toBe(false);
+});
+
+test("a readiness gate that somebody sets makes the pod ready, and is kept", async () => {
+  await using w = await world();
+  await w.run("p", { readinessGates: [{ conditionType: "example.com/in" }] });
+  const ready = () => w.pod().status?.conditions?.find(({ type }) => type === "Ready")?.status;
+  expect(ready()).toBe("False");
+  const gate = { type: "example.com/in", status: "True" };
+  w.store.update(
+    "pods",
+    { namespace: "default", name: "p" },
+    (pod) => {
+      const status = (pod["status"] ?? {}) as { conditions?: object[] };
+      return { ...pod, status: { ...status, conditions: [...(status.conditions ?? []), gate] } };
+    },
+    { subresource: "status" },
+  );
+  await w.settle();
+  expect(ready()).toBe("True");
+  expect(w.pod().status?.conditions?.[0]).toEqual(gate);
+});
