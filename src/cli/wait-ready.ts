@@ -1,5 +1,5 @@
 /** Follows pods until each is ready, done, or clearly not going to be. */
-import type { Pod } from "../../generated/kubernetes.ts";
+import type { ContainerStatus, Pod } from "../../generated/kubernetes.ts";
 import type { ApiClient } from "./api-client.ts";
 import type { PodRef } from "./apply.ts";
 
@@ -29,14 +29,20 @@ export function progressOf(pod: Pod): PodProgress {
   for (const container of [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]) {
     const { waiting } = container.state ?? {};
     if (waiting?.reason !== undefined && STUCK.has(waiting.reason)) {
-      return {
-        state: "stuck",
-        why: `container "${container.name}": ${waiting.reason}${waiting.message ? `: ${waiting.message}` : ""}`,
-      };
+      return { state: "stuck", why: `container "${container.name}": ${describeWaiting(container)}` };
     }
   }
   const ready = status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True");
   return { state: ready ? "ready" : "waiting" };
+}
+
+/** The waiting reason; behind a crash loop, why the last instance ended. */
+function describeWaiting({ state, lastState }: ContainerStatus): string {
+  const { reason = "", message } = state?.waiting ?? {};
+  const ended = lastState?.terminated;
+  if (reason !== "CrashLoopBackOff" || ended === undefined) return message ? `${reason}: ${message}` : reason;
+  const cause = ended.message?.trim() || `exit code ${ended.exitCode}`;
+  return `${reason}: it ended with ${ended.reason ?? "Error"}: ${cause}`;
 }
 
 export interface WaitResult {
