@@ -56,8 +56,8 @@ export function openProcessRecords(stateDir: string): ProcessRecords {
 }
 
 /**
- * Ends the processes that an engine which was killed has left, each by pid AND start time, waits until they are gone and
- * forgets them. Call it only while no engine runs on `stateDir`, and before entering namespaces: only there may an
+ * Ends the processes that an engine which was killed has left, each by pid AND start time, waits until they are gone, and
+ * removes the sandbox's folder. Call it only while no engine runs on `stateDir`, and before entering namespaces: only there may an
  * ordinary user end processes of other ids in a user namespace of theirs. Throws a Problem when the folder cannot be
  * read or a process cannot be ended.
  */
@@ -72,7 +72,7 @@ export async function reapLeftovers(stateDir: string): Promise<Leftovers> {
   }
   for (const identity of running) kill(identity);
   await ended(running);
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(sandboxFolder(stateDir), { recursive: true, force: true });
   return { killed: running.length };
 }
 

@@ -61,6 +61,8 @@ export function buildNodeNetwork(program: Program, ranges: NetworkRanges): void 
       prefixLength: ranges.services.prefixLength,
     }),
   ]);
+  // There is nowhere to forward to; but only a router answers "unreachable", and so pods need not wait for a timeout.
+  writeSysctl(program, "ip_forward", "1");
 }
 
 export interface PodNetwork {
@@ -101,7 +103,9 @@ export function buildPodNetwork(program: Program, { ranges, address, nodeNetns, 
     setLinkUp(ETH0_INDEX),
     addDefaultRoute({ link: ETH0_INDEX, gateway: nodeAddress(ranges) }),
   ]);
-  relaxNetworkSysctls(program);
+  // What container runtimes set for every pod: programs without privileges may listen on port 80, and ping.
+  writeSysctl(program, "ip_unprivileged_port_start", "0");
+  writeSysctl(program, "ping_group_range", "0 2147483647");
 }
 
 /** Makes the requests in the network namespace that the child is in at that moment. */
@@ -116,24 +120,18 @@ function sendRequests(program: Program, requests: readonly NetlinkRequest[]): vo
   }
 }
 
-/**
- * What container runtimes set for every pod: programs without privileges may listen on port 80 and ping. Where /proc/sys
- * is read-only, and for ids that the user namespace does not hold, pods go without.
- */
-function relaxNetworkSysctls(program: Program): void {
-  const settings = { ip_unprivileged_port_start: "0", ping_group_range: "0 2147483647" };
-  for (const [name, value] of Object.entries(settings)) {
-    const file = program.slot();
-    const skip = program.label();
-    program
-      .call("openat", [linux.AT_FDCWD, `/proc/sys/net/ipv4/${name}`, linux.O_WRONLY | linux.O_CLOEXEC, 0], {
-        save: file,
-        ignore: "all",
-        orElse: skip,
-      })
-      .call("write", [file, value, value.length], { ignore: "all" })
-      .place(skip);
-  }
+/** Where /proc/sys is read-only, or an id in `value` is not in our user namespace, things stay as the kernel has them. */
+function writeSysctl(program: Program, name: string, value: string): void {
+  const file = program.slot();
+  const skip = program.label();
+  program
+    .call("openat", [linux.AT_FDCWD, `/proc/sys/net/ipv4/${name}`, linux.O_WRONLY | linux.O_CLOEXEC, 0], {
+      save: file,
+      ignore: "all",
+      orElse: skip,
+    })
+    .call("write", [file, value, value.length], { ignore: "all" })
+    .place(skip);
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Opens the sandbox: probes the machine, starts the node's namespaces, and hands out pods until it is closed. */
-import { closeSync, mkdirSync, openSync, readlinkSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../kernel/clock.ts";
 import { Problem } from "../../kernel/problem.ts";
@@ -105,19 +105,30 @@ function startNode(tools: HolderTools, ranges: NetworkRanges): Node {
   };
 }
 
-/** Mounts of memory volumes would land on the machine itself. Only root can get that far, and root can read the link. */
+/** Outside of namespaces of our own, memory volumes would be mounted on the machine itself. */
 function refuseHostMounts(): void {
+  if (!isRootShared() && !hasMountsOfProcess1()) return;
+  throw new Error(
+    "openSandbox() was called outside of namespaceCommand(): mounts would be seen by the whole machine",
+  );
+}
+
+/** On most machines `/` hands mounts on to other namespaces (systemd makes it so); behind `--propagation slave` never. */
+function isRootShared(): boolean {
+  const root = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" "))
+    .findLast((fields) => fields[4] === "/");
+  return root?.some((field) => field.startsWith("shared:")) ?? false;
+}
+
+function hasMountsOfProcess1(): boolean {
   const mountsOf = (pid: string) => readlinkSync(`/proc/${pid}/ns/mnt`);
-  let shared: boolean;
   try {
-    shared = process.pid !== 1 && mountsOf("1") === mountsOf("self");
+    return process.pid !== 1 && mountsOf("1") === mountsOf("self");
   } catch {
-    return; // An ordinary user may not look at process 1, and may not mount outside either.
+    return false; // Process 1 is not ours to look at, as for every ordinary user.
   }
-  if (shared)
-    throw new Error(
-      "openSandbox() was called outside of namespaceCommand(): mounts would be the machine's own",
-    );
 }
 
 function sleepPath(): string {

@@ -1,0 +1,169 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startTimeOf } from "../../lib/process-identity.ts";
+import { snapshotHost } from "../../testing/host-snapshot.ts";
+import { namespaceCommand } from "./enter-namespaces.ts";
+import { reapLeftovers } from "./leftovers.ts";
+import { scenarioCommand } from "./open-sandbox.test-support.ts";
+import { readMachineFacts } from "./probe-facts.ts";
+
+/** `nobody`, an ordinary user of every machine. */
+const USER = 65_534;
+const AS_USER = ["setpriv", `--reuid=${USER}`, `--regid=${USER}`, "--clear-groups", "--"];
+const isRoot = process.geteuid?.() === 0;
+
+interface Way {
+  readonly name: string;
+  readonly prefix: readonly string[];
+  readonly owner: number | undefined;
+  readonly tier: string;
+}
+
+const ways: Way[] = [
+  {
+    name: "as this user",
+    prefix: namespaceCommand([]),
+    owner: undefined,
+    tier: isRoot ? "root" : "rootless",
+  },
+];
+/** A checkout in a folder such as /root is closed to other users. */
+const isOpenToUser = isRoot && Bun.spawnSync([...AS_USER, "test", "-r", import.meta.path]).exitCode === 0;
+if (isRoot && !isOpenToUser)
+  test.skip("a sandbox as an ordinary user: this checkout is closed to other users", () => {});
+if (isOpenToUser) {
+  const facts = { ...readMachineFacts(), uid: USER, capabilities: 0n, newuidmap: false };
+  const enter = namespaceCommand([], facts, () => ({ exitCode: 0, output: "" }));
+  ways.push({
+    name: "as an ordinary user",
+    prefix: [...AS_USER, ...enter],
+    owner: USER,
+    tier: "rootless-1-id",
+  });
+}
+
+describe.each(ways)("a sandbox $name", ({ prefix, owner, tier }) => {
+  let folder = "";
+  let stateDir = "";
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "pillion-sandbox-"));
+    stateDir = join(folder, "state");
+    for (const path of [stateDir, join(folder, "bun"), join(folder, "tmp")]) mkdirSync(path);
+    if (owner === undefined) return;
+    for (const path of [folder, stateDir, join(folder, "bun"), join(folder, "tmp")])
+      chownSync(path, owner, owner);
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function start(
+    scenario: Parameters<typeof scenarioCommand>[0],
+  ): Bun.Subprocess<"ignore", "pipe", "inherit"> {
+    return Bun.spawn([...prefix, ...scenarioCommand(scenario, stateDir)], {
+      stdio: ["ignore", "pipe", "inherit"],
+      // Bun keeps headers of its C compiler in BUN_TMPDIR for good; nothing else may stay in TMPDIR.
+      env: { PATH: process.env["PATH"] ?? "", BUN_TMPDIR: join(folder, "bun"), TMPDIR: join(folder, "tmp") },
+    });
+  }
+
+  async function resultOf(scenario: Parameters<typeof scenarioCommand>[0]): Promise<unknown> {
+    return JSON.parse(await start(scenario).stdout.text());
+  }
+
+  test("pods share no port, reach each other and the node, and nothing reaches this machine's loopback", async () => {
+    const before = snapshotHost(folder);
+    expect(await resultOf("network")).toEqual({
+      tier: expect.stringContaining(tier),
+      addresses: { node: "10.244.0.1", one: "10.244.0.2", two: "10.244.0.3", onNode: "10.244.0.1" },
+      answers: {
+        "pod to pod": "two",
+        "and back": "one",
+        "container to container by localhost": "one",
+        "node to pod": "one",
+        "pod to node": "node",
+        "pod to the node by a Service's address": "node",
+        "pod to this machine's loopback": "refused",
+        "node to this machine's loopback": "refused",
+        "pod to the outside": "refused",
+        "node to the outside": "refused",
+      },
+      routes: ["eth0 0.0.0.0 via 10.244.0.1", "eth0 10.244.0.0 via 0.0.0.0"],
+      nodeLinks: ["br0", "lo", "veth0af40002", "veth0af40003"],
+      hostnames: ["one", "on-node"],
+    });
+    expect(snapshotHost(folder)).toEqual(before);
+    expect(readdirSync(join(folder, "tmp"))).toEqual([]);
+  });
+
+  test("whatever ends a pod or its start, nothing of it stays", async () => {
+    const gone = (pod: string, what: string) =>
+      `failed to create container "late": the sandbox of pod "test/${pod}" ${what}`;
+    expect(await resultOf("lifecycle")).toEqual({
+      ips: ["2", "3", "4", "5", "6", "2", "3", "4", "5", "6", "2", "3"],
+      longName: "sethostname(): invalid argument (EINVAL)",
+      recordsAfterFailure: ["the node"],
+      noAddress: "Cannot give the pod an address: all 5 of 10.244.0.0/29 are in use",
+      mounts: [
+        "/memory rw,nosuid,nodev,relatime rw,size=980k,mode=750",
+        "/memory/inner rw,nosuid,nodev,relatime rw,mode=700",
+      ],
+      records: ["container sleeper of pod uid-p0"],
+      startWhileDestroyed: gone("p0", "is being removed"),
+      sleeper: 9,
+      mountsAfter: [],
+      volumeAfter: [],
+      startAfterEnd: gone("p1", "has ended"),
+      holderGone: true,
+      survivor: 9,
+      race: "ended by signal 9",
+      createAfterClose: "Cannot start the pod: the cluster is stopping",
+      recordsAfterClose: [],
+    });
+    expect(snapshotHost(folder).processes).toEqual([]);
+  });
+
+  test("a hundred pods have a hundred addresses and go without a trace", async () => {
+    expect(await resultOf("manyPods")).toMatchObject({ pods: 100, records: [] });
+    expect(snapshotHost(folder).processes).toEqual([]);
+  });
+
+  test("after kill -9 of the engine, reapLeftovers() ends what outlived it and this machine is as before", async () => {
+    const before = snapshotHost(folder);
+    const engine = start("idle");
+    const { value } = await engine.stdout.getReader().read();
+    const { stubborn } = JSON.parse(new TextDecoder().decode(value)) as { stubborn: number };
+    const startTime = startTimeOf(stubborn);
+    engine.kill("SIGKILL");
+    await engine.exited;
+    expect(startTimeOf(stubborn)).toBe(startTime ?? "running");
+    const { killed } = await reapLeftovers(stateDir);
+    expect(killed).toBeGreaterThanOrEqual(1);
+    expect(snapshotHost(folder)).toEqual(before);
+    expect(readdirSync(stateDir).toSorted()).toEqual(["memory", "ordinary.log", "stubborn.log"]);
+    expect(readdirSync(join(stateDir, "memory"))).toEqual([]);
+    expect(readdirSync(join(folder, "tmp"))).toEqual([]);
+  });
+});
+
+test.skipIf(!isRoot)(
+  "openSandbox() refuses to mount where other namespaces see it, and writes nothing",
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), "pillion-sandbox-"));
+    try {
+      const run = Bun.spawn(
+        ["unshare", "--mount", "--propagation", "shared", ...scenarioCommand("idle", folder)],
+        {
+          stdio: ["ignore", "pipe", "pipe"],
+        },
+      );
+      expect(await run.stderr.text()).toContain("was called outside of namespaceCommand()");
+      expect(readdirSync(folder)).toEqual([]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  },
+);
