@@ -17,7 +17,10 @@ function run(
   stdio: "inherit" | "pipe",
 ): { readonly code: number; readonly text: string } {
   const child = Bun.spawnSync([...argv], { cwd: root, env, stdout: stdio, stderr: stdio });
-  return { code: child.exitCode, text: `${child.stdout ?? ""}${child.stderr ?? ""}` };
+  return {
+    code: child.exitCode,
+    text: [child.stdout, child.stderr].map((output) => output?.toString() ?? "").join(""),
+  };
 }
 
 let failed = 0;

@@ -43,8 +43,8 @@ export function engineCommands(): readonly Command[] {
         const { handleImageCall } = await import("./image-admin.ts");
         const call = JSON.parse(await readStdin()) as ImageCall;
         return await reportingProblems(async () => {
-          const images = openClusterImages(stateFolderOf(env, cluster), []);
-          for await (const answer of handleImageCall(images, call)) out(`${JSON.stringify(answer)}\n`);
+          const admin = openClusterImages(stateFolderOf(env, cluster));
+          for await (const answer of handleImageCall(admin, call)) out(`${JSON.stringify(answer)}\n`);
         });
       },
     },

@@ -13,7 +13,9 @@ import { seedCluster } from "../cluster/controllers/bootstrap.ts";
 import { startEventExpiry } from "../cluster/controllers/event-expiry.ts";
 import { startGarbageCollector } from "../cluster/controllers/garbage-collector.ts";
 import { startNamespaceController } from "../cluster/controllers/namespaces.ts";
-import { type ClusterImages, openImages } from "../cluster/images/open-images.ts";
+import { loadImageMap } from "../cluster/images/image-map-file.ts";
+import { type LocalImages, openImages } from "../cluster/images/open-images.ts";
+import type { PullProgress } from "../cluster/images/pull.ts";
 import { startKubelet } from "../cluster/kubelet/start-kubelet.ts";
 import { reapLeftovers } from "../cluster/sandbox/leftovers.ts";
 import { openSandbox } from "../cluster/sandbox/open-sandbox.ts";
@@ -23,7 +25,7 @@ import { resourceOf, resources } from "../k8s/catalogue.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { writeFileAtomic } from "../lib/atomic-file.ts";
 import { startTimeOf } from "../lib/process-identity.ts";
-import { handleImageCall } from "./image-admin.ts";
+import { handleImageCall, type ImageAdmin } from "./image-admin.ts";
 import { VERSION } from "./version.ts";
 
 const StopOptions = z.strictObject({
@@ -58,12 +60,12 @@ export async function startEngine(
     closing.push(() => store.close());
     const sandbox = await openSandbox({ stateDir: folder.path });
     closing.push(() => sandbox.close());
-    const images = openClusterImages(folder, options.imageMaps);
+    const admin = openClusterImages(folder, options.imageMaps);
     const nodeName = hostname().toLowerCase();
     const kubelet = await startKubelet({
       store,
       sandbox,
-      images,
+      images: admin.images,
       clock,
       stateDir: folder.path,
       nodeName,
@@ -77,7 +79,7 @@ export async function startEngine(
       pki,
       port: options.port,
       nodeName,
-      extensions: [commandLineApi(images, onStopRequest)],
+      extensions: [commandLineApi({ ...admin, onChange: () => kubelet.imagesChanged() }, onStopRequest)],
     });
     closing.push(() => api.close());
     seedCluster(store, { apiPort: api.port });
@@ -91,10 +93,28 @@ export async function startEngine(
   }
 }
 
-/** The image store of a cluster, running or not. */
-export function openClusterImages(folder: StateFolder, imageMaps: readonly string[]): ClusterImages {
+/** The image store of a cluster, running or not. `imageMaps` are files; without it the kept map stays as it is. */
+export function openClusterImages(folder: StateFolder, imageMaps?: readonly string[]): ImageAdmin {
   mkdirSync(folder.images, { recursive: true, mode: 0o700 });
-  return openImages({ root: folder.images, mapFile: folder.imageMap, mapFiles: imageMaps });
+  const listeners = new Set<(progress: PullProgress) => void>();
+  const images: LocalImages = openImages({
+    root: folder.images,
+    clock: systemClock,
+    platform: { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" },
+    maps: imageMaps?.map(loadImageMap),
+    proxyVariables: process.env,
+    onProgress(progress) {
+      for (const listener of listeners) listener(progress);
+    },
+  });
+  return {
+    images,
+    onChange: () => {},
+    onProgress(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
 }
 
 function startControllers(store: Store, pki: Pki): (() => void)[] {
@@ -124,7 +144,7 @@ function announce(
 }
 
 /** `/pillion/v1/`: what the command line asks of the engine; answers are lines of JSON. */
-function commandLineApi(images: ClusterImages, onStopRequest: (stop: StopOptions) => void): ApiExtension {
+function commandLineApi(admin: ImageAdmin, onStopRequest: (stop: StopOptions) => void): ApiExtension {
   return {
     prefix: "/pillion/v1/",
     async *handle(call) {
@@ -133,7 +153,7 @@ function commandLineApi(images: ClusterImages, onStopRequest: (stop: StopOptions
         yield { stopping: true };
         return;
       }
-      yield* handleImageCall(images, call);
+      yield* handleImageCall(admin, call);
     },
   };
 }
@@ -192,5 +212,5 @@ export function deleteState(folder: StateFolder): void {
   for (const name of ["pods", "logs", "node", "sandbox"]) {
     rmSync(join(folder.path, name), { recursive: true, force: true });
   }
-  for (const file of [folder.engineRecord, folder.kubeconfig, folder.imageMap]) rmSync(file, { force: true });
+  for (const file of [folder.engineRecord, folder.kubeconfig]) rmSync(file, { force: true });
 }

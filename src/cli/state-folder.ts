@@ -16,7 +16,6 @@ export interface StateFolder {
   readonly pki: string;
   readonly database: string;
   readonly images: string;
-  readonly imageMap: string;
 }
 
 /** What a running engine says of itself in `engine.json`. */
@@ -63,7 +62,6 @@ export function stateFolderOf(env: Environment, cluster = "default"): StateFolde
     pki: join(path, "pki"),
     database: join(path, "store.db"),
     images: join(path, "images"),
-    imageMap: join(path, "images.json"),
   };
 }
 

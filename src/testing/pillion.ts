@@ -66,7 +66,9 @@ export class PillionHome implements AsyncDisposable {
   async mustRun(args: readonly string[], options?: RunOptions): Promise<Finished> {
     const finished = await this.run(args, options);
     if (finished.code === 0) return finished;
-    throw new Error(`pillion ${args.join(" ")} ended with ${finished.code}\n${finished.stderr}${finished.stdout}`);
+    throw new Error(
+      `pillion ${args.join(" ")} ended with ${finished.code}\n${finished.stderr}${finished.stdout}`,
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -104,10 +106,14 @@ export function followProcess(child: PipedProcess): Running {
       };
       waiting.add(check);
       check();
-      void exited.then(({ code }) => {
+      const rejectAtEnd = async () => {
+        const { code } = await exited;
         check();
-        reject(new Error(`ended with ${code} before a line matched ${pattern}\n${texts.stderr}${texts.stdout}`));
-      });
+        reject(
+          new Error(`ended with ${code} before a line matched ${pattern}\n${texts.stderr}${texts.stdout}`),
+        );
+      };
+      void rejectAtEnd();
       try {
         return await promise;
       } finally {

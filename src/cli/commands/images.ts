@@ -150,14 +150,18 @@ const COMMANDS: readonly ImageCommand[] = [
   },
   {
     name: "map",
-    summary: "Run an image name from this machine: `host`, an OCI layout or an archive",
-    usage: "IMAGE host|PATH",
-    examples: ["pillion images map busybox host", "pillion images map web:dev ./build/oci-layout"],
-    takes: ["IMAGE", "host or PATH"],
-    call: ({ positionals: [name, target = ""] }, terminal) => ({
+    summary: "Say where an image name leads: this machine (`host`), an OCI layout or an archive",
+    usage: "IMAGE host|oci:DIR|archive:FILE|YAML",
+    examples: [
+      "pillion images map busybox host",
+      "pillion images map web:dev oci:./build/layout",
+      "pillion images map web:dev '{ host: { workdir: ., command: [node, app.js] } }'",
+    ],
+    takes: ["IMAGE", "a target"],
+    call: ({ positionals: [name, target] }, { cwd }) => ({
       method: "POST",
       path: "image-map",
-      body: { name, target: target === "host" ? target : resolve(terminal.cwd, target) },
+      body: { name, target, folder: cwd },
     }),
     show: () => {},
   },

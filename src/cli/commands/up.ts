@@ -15,6 +15,7 @@ import {
   UsageError,
 } from "../command.ts";
 import type { EngineControl, EngineOptions, StartedEngine } from "../engine-control.ts";
+import type { ImageAnswer } from "./images.ts";
 import { followPods } from "../follow-pods.ts";
 import { type ManifestSet, readManifests } from "../manifests.ts";
 import { openStateFolder, runningEngine, type StateFolder, stateFolderOf } from "../state-folder.ts";
@@ -162,7 +163,10 @@ async function applyToRunning(
   }
   for (const map of options.imageMaps) {
     const call = { method: "POST", path: "image-map/files", body: { file: map } } as const;
-    for await (const line of control.callImages(folder, call)) terminal.err(`${line}\n`);
+    for await (const line of control.callImages(folder, call)) {
+      const answer = JSON.parse(line) as ImageAnswer;
+      if ("problem" in answer) throw new Problem(answer.problem);
+    }
   }
   return await applyAndWait(new ApiClient(folder.kubeconfig), { invocation, terminal, set });
 }
