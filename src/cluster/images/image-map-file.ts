@@ -7,7 +7,7 @@ import { readYaml } from "../../config/read-yaml.ts";
 import type { Issue } from "../../config/explain.ts";
 import { Problem, messageOf } from "../../kernel/problem.ts";
 import { PLAIN_HOST, isPattern } from "./image-map.ts";
-import type { MapEntry, Mapping } from "./image-map.ts";
+import type { ImageMapSource, Mapping } from "./image-map.ts";
 import { InvalidReference, parseReference } from "./reference.ts";
 
 const path = z
@@ -78,7 +78,7 @@ export const ImageMapFile = z.strictObject({
 });
 
 /** Reads one file. Throws `Problem`, for mistakes in it with every one of them at its place. */
-export function loadImageMap(file: string): readonly MapEntry[] {
+export function loadImageMap(file: string): ImageMapSource {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -100,7 +100,7 @@ export function readImageMap({
 }: {
   readonly file: string;
   readonly text: string;
-}): readonly MapEntry[] {
+}): ImageMapSource {
   const folder = folderOf(file);
   const source = resolve(file);
   const read = readYaml({
@@ -111,10 +111,11 @@ export function readImageMap({
     check: ({ images }) =>
       Object.entries(images).flatMap(([name, target]) => checkPaths(["images", name], target, folder)),
   });
-  return Object.entries(read.value.images).map(([name, target]) => {
+  const entries = Object.entries(read.value.images).map(([name, target]) => {
     const { line, column } = read.positionOf(["images", name], true);
     return { name, mapping: toMapping(target, folder), source, place: `${file}:${line}:${column}` };
   });
+  return { source, entries };
 }
 
 /**
@@ -134,13 +135,13 @@ export function parseMapping(text: string, folder: string): Mapping {
   return toMapping(value, folder);
 }
 
-/** Throws `Problem` unless `name` may stand in an image map. */
+/** Throws `Problem` unless `name` is an image name or a pattern of them. */
 export function checkMapName(name: string): void {
   const because = whyNotAName(name);
   if (because === undefined) return;
   throw new Problem({
     code: "E_IMAGE_NAME_INVALID",
-    message: `Cannot map the image "${name}": ${because}`,
+    message: `Cannot use the image name: ${because}`,
     fix: "write the name as the manifest does, for example nginx:1.27",
   });
 }

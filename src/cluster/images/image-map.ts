@@ -41,6 +41,12 @@ export interface MapEntry {
   readonly place: string;
 }
 
+/** All that one place says. */
+export interface ImageMapSource {
+  readonly source: string;
+  readonly entries: readonly MapEntry[];
+}
+
 /** `source` of entries made with `pillion images map`. */
 export const KEPT_BY_COMMAND = "pillion images map";
 
@@ -86,10 +92,10 @@ export function lookUp(entries: readonly MapEntry[], reference: Reference): MapE
  * One map from several. Saying the same twice is fine; two that disagree on a name throw `Problem`
  * `E_IMAGE_MAP_CONFLICT`, which names both places of every disagreement.
  */
-export function mergeMaps(sources: readonly (readonly MapEntry[])[]): readonly MapEntry[] {
+export function mergeMaps(sources: readonly ImageMapSource[]): readonly MapEntry[] {
   const merged = new Map<string, MapEntry>();
   const conflicts: string[] = [];
-  for (const entry of sources.flat()) {
+  for (const entry of sources.flatMap(({ entries }) => entries)) {
     const key = mapKey(entry.name);
     const earlier = merged.get(key);
     if (earlier === undefined) merged.set(key, entry);

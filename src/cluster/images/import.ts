@@ -7,7 +7,7 @@ import { addImage } from "./assemble.ts";
 import type { AssembleOptions, ImageParts } from "./assemble.ts";
 import { archiveLayout, folderLayout, readDocument } from "./layout.ts";
 import type { Layout } from "./layout.ts";
-import { check, choosePlatform, parseDocument, parseJson, sha256 } from "./oci.ts";
+import { check, choosePlatform, digestOf, parseDocument, parseJson, sha256 } from "./oci.ts";
 import type { Descriptor, Platform } from "./oci.ts";
 import { canonicalName, isDigest, parseReference, withDefaultTag } from "./reference.ts";
 import type { Reference } from "./reference.ts";
@@ -58,7 +58,7 @@ export async function importImages(
       for (const { names, manifestDigest, parts } of images) {
         const id = await addImage(store, parts, options);
         for (const name of names) {
-          store.name(name, { id, manifestDigest });
+          await store.name(name, { id, manifestDigest });
           imported.push({ name: canonicalName(name), id });
         }
       }
@@ -158,9 +158,8 @@ async function ociImage(layout: Layout, top: Descriptor, platform: Platform): Pr
 
 async function readBlob(layout: Layout, { digest }: Descriptor): Promise<Uint8Array> {
   const bytes = await readDocument(layout, blobPath(digest));
-  if (digest.startsWith("sha256:") && sha256(bytes) !== digest) {
-    throw new ArchiveError(`the content of ${digest} is ${sha256(bytes)}`);
-  }
+  const found = digestOf(bytes, digest);
+  if (found !== digest) throw new ArchiveError(`the content of ${digest} has the digest ${found}`);
   return bytes;
 }
 

@@ -84,6 +84,12 @@ export function sha256(bytes: Uint8Array): string {
   return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 }
 
+/** The digest of the bytes by the algorithm of another digest. */
+export function digestOf(bytes: Uint8Array, like: string): string {
+  const algorithm = like.slice(0, like.indexOf(":"));
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
+}
+
 /** Parses a manifest or an index. `what` names it in messages. Throws `ArchiveError`. */
 export function parseDocument(bytes: Uint8Array, what: string): Document {
   const json = parseJson(bytes, what);

@@ -76,12 +76,12 @@ export interface ImageStore {
   list(): readonly NamedImage[];
   /** Adds an image unless it is there. Rejects with whatever `fill` rejects with. */
   add(image: NewImage): Promise<void>;
-  /** Gives an image of the store a name, which another image may lose thereby. */
-  name(reference: Reference, to: { readonly id: string; readonly manifestDigest: string }): void;
-  /** Forgets a name and, with its last name, the image. Throws `Problem` when there is no such name or it is in use. */
-  remove(reference: Reference, inUse: InUse): Promise<void>;
-  /** Removes images without a name that nothing uses; resolves to their ids. */
-  prune(inUse: InUse): Promise<readonly string[]>;
+  /** Gives an image of the store a name. Resolves once the image that loses its last name thereby is gone, unless used. */
+  name(reference: Reference, to: { readonly id: string; readonly manifestDigest: string }): Promise<void>;
+  /** Forgets a name and, with its last name, the image. Rejects with `Problem` when there is none or it is in use. */
+  remove(reference: Reference): Promise<void>;
+  /** Removes an image with all its names, by its id. Rejects with `Problem` when it is in use. */
+  removeImage(id: string): Promise<void>;
   /** A folder for work in progress; remove it with `discard`. */
   scratch(): string;
   discard(folder: string): Promise<void>;
@@ -89,8 +89,15 @@ export interface ImageStore {
   freeBytes(): number;
 }
 
-/** Opens or makes the store below `root`. `now` gives Unix milliseconds. */
-export function openStore(root: string, now: () => number): ImageStore {
+export interface StoreOptions {
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Without it nobody is asked: images are removed on request only, and then always. */
+  readonly inUse?: InUse | undefined;
+}
+
+/** Opens or makes the store below `root`. Throws `Problem` when the folder cannot be used. */
+export function openStore(root: string, { now, inUse }: StoreOptions): ImageStore {
   const folders = { images: join(root, "images"), names: join(root, "names"), tmp: join(root, "tmp") };
   makeFolders(root, folders);
   const owner = `${process.pid}-${startTimeOf(process.pid) ?? "0"}`;
@@ -124,6 +131,10 @@ export function openStore(root: string, now: () => number): ImageStore {
       .filter((file) => /^[0-9a-f]{64}\.json$/.test(file))
       .flatMap((file) => readRecord(join(folders.names, file), NameRecord) ?? [])
       .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  function namesOf(id: string): readonly NameRecord[] {
+    return names().filter((record) => record.id === id);
   }
 
   function toNamed(record: NameRecord | undefined): NamedImage | undefined {
@@ -189,23 +200,29 @@ export function openStore(root: string, now: () => number): ImageStore {
         await removeTree(draft);
       }
     },
-    name(reference, { id, manifestDigest }) {
+    async name(reference, { id, manifestDigest }) {
       const name = canonicalName(reference);
+      const before = readRecord(nameFile(name), NameRecord);
       const record: NameRecord = { name, id, manifestDigest, namedAt: now() };
       writeFileAtomic(nameFile(name), JSON.stringify(record), 0o600);
+      if (before === undefined || before.id === id || namesOf(before.id).length > 0) return;
+      const nameless = get(before.id);
+      if (nameless !== undefined && inUse?.(nameless) === false) await drop(nameless);
     },
-    async remove(reference, inUse) {
+    async remove(reference) {
       const found = find(reference);
-      if (found === undefined) throw notFound(reference);
-      const isLast = names().filter(({ id }) => id === found.id).length === 1;
-      if (isLast && inUse(found)) throw stillInUse(reference);
+      if (found === undefined) throw notFound(familiarName(reference));
+      const isLast = namesOf(found.id).length === 1;
+      if (isLast && inUse?.(found) === true) throw stillInUse(familiarName(reference));
       rmSync(nameFile(found.name), { force: true });
       if (isLast) await drop(found);
     },
-    async prune(inUse) {
-      const unused = unnamed().filter((image) => !inUse(image));
-      for (const image of unused) await drop(image);
-      return unused.map(({ id }) => id);
+    async removeImage(id) {
+      const found = get(id);
+      if (found === undefined) throw notFound(id);
+      if (inUse?.(found) === true) throw stillInUse(id);
+      for (const { name } of namesOf(id)) rmSync(nameFile(name), { force: true });
+      await drop(found);
     },
   };
 }
@@ -285,18 +302,18 @@ function hexOf(id: string): string {
   return id.slice(id.indexOf(":") + 1);
 }
 
-function notFound(reference: Reference): Problem {
+function notFound(name: string): Problem {
   return new Problem({
     code: "E_IMAGE_NOT_FOUND",
-    message: `Cannot remove the image "${familiarName(reference)}": there is none of that name`,
+    message: `Cannot remove the image "${name}": there is none of that name`,
     fix: "see the names with: pillion images ls",
   });
 }
 
-function stillInUse(reference: Reference): Problem {
+function stillInUse(name: string): Problem {
   return new Problem({
     code: "E_IMAGE_IN_USE",
-    message: `Cannot remove the image "${familiarName(reference)}": a container runs from it`,
+    message: `Cannot remove the image "${name}": a container runs from it`,
     fix: "delete the pods that use it first",
   });
 }
