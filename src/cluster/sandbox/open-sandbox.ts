@@ -6,17 +6,17 @@ import { Problem } from "../../kernel/problem.ts";
 import { formatIpv4 } from "../../lib/ipv4.ts";
 import { createContainerRuntime } from "./container.ts";
 import { watchExits } from "./exits.ts";
-import { loadLauncher } from "./launcher.ts";
+import { LaunchError, loadLauncher } from "./launcher.ts";
 import { openProcessRecords, sandboxFolder } from "./leftovers.ts";
 import * as linux from "./linux-constants.ts";
 import { buildNodeNetwork, DEFAULT_RANGES, type NetworkRanges, nodeAddress } from "./network.ts";
 import { addressPool } from "./network-addresses.ts";
 import { createPodSandbox, type PodTools } from "./pod-sandbox.ts";
-import { type HolderTools, startHolder } from "./pod-sandbox-holder.ts";
+import { type Holder, type HolderTools, startHolder } from "./pod-sandbox-holder.ts";
 import { probe } from "./probe.ts";
-import { readMachineFacts } from "./probe-facts.ts";
+import { type MachineFacts, readMachineFacts } from "./probe-facts.ts";
 import type { PodSandbox, Sandbox } from "./sandbox.ts";
-import { decideTier, platformProblem } from "./tier.ts";
+import { decideTier, noNamespaces, platformProblem } from "./tier.ts";
 
 export interface SandboxOptions {
   /** The cluster's folder; the sandbox keeps to `sandbox/` in it. */
@@ -39,15 +39,16 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   const folder = sandboxFolder(stateDir);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const tier = decideTier(facts, probe(launcher, folder));
+  const sleep = sleepPath();
   const exits = watchExits(launcher, clock);
   const tools = {
     launcher,
     exits,
     records: openProcessRecords(stateDir),
-    sleep: sleepPath(),
+    sleep,
     env: [`PILLION_STATE=${stateDir}`],
   };
-  const node = startNode(tools, ranges);
+  const node = startNode(tools, { ranges, facts });
   const pods = new Set<PodSandbox>();
   const podTools: PodTools = {
     ...tools,
@@ -89,12 +90,21 @@ interface Node {
 }
 
 /** The node: a network namespace with the bridge that all pods hang on. */
-function startNode(tools: HolderTools, ranges: NetworkRanges): Node {
-  const holder = startHolder(tools, {
-    flags: linux.CLONE_NEWNET,
-    build: (program) => buildNodeNetwork(program, ranges),
-    what: "the node",
-  });
+function startNode(
+  tools: HolderTools,
+  { ranges, facts }: { readonly ranges: NetworkRanges; readonly facts: MachineFacts },
+): Node {
+  let holder: Holder;
+  try {
+    holder = startHolder(tools, {
+      flags: linux.CLONE_NEWNET,
+      build: (program) => buildNodeNetwork(program, ranges),
+      what: "the node",
+    });
+  } catch (error) {
+    tools.exits.close();
+    throw error instanceof LaunchError ? noNamespaces(facts, error.message) : error;
+  }
   const netns = openSync(`/proc/${holder.pid}/ns/net`, "r");
   return {
     netns,

@@ -3,7 +3,6 @@ import { MOUNT_ATTRIBUTES_BYTES, mountAttributes } from "./detached-mount.ts";
 import { readIdMap } from "./id-map.ts";
 import * as linux from "./linux-constants.ts";
 import { LaunchError, type Launcher } from "./launcher.ts";
-import { buildNodeNetwork, DEFAULT_RANGES } from "./network.ts";
 import { Program } from "./program.ts";
 
 /** One entry per check: undefined when it worked, else the call that failed and why. */
@@ -23,8 +22,6 @@ export interface ProbeResult {
   readonly proc: string | undefined;
   /** A /sys of one's own in a network namespace of one's own. */
   readonly sysfs: string | undefined;
-  /** A bridge with an address in a network namespace of one's own. */
-  readonly network: string | undefined;
   /** Becoming another user; fails where the user namespace holds one id only. */
   readonly setuid: string | undefined;
 }
@@ -61,7 +58,6 @@ export function probe(launcher: Launcher, folder: string): ProbeResult {
     overlay: result({ flags: CLONE_NEWNS, program: overlay(folder) }),
     proc: result({ flags: CLONE_NEWNS | CLONE_NEWPID, program: pseudo("proc", folder) }),
     sysfs: result({ flags: CLONE_NEWNS | CLONE_NEWNET, program: pseudo("sysfs", folder) }),
-    network: result({ flags: CLONE_NEWNET, program: network() }),
     setuid: result({
       flags: 0,
       program: new Program().call("setresgid", [1, 1, 1]).call("setresuid", [1, 1, 1]),
@@ -112,12 +108,6 @@ function overlay(folder: string): Program {
 function pseudo(type: "proc" | "sysfs", folder: string): Program {
   const flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC;
   return privateRoot().call("mount", [type, folder, type, flags, 0]);
-}
-
-function network(): Program {
-  const program = new Program();
-  buildNodeNetwork(program, DEFAULT_RANGES);
-  return program;
 }
 
 function detachedMount(folder: string): Program {

@@ -31,7 +31,6 @@ const ALL_WORKS: ProbeResult = {
   overlay: undefined,
   proc: undefined,
   sysfs: undefined,
-  network: undefined,
   setuid: undefined,
 };
 
