@@ -25,6 +25,8 @@ export interface ImageStep {
   readonly state: PodState;
   readonly container: Container;
   readonly signal: AbortSignal;
+  /** Something has changed that a failed start may have waited for. */
+  readonly retriesNow: boolean;
 }
 
 /** `EnsureImageExists`. Rejects only when the signal aborts. */
@@ -35,7 +37,9 @@ export async function ensureImage(step: ImageStep): Promise<ImageOutcome> {
   const isPresent = context.images.isPresent(name);
   const mayPull = policy === "Always" || (policy === "IfNotPresent" && !isPresent);
   const backoff = state.pullBackoff.get(name);
-  if (mayPull && !isPresent && backoff !== undefined) {
+  // An image that was mapped or imported meanwhile needs no pull, whatever the policy.
+  const mayHaveCome = isPresent && (policy !== "Always" || step.retriesNow);
+  if (mayPull && !mayHaveCome && backoff !== undefined) {
     const leftMs = backoff.failedAt + backoff.delayMs - context.clock.now();
     if (leftMs > 0) return backOff(step, name, Math.min(leftMs, backoff.delayMs));
   }

@@ -66,6 +66,19 @@ describe("an image", () => {
     ]);
   });
 
+  test("that is present but must be pulled backs off, too", async () => {
+    await using w = await world();
+    w.images.failures.set("img", new ImageError("ErrImagePull", "registry is down"));
+    await w.run("p", spec("img", "Always"));
+    await w.advance(1000);
+    expect(w.state("app")).toBe("ImagePullBackOff");
+    expect(w.images.requests).toHaveLength(1);
+    w.images.failures.clear();
+    w.kubelet?.imagesChanged();
+    await w.settle();
+    expect(w.state("app")).toBe("Running");
+  });
+
   test("that comes while its container backs off is used at once", async () => {
     await using w = await world();
     w.images.failures.set("late", new ImageError("ErrImagePull", "no"));

@@ -21,6 +21,8 @@ export interface ContainerRecord {
   previous?: ContainerInstance;
   /** Present while `current` runs. */
   running?: RunningContainer;
+  /** Unpacked image that it runs from, or is about to. */
+  rootfs?: string;
   /** The signal that asks it to end. */
   stopSignal?: number;
   /** File that is mounted at its terminationMessagePath. */
@@ -136,6 +138,7 @@ export class PodState {
     if (record.current === undefined) return;
     record.current = { ...record.current, end };
     delete record.running;
+    delete record.rootfs;
   }
 
   /** A new sandbox runs all init containers again, as if they never had (purgeInitContainers). */

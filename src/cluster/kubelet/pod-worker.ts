@@ -90,6 +90,11 @@ export class PodWorker {
     this.wake();
   }
 
+  /** A container runs from this unpacked image, or is about to. */
+  usesRootfs(path: string): boolean {
+    return [...this.#state.containers.values()].some(({ rootfs }) => rootfs === path);
+  }
+
   /** Settled when the container's present instance has ended and its log is complete. */
   containerEnded(name: string): Promise<unknown> | undefined {
     return this.#state.containers.get(name)?.running?.exited;

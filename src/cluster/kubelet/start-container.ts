@@ -26,6 +26,7 @@ export interface StartRequest {
   readonly sandbox: PodSandbox;
   readonly container: Container;
   readonly signal: AbortSignal;
+  readonly retriesNow: boolean;
   /** Called before a step that may take long, so that what is so far is seen. */
   readonly onSlowStep: () => void;
   /** Called when the container's end is in the state. */
@@ -42,6 +43,8 @@ export async function startContainer(request: StartRequest): Promise<boolean> {
     return false;
   }
   request.signal.throwIfAborted();
+  const { rootfs } = outcome.image;
+  if (rootfs.kind === "image") state.record(container.name).rootfs = rootfs.path;
   const restartCount = nextRestartCount(request);
   let prepared: PreparedStart;
   try {
@@ -132,6 +135,7 @@ async function runContainer(
 
 /** What was wrong before there was a container; tried again, also when an object it names changes. */
 function refuse(request: StartRequest, error: unknown): false {
+  delete request.state.record(request.container.name).rootfs;
   const message = messageOf(error);
   let reason = "CreateContainerError";
   if (error instanceof ContainerConfigError) reason = "CreateContainerConfigError";

@@ -48,6 +48,8 @@ export interface Kubelet {
   readonly port: KubeletPort;
   /** Containers that wait for an image try again: one was imported, or mapped. */
   imagesChanged(): void;
+  /** True while a container runs from the unpacked image at this path, or is about to. */
+  usesRootfs(path: string): boolean;
   /** Ends all work on pods. Their processes end with the sandbox. Idempotent. */
   stop(): Promise<void>;
 }
@@ -82,6 +84,7 @@ export async function startKubelet(parts: KubeletParts): Promise<Kubelet> {
   return {
     port: { openLog: openLog({ store, clock, folders, ended: pods.containerEnded }) },
     imagesChanged: pods.imagesChanged,
+    usesRootfs: pods.usesRootfs,
     async stop() {
       node.stop();
       await pods.stop();
@@ -92,6 +95,7 @@ export async function startKubelet(parts: KubeletParts): Promise<Kubelet> {
 interface FollowedPods {
   readonly containerEnded: (podUid: string, container: string) => Promise<unknown> | undefined;
   readonly imagesChanged: () => void;
+  readonly usesRootfs: (path: string) => boolean;
   readonly stop: () => Promise<void>;
 }
 
@@ -118,6 +122,7 @@ function followPods(context: KubeletContext, onError: (error: unknown) => void):
     imagesChanged() {
       for (const worker of workers.values()) worker.imagesChanged();
     },
+    usesRootfs: (path) => [...workers.values()].some((worker) => worker.usesRootfs(path)),
     async stop() {
       for (const end of unwatch) end();
       await Promise.all([...workers.values()].map((worker) => worker.stop()));
