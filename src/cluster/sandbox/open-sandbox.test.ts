@@ -71,7 +71,9 @@ describe.each(ways)("a sandbox $name", ({ prefix, owner, tier }) => {
   }
 
   async function resultOf(scenario: Parameters<typeof scenarioCommand>[0]): Promise<unknown> {
-    return JSON.parse(await start(scenario).stdout.text());
+    const engine = start(scenario);
+    const [text] = await Promise.all([engine.stdout.text(), engine.exited]);
+    return JSON.parse(text);
   }
 
   test("pods share no port, reach each other and the node, and nothing reaches this machine's loopback", async () => {
