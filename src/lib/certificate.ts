@@ -87,7 +87,7 @@ export function createServerCertificate(request: ServerRequest): CertifiedKey {
 function newKey(): { readonly key: string; readonly spki: Buffer } {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   return {
-    key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    key: privateKey.export({ type: "pkcs8", format: "pem" }),
     spki: publicKey.export({ type: "spki", format: "der" }),
   };
 }

@@ -1,11 +1,9 @@
 /** DELETE of one object and of a collection. */
 import { type FieldError, forbidden, notSupported } from "../../k8s/field-error.ts";
-import { goQuote } from "../../k8s/go-format.ts";
 import type { GroupResource, KubeObject } from "../../k8s/object.ts";
-import { StatusError } from "../../k8s/status-error.ts";
 import { decodeObject } from "../../k8s/strict-decode.ts";
 import { isJsonObject } from "../../lib/frozen-json.ts";
-import type { DeleteOptions } from "../store/store.ts";
+import type { DeleteOptions, Preconditions } from "../store/store.ts";
 import type { NamedRequest, ResourceRequest } from "./api-context.ts";
 import { contentTypeOf, parseObjectBody } from "./decode-body.ts";
 import { type Answer, type ApiRequest, objectAnswer } from "./exchange.ts";
@@ -137,19 +135,9 @@ function policyOf(
   return ORPHANS_BY_DEFAULT.has(resource) ? "Orphan" : undefined;
 }
 
-function preconditionsOf(given: Given): { readonly uid?: string; readonly resourceVersion?: string } {
-  const text = (name: string) => {
-    const value = given[name];
-    if (value === undefined || typeof value === "string") return value;
-    throw new StatusError(
-      "BadRequest",
-      `preconditions.${name} must be a string, not ${goQuote(String(value))}`,
-    );
-  };
-  const uid = text("uid");
-  const resourceVersion = text("resourceVersion");
+function preconditionsOf({ uid, resourceVersion }: Given): Preconditions {
   return {
-    ...(uid === undefined ? {} : { uid }),
-    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    ...(typeof uid === "string" ? { uid } : {}),
+    ...(typeof resourceVersion === "string" ? { resourceVersion } : {}),
   };
 }

@@ -30,9 +30,9 @@ export async function extensionAnswer(extension: ApiExtension, request: ApiReque
   const body = await readJson(request);
   const query = request.query.toString();
   const path = request.path.slice(extension.prefix.length) + (query === "" ? "" : `?${query}`);
-  const lines = extension
-    .handle({ method, path, ...(body === undefined ? {} : { body }) })
-    [Symbol.asyncIterator]();
+  const call = { method, path, ...(body === undefined ? {} : { body }) };
+  const stream = extension.handle(call);
+  const lines = stream[Symbol.asyncIterator]();
   let next = await firstOf(lines);
   return {
     kind: "stream",

@@ -23,15 +23,8 @@ export interface PresenterOptions {
 }
 
 export function presenterFor(options: PresenterOptions): Presenter {
-  switch (options.accepted.shape) {
-    case "Table":
-      return tablePresenter(options);
-    case "PartialObjectMetadata":
-    case "PartialObjectMetadataList":
-      return metadataPresenter(options);
-    case "Object":
-      return plainPresenter(options);
-  }
+  if (options.accepted.shape === "Table") return tablePresenter(options);
+  return options.accepted.shape === "Object" ? plainPresenter(options) : metadataPresenter(options);
 }
 
 function listMeta({ resourceVersion, continue: token, remainingItemCount }: ListResult): object {
@@ -50,7 +43,7 @@ function plainPresenter({ info }: PresenterOptions): Presenter {
       apiVersion: apiVersionOf(info),
       metadata: listMeta(result),
       // Items of a list do not repeat what the list says of them all.
-      items: result.items.map(({ kind: _, apiVersion: __, ...item }) => item),
+      items: result.items.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item),
     }),
     event: ({ object }) => object,
   };

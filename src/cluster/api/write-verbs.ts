@@ -1,4 +1,5 @@
 /** POST and PUT: decode, default, admit, validate, store. */
+import type { Pod } from "../../../generated/kubernetes.ts";
 import { applyDefaults } from "../../k8s/defaults.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import type { ResourceInfo } from "../../k8s/catalogue.ts";
@@ -44,7 +45,7 @@ export function storeNew(resource: ResourceRequest, object: KubeObject, dryRun: 
   refuseInvalid(info, fresh);
   warnIfInert(info, request);
   const created = context.store.create(info.groupResource, fresh, { dryRun });
-  if (info.groupResource === "pods" && !dryRun) announceScheduled(context, placed, created);
+  if (!dryRun) announceScheduled(context, placed, created);
   return created;
 }
 
@@ -90,7 +91,8 @@ export function storeChange(named: NamedRequest, { change, dryRun }: Change): Ku
   const part =
     subresource?.name === "status" || subresource?.name === "finalize" ? subresource.name : undefined;
   if (part === undefined) warnIfInert(info, request);
-  return context.store.update(
+  const before = part === undefined ? context.store.get(info.groupResource, { namespace, name }) : undefined;
+  const updated = context.store.update(
     info.groupResource,
     { namespace, name },
     (current) => {
@@ -110,6 +112,8 @@ export function storeChange(named: NamedRequest, { change, dryRun }: Change): Ku
     },
     { dryRun, ...(part === undefined ? {} : { subresource: part }) },
   );
+  if (before !== undefined && !dryRun) announceScheduled(context, before, updated);
+  return updated;
 }
 
 async function decodeRequest(
@@ -166,10 +170,12 @@ function warnIfInert({ actedOn, kind }: ResourceInfo, { warn }: ApiRequest): voi
 
 let sequence = 0;
 
-/** A Pod that came with a node was not scheduled by anybody. */
-function announceScheduled({ store, clock }: ApiContext, given: KubeObject, created: KubeObject): void {
-  const hasNode = (pod: KubeObject) =>
-    ((pod["spec"] as { nodeName?: string } | undefined)?.nodeName ?? "") !== "";
-  if (hasNode(given) || !hasNode(created)) return;
-  store.create("events", scheduledEvent(created, { now: clock.now(), sequence: sequence++ }));
+/** For a Pod that this write has given a node; one that came with a node was not scheduled by anybody. */
+function announceScheduled({ store, clock }: ApiContext, before: KubeObject, after: KubeObject): void {
+  if (after.kind !== "Pod" || nodeOf(before) !== "" || nodeOf(after) === "") return;
+  store.create("events", scheduledEvent(after, { now: clock.now(), sequence: sequence++ }));
+}
+
+function nodeOf({ spec }: Pod): string {
+  return spec?.nodeName ?? "";
 }
