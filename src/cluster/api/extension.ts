@@ -3,8 +3,10 @@ import { messageOf, Problem } from "../../kernel/problem.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import type { Answer, ApiRequest } from "./exchange.ts";
 
+export type ExtensionMethod = "GET" | "POST" | "DELETE";
+
 export interface ExtensionCall {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: ExtensionMethod;
   /** Below the prefix, with its query. */
   readonly path: string;
   /** Parsed JSON; absent when the request has no body. */
@@ -30,7 +32,7 @@ export async function extensionAnswer(extension: ApiExtension, request: ApiReque
   const body = await readJson(request);
   const query = request.query.toString();
   const path = request.path.slice(extension.prefix.length) + (query === "" ? "" : `?${query}`);
-  const call = { method, path, ...(body === undefined ? {} : { body }) };
+  const call: ExtensionCall = { method, path, ...(body === undefined ? {} : { body }) };
   const stream = extension.handle(call);
   const lines = stream[Symbol.asyncIterator]();
   let next = await firstOf(lines);

@@ -2,6 +2,7 @@
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { messageOf, Problem } from "../../kernel/problem.ts";
 import { writeFileAtomic } from "../../lib/atomic-file.ts";
 import { type CertifiedKey, createAuthority, createServerCertificate } from "../../lib/certificate.ts";
 
@@ -42,6 +43,7 @@ const FILES = {
 /**
  * Reads the files of `folder`; what is missing, damaged, expired or does not belong together is made anew.
  * `extraNames` are further DNS names and IPv4 addresses the API answers under. `now` in milliseconds since the epoch.
+ * `E_PKI` when the folder cannot be used.
  */
 export function openPki({
   folder,
@@ -52,12 +54,21 @@ export function openPki({
   readonly now: number;
   readonly extraNames?: readonly string[];
 }): Pki {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const names = [...SERVER_NAMES, ...extraNames];
-  const kept = readCertificates(folder);
-  const certificates =
-    kept !== undefined && isUsable(kept, { names, now }) ? kept : makeCertificates(folder, { names, now });
-  return { ...certificates, token: openToken(folder) };
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const kept = readCertificates(folder);
+    const isKept = kept !== undefined && isUsable(kept, { names, now });
+    const certificates = isKept ? kept : makeCertificates(folder, { names, now });
+    return { ...certificates, token: openToken(folder) };
+  } catch (cause) {
+    throw new Problem({
+      code: "E_PKI",
+      message: `Cannot keep certificates in "${folder}": ${messageOf(cause)}`,
+      fix: "Give this user the folder, or delete it: it is made anew at the next start",
+      cause,
+    });
+  }
 }
 
 type Certificates = Omit<Pki, "token">;
@@ -87,11 +98,13 @@ function isUsable(
     const isCurrent = [issuer, server].every(
       (one) => Date.parse(one.validFrom) <= now && Date.parse(one.validTo) >= now + REMAINING_MS,
     );
+    const alternatives = (server.subjectAltName ?? "").split(", ");
+    const isNamed = new Set(alternatives.map((name) => name.slice(name.indexOf(":") + 1)));
     return (
       isCurrent &&
       server.checkPrivateKey(createPrivateKey(key)) &&
       server.verify(issuer.publicKey) &&
-      names.every((name) => (server.checkIP(name) ?? server.checkHost(name)) !== undefined)
+      names.every((name) => isNamed.has(name))
     );
   } catch {
     return false; // Not a certificate or not a key.
