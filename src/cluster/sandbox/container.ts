@@ -10,6 +10,7 @@ import { resolveUser, type AccountFiles } from "./container-user.ts";
 import { detachedTmpfs } from "./detached-mount.ts";
 import { explainLaunch } from "./exec-plan.ts";
 import type { Exits } from "./exits.ts";
+import type { MountPoint } from "./host-mount-points.ts";
 import { prepareHostRoot } from "./host-root.ts";
 import { readIdMap, type IdMap } from "./id-map.ts";
 import { prepareImageRoot } from "./image-root.ts";
@@ -102,9 +103,9 @@ async function prepare(context: Context, spec: ContainerSpec, fds: number[]): Pr
   fds.push(mount);
   const scratch: Scratch = { path: `/proc/self/fd/${mount}`, isUserNamespace: ids.isUserNamespace };
   for (const name of ["root", "upper", "work"]) mkdirSync(join(scratch.path, name));
-  const root = await prepareRoot(context, spec, scratch);
   const mounts = openMounts(launcher, spec);
   fds.push(...mounts.fds);
+  const root = await prepareRoot(context, { spec, scratch, mountPoints: mounts.attachments });
   return {
     user,
     scratch: { mount, folder: context.mountPoint },
@@ -114,10 +115,16 @@ async function prepare(context: Context, spec: ContainerSpec, fds: number[]): Pr
   };
 }
 
-async function prepareRoot({ stateDir }: Context, spec: ContainerSpec, scratch: Scratch): Promise<Root> {
+interface RootParts {
+  readonly spec: ContainerSpec;
+  readonly scratch: Scratch;
+  readonly mountPoints: readonly MountPoint[];
+}
+
+async function prepareRoot({ stateDir }: Context, { spec, scratch, mountPoints }: RootParts): Promise<Root> {
   const nodev = !spec.privileged;
   if (spec.rootfs.kind === "image") return prepareImageRoot(scratch, { path: spec.rootfs.path, nodev });
-  return prepareHostRoot(scratch, spec.rootfs, { stateDir, nodev });
+  return prepareHostRoot(scratch, spec.rootfs, { stateDir, nodev, mountPoints });
 }
 
 function launch(context: Context, parts: LaunchParts): number {

@@ -36,7 +36,7 @@ export async function copyIntoLayer(
 }
 
 /** Folders on the way look as they do on this machine: an upper folder hides the attributes of the one below. */
-function makeFolders({ base, rest, lower }: Place): void {
+export function makeFolders({ base, rest, lower }: Place): void {
   const names = rest.split("/").filter(Boolean);
   for (const index of names.keys()) {
     const way = names.slice(0, index + 1).join("/");
@@ -48,7 +48,7 @@ function makeFolders({ base, rest, lower }: Place): void {
   }
 }
 
-function isFolderAt(path: string): boolean {
+export function isFolderAt(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { RootFs } from "../images/image.ts";
 import { detachedTree } from "./attach.ts";
 import { copyIntoLayer } from "./host-copy.ts";
+import { adoptWritableFolders, makeMountPoints, type MountPoint } from "./host-mount-points.ts";
 import { HostView, layerOrder, type Layer } from "./host-view.ts";
 import * as linux from "./linux-constants.ts";
 import type { Program } from "./program.ts";
@@ -37,13 +38,15 @@ export interface HostRootOptions {
   /** The cluster's own folder; containers must not see it. */
   readonly stateDir: string;
   readonly nodev: boolean;
+  /** What will be mounted into the container. */
+  readonly mountPoints: readonly MountPoint[];
 }
 
 /** Throws `ContainerStartError` when a folder or a copy of the image map cannot be used. */
 export async function prepareHostRoot(
   scratch: Scratch,
   rootfs: HostRootFs,
-  { stateDir, nodev }: HostRootOptions,
+  { stateDir, nodev, mountPoints }: HostRootOptions,
 ): Promise<Root> {
   for (const name of ["root", "upper", "work", "masks"])
     mkdirSync(join(scratch.path, name), { recursive: true });
@@ -51,6 +54,8 @@ export async function prepareHostRoot(
   makeTopLevel(scratch, view);
   addLayers(scratch, { view, rootfs, stateDir });
   for (const copy of rootfs.copies) await copyIntoLayer(view, { ...copy, stateDir });
+  if (scratch.isUserNamespace) adoptWritableFolders(view);
+  makeMountPoints(view, mountPoints);
   const layers = view.layers;
   return {
     writable: ["/", ...layers.map(({ path }) => path)],
