@@ -10,12 +10,12 @@ import type { ContainerSpec, PodSandbox, PodSandboxSpec, RunningContainer } from
 
 const SIGKILL = 9;
 
-/** How a test calls one of the functions below: a command for `namespaceCommand`. */
-export function scenarioCommand(
-  name: "network" | "lifecycle" | "manyPods" | "idle",
-  folder: string,
-): string[] {
-  const script = `import { ${name} } from ${JSON.stringify(import.meta.path)}; await ${name}(${JSON.stringify(folder)});`;
+export const scenarios = { network, lifecycle, manyPods, idle };
+
+/** How a test calls one of them: a command for `namespaceCommand`. */
+export function scenarioCommand(name: keyof typeof scenarios, folder: string): string[] {
+  const script = `import { scenarios } from ${JSON.stringify(import.meta.path)};
+    await scenarios.${name}(${JSON.stringify(folder)});`;
   return [process.execPath, "-e", script];
 }
 
@@ -75,7 +75,7 @@ const serverScript = (text: string, port: number) =>
   `Bun.serve({ hostname: "0.0.0.0", port: ${port}, fetch: () => new Response("${text}") }); console.log("listening");`;
 
 /** Two pods serve on port 80; who reaches whom. */
-export async function network(folder: string): Promise<void> {
+async function network(folder: string): Promise<void> {
   const host = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("this machine") });
   const sandbox = await openSandbox({ stateDir: folder });
   const bun = (script: string, ...args: string[]) => [process.execPath, "-e", script, ...args];
@@ -135,7 +135,7 @@ function readRoutes(text: string): string[] {
 }
 
 /** What pods do when things end or go wrong. */
-export async function lifecycle(folder: string): Promise<void> {
+async function lifecycle(folder: string): Promise<void> {
   // Room for five pods, so that addresses come back.
   const ranges = { ...DEFAULT_RANGES, pods: { base: DEFAULT_RANGES.pods.base, prefixLength: 29 } };
   const sandbox = await openSandbox({ stateDir: folder, ranges });
@@ -249,7 +249,7 @@ function mountsBelow(volume: string, folder: string): string[] {
 }
 
 /** A hundred pods at once, and how long each took. */
-export async function manyPods(folder: string): Promise<void> {
+async function manyPods(folder: string): Promise<void> {
   const sandbox = await openSandbox({ stateDir: folder });
   const milliseconds: number[] = [];
   const ips = new Set<string>();
@@ -266,7 +266,7 @@ export async function manyPods(folder: string): Promise<void> {
 }
 
 /** Leaves pods running until it is killed; one container does not die with the engine. */
-export async function idle(folder: string): Promise<void> {
+async function idle(folder: string): Promise<void> {
   const sandbox = await openSandbox({ stateDir: folder });
   const pod = await sandbox.createPod(podSpec("one"));
   await sandbox.createPod(podSpec("two", { hostNetwork: true }));
