@@ -17,7 +17,7 @@ import type { NamedImage, ImageStore } from "./store.ts";
 import type { UnpackLimits } from "./unpack.ts";
 
 export interface PullProgress {
-  /** Canonical name. */
+  /** As people write it. */
   readonly name: string;
   readonly downloadedBytes: number;
   readonly totalBytes: number;
@@ -205,8 +205,8 @@ function toImageError(because: unknown, request: PullRequest, isPresent: boolean
   return new ImageError("ErrImagePull", message, { cause: because });
 }
 
-function mapHint(because: Error, { reference }: PullRequest): string {
+function mapHint(because: Error, { shownName }: PullRequest): string {
   const isDamage = because instanceof ArchiveError && !because.message.includes("is not made for");
   if (isDamage || "code" in because) return "";
-  return `; to run it from this machine: pillion images map ${familiarName(reference)} host`;
+  return `; to run it from this machine: pillion images map ${shownName} host`;
 }
