@@ -15,9 +15,11 @@ import { startKubelet, type KubeletOptions } from "./start-kubelet.ts";
 const SOURCE = "test";
 const NODE = "node-1";
 
-export function scenarioCommand(name: "oneOfEach" | "crashLoops", folder: string): string[] {
-  const script = `import { ${name} } from ${JSON.stringify(import.meta.path)}; await ${name}(${JSON.stringify(folder)});`;
-  return [process.execPath, "-e", script];
+const SCENARIOS = { oneOfEach, crashLoops };
+
+/** How a test runs one of the scenarios: a command for `namespaceCommand`. */
+export function scenarioCommand(name: keyof typeof SCENARIOS, folder: string): string[] {
+  return [process.execPath, import.meta.path, name, folder];
 }
 
 /** Everything real but the API. The image `host` is this machine. */
@@ -104,7 +106,7 @@ function statusOf({ store }: Cluster, name: string) {
 }
 
 /** Pods of many kinds, one after the other. */
-export async function oneOfEach(folder: string): Promise<void> {
+async function oneOfEach(folder: string): Promise<void> {
   mkdirSync(join(folder, "shared"), { recursive: true });
   await Bun.write(join(folder, "shared/file"), "of this machine\n");
   const cluster = await openCluster(folder, { hostPaths: [join(folder, "shared")] });
@@ -125,22 +127,22 @@ export async function oneOfEach(folder: string): Promise<void> {
 
 /** A container writes a log, its sidecar reads it: the reason for all this. */
 async function sharedVolume(cluster: Cluster) {
-  const volumeMounts = [{ name: "log", mountPath: "/shared-log" }];
+  const volumeMounts = [{ name: "log", mountPath: "/var/log/app" }];
   create(cluster, "sidecar", {
     volumes: [{ name: "log", emptyDir: {} }],
     containers: [
       shell(
         "writer",
-        "trap 'exit 0' TERM; i=0; while :; do echo line $i >> /shared-log/x; i=$((i+1)); sleep 0.02; done",
+        "trap 'exit 0' TERM; i=0; while :; do echo line $i >> /var/log/app/x; i=$((i+1)); sleep 0.02; done",
         {
           volumeMounts,
         },
       ),
       shell(
         "reader",
-        "trap 'exit 0' TERM; while [ ! -e /shared-log/x ]; do sleep 0.01; done; cat /shared-log/x; hostname; sleep 1000 & wait",
+        "trap 'exit 0' TERM; while [ ! -e /var/log/app/x ]; do sleep 0.01; done; cat /var/log/app/x; hostname; sleep 1000 & wait",
         {
-          volumeMounts: [{ name: "log", mountPath: "/shared-log", readOnly: true }],
+          volumeMounts: [{ name: "log", mountPath: "/var/log/app", readOnly: true }],
         },
       ),
     ],
@@ -300,7 +302,7 @@ async function badStart(cluster: Cluster) {
 }
 
 /** Many pods whose containers end as soon as they start. */
-export async function crashLoops(folder: string): Promise<void> {
+async function crashLoops(folder: string): Promise<void> {
   const pods = 60;
   const cluster = await openCluster(folder);
   const names = Array.from({ length: pods }, (_, index) => `crash-${index}`);
@@ -323,4 +325,9 @@ export async function crashLoops(folder: string): Promise<void> {
   await cluster.close();
   const idleMs = Math.round((idle.user + idle.system) / 1000);
   console.log(JSON.stringify({ backingOffAfterMs, goneAfterMs, idleMs, counts: [...counts], errors }));
+}
+
+if (import.meta.main) {
+  const [, , name, folder = ""] = process.argv;
+  await (name === "crashLoops" ? SCENARIOS.crashLoops : SCENARIOS.oneOfEach)(folder);
 }
