@@ -1,0 +1,122 @@
+/** What the API server refuses to store although every field has its type: `Invalid`, with every mistake at once. */
+import { type FieldError, invalidObject } from "./field-error.ts";
+import { checkDns1035Label, checkDns1123Label, checkDns1123Subdomain, type NameCheck } from "./names.ts";
+import type { KubeObject } from "./object.ts";
+import {
+  validateConfigMap,
+  validateConfigMapUpdate,
+  validateSecret,
+  validateSecretUpdate,
+} from "./validation/configuration.ts";
+import { validateMetadata, validateMetadataUpdate } from "./validation/metadata.ts";
+import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from "./validation/pod.ts";
+import { validateService } from "./validation/service.ts";
+import {
+  validateCronJob,
+  validateJobSpec,
+  validateJobUpdate,
+  validateReplicated,
+  validateReplicatedUpdate,
+  validateTemplate,
+} from "./validation/workloads.ts";
+
+interface Rules {
+  readonly checkName?: NameCheck;
+  readonly create?: (object: KubeObject) => FieldError[];
+  /** Absent: what holds for a new object holds for a changed one. */
+  readonly update?: (object: KubeObject, before: KubeObject) => FieldError[];
+}
+
+/** `path.IsValidPathSegmentName`: names of roles may hold anything that a URL path can. */
+function checkPathSegment(name: string): string[] {
+  if (name === "." || name === "..") return [`may not be '${name}'`];
+  return ["/", "%"].filter((char) => name.includes(char)).map((char) => `may not contain '${char}'`);
+}
+
+/** The controller appends 11 characters. */
+function checkCronJobName(name: string): string[] {
+  const wrong = checkDns1123Subdomain(name);
+  return name.length > 52 ? [...wrong, "must be no more than 52 characters"] : wrong;
+}
+
+const replicated: Rules = {
+  create: (object) => validateReplicated(object),
+  update: (object, before) => validateReplicatedUpdate(object, before),
+};
+const role: Rules = { checkName: checkPathSegment };
+
+/** By `apiVersion kind`. */
+const RULES: Readonly<Record<string, Rules>> = {
+  "v1 Pod": {
+    create: validatePod,
+    update: validatePodUpdate,
+  },
+  "v1 ConfigMap": {
+    create: validateConfigMap,
+    update: validateConfigMapUpdate,
+  },
+  "v1 Secret": {
+    create: validateSecret,
+    update: validateSecretUpdate,
+  },
+  "v1 Service": { checkName: checkDns1035Label, create: validateService },
+  "v1 Namespace": { checkName: checkDns1123Label },
+  "v1 PodTemplate": {
+    create: ({ template }) => validateTemplate(template ?? {}, "template"),
+  },
+  "apps/v1 Deployment": replicated,
+  "apps/v1 ReplicaSet": replicated,
+  "apps/v1 StatefulSet": replicated,
+  "apps/v1 DaemonSet": replicated,
+  "batch/v1 Job": {
+    create: ({ spec }) => validateJobSpec(spec ?? {}, "spec"),
+    update: (object, before) => validateJobUpdate(object, before),
+  },
+  "batch/v1 CronJob": {
+    checkName: checkCronJobName,
+    create: (object) => validateCronJob(object),
+  },
+  "rbac.authorization.k8s.io/v1 Role": role,
+  "rbac.authorization.k8s.io/v1 ClusterRole": role,
+  "rbac.authorization.k8s.io/v1 RoleBinding": role,
+  "rbac.authorization.k8s.io/v1 ClusterRoleBinding": role,
+};
+
+function rulesOf({ apiVersion, kind }: KubeObject): Rules {
+  const key = `${apiVersion} ${kind}`;
+  return Object.hasOwn(RULES, key) ? (RULES[key] ?? {}) : {};
+}
+
+function refuse({ apiVersion, kind, metadata }: KubeObject, errors: readonly FieldError[]): void {
+  if (errors.length === 0) return;
+  const slash = apiVersion.indexOf("/");
+  const group = slash < 0 ? "" : apiVersion.slice(0, slash);
+  throw invalidObject({ group, kind, name: metadata.name ?? "" }, errors);
+}
+
+/** For a new object, defaulted, with its name and namespace. Throws StatusError `Invalid`. */
+export function refuseInvalidNew(object: KubeObject, { namespaced }: { readonly namespaced: boolean }): void {
+  const { checkName = checkDns1123Subdomain, create } = rulesOf(object);
+  refuse(object, [
+    ...validateMetadata(object.metadata, { namespaced, checkName }),
+    ...(create?.(object) ?? []),
+  ]);
+}
+
+/** For the change of a stored object, not of its status. Throws StatusError `Invalid`. */
+export function refuseInvalidChange(object: KubeObject, before: KubeObject): void {
+  const { create, update } = rulesOf(object);
+  const own = update === undefined ? create?.(object) : update(object, before);
+  refuse(object, [...validateMetadataUpdate(object.metadata, before.metadata), ...(own ?? [])]);
+}
+
+/** For writes to a status: the metadata may change with it. */
+export function refuseInvalidStatus(object: KubeObject, before: KubeObject): void {
+  refuse(object, validateMetadataUpdate(object.metadata, before.metadata));
+}
+
+/** For `pods/ephemeralcontainers`. */
+export function refuseInvalidEphemeralContainers(pod: KubeObject, before: KubeObject): void {
+  const errors = validateMetadataUpdate(pod.metadata, before.metadata);
+  refuse(pod, [...errors, ...validateEphemeralContainersUpdate(pod, before)]);
+}
