@@ -40,8 +40,8 @@ function checkCronJobName(name: string): string[] {
 }
 
 const replicated: Rules = {
-  create: (object) => validateReplicated(object),
-  update: (object, before) => validateReplicatedUpdate(object, before),
+  create: validateReplicated,
+  update: validateReplicatedUpdate,
 };
 const role: Rules = { checkName: checkPathSegment };
 
@@ -70,11 +70,11 @@ const RULES: Readonly<Record<string, Rules>> = {
   "apps/v1 DaemonSet": replicated,
   "batch/v1 Job": {
     create: ({ spec }) => validateJobSpec(spec ?? {}, "spec"),
-    update: (object, before) => validateJobUpdate(object, before),
+    update: validateJobUpdate,
   },
   "batch/v1 CronJob": {
     checkName: checkCronJobName,
-    create: (object) => validateCronJob(object),
+    create: validateCronJob,
   },
   "rbac.authorization.k8s.io/v1 Role": role,
   "rbac.authorization.k8s.io/v1 ClusterRole": role,

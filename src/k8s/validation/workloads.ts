@@ -19,6 +19,12 @@ export function validateTemplate(template: Template, path: string): FieldError[]
   ];
 }
 
+/** An object with a specification of this shape. */
+interface Has<Spec> {
+  readonly kind?: string;
+  readonly spec?: Spec;
+}
+
 /** What Deployments, ReplicaSets, StatefulSets and DaemonSets have in common. */
 export interface ReplicatedSpec {
   readonly replicas?: number;
@@ -31,7 +37,7 @@ export interface ReplicatedSpec {
 
 const COUNTS = ["replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] as const;
 
-export function validateReplicated({ spec = {} }: { readonly spec?: ReplicatedSpec }): FieldError[] {
+export function validateReplicated({ spec = {} }: Has<ReplicatedSpec>): FieldError[] {
   const { selector, template = {} } = spec;
   const errors: FieldError[] = [];
   for (const name of COUNTS) {
@@ -68,8 +74,8 @@ function validateSelector(selector: LabelSelector, template: Template): FieldErr
 }
 
 export function validateReplicatedUpdate(
-  object: { readonly spec?: ReplicatedSpec },
-  before: { readonly spec?: ReplicatedSpec },
+  object: Has<ReplicatedSpec>,
+  before: Has<ReplicatedSpec>,
 ): FieldError[] {
   const { selector } = object.spec ?? {};
   const errors = validateReplicated(object);
@@ -127,10 +133,7 @@ function requiredPolicy(field: string, valid: readonly string[]): FieldError {
   return required(field, `valid values: ${valid.map((value) => `"${value}"`).join(", ")}`);
 }
 
-export function validateJobUpdate(
-  { spec = {} }: { readonly spec?: JobSpec },
-  before: { readonly spec?: JobSpec },
-): FieldError[] {
+export function validateJobUpdate({ spec = {} }: Has<JobSpec>, before: Has<JobSpec>): FieldError[] {
   const errors = validateJobSpec(spec, "spec");
   if (jsonEqual(spec.template, before.spec?.template)) return errors;
   return [...errors, invalid("spec.template", spec.template ?? null, "field is immutable")];
@@ -146,7 +149,7 @@ export interface CronJobSpec {
 
 const CONCURRENCY = ["Allow", "Forbid", "Replace"];
 
-export function validateCronJob({ spec = {} }: { readonly spec?: CronJobSpec }): FieldError[] {
+export function validateCronJob({ spec = {} }: Has<CronJobSpec>): FieldError[] {
   const { schedule = "", concurrencyPolicy = "", timeZone, startingDeadlineSeconds = 0, jobTemplate } = spec;
   const errors: FieldError[] = [];
   if (schedule === "") errors.push(required("spec.schedule"));
