@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import { assert, property, string } from "fast-check";
 import { negotiate, preferredEncoding } from "./accept.ts";
 import { asBoolean, integer, listOptions } from "./request-options.ts";
 import { pathSegments, resolveResource } from "./resource-path.ts";
@@ -38,8 +38,8 @@ describe("negotiate()", () => {
   });
 
   test("never fails in another way", () => {
-    fc.assert(
-      fc.property(fc.string(), (accept) => {
+    assert(
+      property(string(), (accept) => {
         preferredEncoding(accept);
         try {
           negotiate(accept);

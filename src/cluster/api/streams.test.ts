@@ -112,10 +112,10 @@ describe("GET pods/NAME/log", () => {
   });
 
   test("goes no faster than its reader, and tells the kubelet when the reader leaves", async () => {
-    let written = 0;
+    const progress = { written: 0 };
     const kubelet = scriptedKubelet(async function* ({ signal }) {
       while (!signal.aborted) {
-        written += 65_536;
+        progress.written += 65_536;
         yield Buffer.alloc(65_536, "x");
       }
     });
@@ -128,12 +128,10 @@ describe("GET pods/NAME/log", () => {
       `GET ${PODS}/one/log?follow=true HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${api.pki.token}\r\n\r\n`,
     );
     // The kernel's buffers fill, and then nothing moves any more.
-    let before = -1;
-    while (written === 0 || written !== before) {
-      before = written;
-      await Bun.sleep(50);
+    for (let before = -1; progress.written === 0 || progress.written !== before; await Bun.sleep(50)) {
+      before = progress.written;
     }
-    expect(written).toBeLessThan(32 << 20);
+    expect(progress.written).toBeLessThan(32 << 20);
     const [{ signal } = expect.unreachable()] = kubelet.asked;
     const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
     socket.destroy();
