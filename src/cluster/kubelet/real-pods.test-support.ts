@@ -10,10 +10,13 @@ import { openImages } from "../images/open-images.ts";
 import { sandboxFolder } from "../sandbox/leftovers.ts";
 import { openSandbox } from "../sandbox/open-sandbox.ts";
 import { openStore } from "../store/open-store.ts";
+import type { Store } from "../store/store.ts";
 import { startKubelet, type KubeletOptions } from "./start-kubelet.ts";
 
 const SOURCE = "test";
 const NODE = "node-1";
+/** Then a scenario says how its pods are and fails. */
+const DEADLINE_MS = 15_000;
 
 const SCENARIOS = { oneOfEach, crashLoops };
 
@@ -76,14 +79,29 @@ function until(
   holds: (pod: StoredPod | undefined) => boolean,
 ): Promise<number> {
   const begun = performance.now();
-  const { promise, resolve } = Promise.withResolvers<number>();
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const deadline = setTimeout(
+    () => reject(new Error(`${name} did not get there: ${situation(store)}`)),
+    DEADLINE_MS,
+  );
   const look = () => {
     const object = store.get("pods", { namespace: "default", name });
     if (holds(object === undefined ? undefined : asPod(object))) resolve(performance.now() - begun);
   };
   const unwatch = store.watch("pods", {}, look);
   look();
-  return promise.finally(unwatch);
+  return promise.finally(() => {
+    clearTimeout(deadline);
+    unwatch();
+  });
+}
+
+function situation(store: Store): string {
+  const statuses = store.list("pods").items.map((pod) => asPod(pod).status);
+  const events = store
+    .list("events")
+    .items.map(({ reason, message }) => `${String(reason)}: ${String(message)}`);
+  return JSON.stringify({ statuses, events }, undefined, 1);
 }
 
 const allRunning = (pod: StoredPod | undefined) =>
