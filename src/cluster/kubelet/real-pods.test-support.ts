@@ -288,7 +288,9 @@ async function deletion(cluster: Cluster) {
 
 /** Somebody kills the process that holds the pod's namespaces. */
 async function replacedSandbox(cluster: Cluster, folder: string) {
-  create(cluster, "held", { containers: [shell("app", "trap 'exit 0' TERM; while :; do sleep 0.05; done")] });
+  create(cluster, "held", {
+    containers: [shell("app", "trap 'exit 0' TERM; echo up; while :; do sleep 0.05; done")],
+  });
   await until(cluster, "held", allRunning);
   const before = statusOf(cluster, "held");
   const processes = join(sandboxFolder(folder), "processes");
@@ -300,6 +302,8 @@ async function replacedSandbox(cluster: Cluster, folder: string) {
     allRunning(pod) && (pod?.status?.containerStatuses?.[0]?.restartCount ?? 0) > 0;
   await until(cluster, "held", restarted);
   const after = statusOf(cluster, "held");
+  // Before its trap is set, a first process does not even notice SIGTERM.
+  await waitForText(cluster, "held", "app", "up");
   cluster.store.delete("pods", { namespace: "default", name: "held" });
   await until(cluster, "held", isGone);
   return {
