@@ -149,6 +149,14 @@ describe("refuseInvalidNew() refuses", () => {
     expect(creating(bare)).toEqual(["metadata.namespace: Required value"]);
   });
 
+  test("no name at all, but not a name that is still to be generated", () => {
+    const named = (metadata: object) =>
+      creating({ ...object("v1 ConfigMap"), metadata: { namespace: "shop", ...metadata } });
+    expect(named({})).toEqual(["metadata.name: Required value: name or generateName is required"]);
+    expect(named({ generateName: "a-" })).toEqual([]);
+    expect(named({ generateName: "A_b-" }).length).toBe(1);
+  });
+
   test("annotations beyond 256 KiB", () => {
     const big = {
       ...object("v1 ConfigMap"),

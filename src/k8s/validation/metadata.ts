@@ -22,7 +22,7 @@ export interface MetadataRules {
   readonly checkName: NameCheck;
 }
 
-/** For new objects, after a name has been generated. */
+/** For new objects. A generateName without a name is fine: the store makes the name. */
 export function validateMetadata(
   metadata: ObjectMeta,
   { namespaced, checkName }: MetadataRules,
@@ -34,8 +34,9 @@ export function validateMetadata(
       ...invalidEach(`${META}.generateName`, generateName, checkName(maskTrailingDash(generateName))),
     );
   }
-  if (name === "") errors.push(required(`${META}.name`, "name or generateName is required"));
-  else errors.push(...invalidEach(`${META}.name`, name, checkName(name)));
+  if (name === "" && generateName === "") {
+    errors.push(required(`${META}.name`, "name or generateName is required"));
+  } else if (name !== "") errors.push(...invalidEach(`${META}.name`, name, checkName(name)));
   if (!namespaced) {
     if (namespace !== "") errors.push(forbidden(`${META}.namespace`, "not allowed on this type"));
   } else if (namespace === "") errors.push(required(`${META}.namespace`));
@@ -103,8 +104,8 @@ function validateFinalizers(finalizers: readonly string[]): FieldError[] {
   return errors;
 }
 
-/** What the API fills in from the stored object when a client leaves it out is only wrong when it differs. */
-const FIXED_FIELDS = ["name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"] as const;
+/** What a client leaves out is filled in from the stored object. A uid that differs is a Conflict, which the store tells. */
+const FIXED_FIELDS = ["name", "namespace", "deletionTimestamp", "deletionGracePeriodSeconds"] as const;
 
 export function validateMetadataUpdate(metadata: ObjectMeta, before: ObjectMeta): FieldError[] {
   const errors: FieldError[] = [];
