@@ -83,7 +83,7 @@ async function startPods(
   await Promise.all(names.map(post));
   const running = await promise;
   done.abort();
-  await watching.catch(() => {});
+  void watching.catch(() => {});
   return { accepted: accepted - startedAt, running: running - (names.length > 1 ? startedAt : accepted) };
 }
 

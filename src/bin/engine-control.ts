@@ -1,6 +1,8 @@
 /** Starts the engine as a process of its own, inside namespaces of its own, and hears from it when it is ready. */
-import { openSync, closeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
 import { namespaceCommand } from "../cluster/sandbox/enter-namespaces.ts";
+import { reapLeftovers } from "../cluster/sandbox/leftovers.ts";
 import type { EngineControl, EngineOptions, ImageCall, StartedEngine } from "../cli/engine-control.ts";
 import { ApiClient } from "../cli/api-client.ts";
 import { runningEngine, type StateFolder } from "../cli/state-folder.ts";
@@ -18,20 +20,32 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** `env` is handed to the engine without the launcher's own variables. */
 export function createEngineControl(env: Environment): EngineControl {
-  const { PILLION_LIFELINE_FD: _, ...childEnv } = env;
   const internal = (words: readonly string[]) =>
     namespaceCommand([process.execPath, new URL("main.ts", import.meta.url).pathname, ...words]);
   return {
-    start: (options) => startEngine(internal(["engine", "run"]), childEnv, options),
+    async start(options) {
+      const { folder } = options;
+      await reapLeftovers(folder.path);
+      return await startEngine(internal(["engine", "run"]), innerEnv(env, folder), options);
+    },
     async clean(folder, { keepState }) {
+      // Here, outside, because a container of another id is out of reach for the user that we are inside.
+      await reapLeftovers(folder.path);
       const words = ["engine", "clean", folder.cluster, ...(keepState ? ["--keep-state"] : [])];
-      await runToEnd(internal(words), childEnv);
+      await runToEnd(internal(words), innerEnv(env, folder));
     },
     async *callImages(folder, call) {
       if (runningEngine(folder) !== undefined) yield* callRunning(folder, call);
-      else yield* callOffline(internal(["engine", "images", folder.cluster]), childEnv, call);
+      else yield* callOffline(internal(["engine", "images", folder.cluster]), innerEnv(env, folder), call);
     },
   };
+}
+
+/** Without the launcher's own variables, and with Bun's own files inside the state folder. */
+function innerEnv({ PILLION_LIFELINE_FD: _, ...env }: Environment, folder: StateFolder): Environment {
+  const tmp = join(folder.path, "tmp");
+  mkdirSync(tmp, { recursive: true, mode: 0o700 });
+  return { ...env, BUN_TMPDIR: tmp, BUN_RUNTIME_TRANSPILER_CACHE_PATH: join(tmp, "transpiled") };
 }
 
 async function startEngine(

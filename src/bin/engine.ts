@@ -209,7 +209,7 @@ async function podsGone(store: Store, graceSeconds: number): Promise<void> {
 /** Deletes what `down` deletes: objects, volumes, logs. Images, certificates and the lock stay. */
 export function deleteState(folder: StateFolder): void {
   for (const suffix of ["", "-wal", "-shm"]) rmSync(`${folder.database}${suffix}`, { force: true });
-  for (const name of ["pods", "logs", "node", "sandbox"]) {
+  for (const name of ["pods", "logs", "node", "sandbox", "tmp"]) {
     rmSync(join(folder.path, name), { recursive: true, force: true });
   }
   for (const file of [folder.engineRecord, folder.kubeconfig]) rmSync(file, { force: true });
