@@ -6,7 +6,6 @@ const DNS1035_LABEL = "[a-z]([-a-z0-9]*[a-z0-9])?";
 const QUALIFIED_NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 const LABEL_VALUE = `(${QUALIFIED_NAME})?`;
 const CONFIG_MAP_KEY = "[-._a-zA-Z0-9]+";
-const C_IDENTIFIER = "[A-Za-z_][A-Za-z0-9_]*";
 const HTTP_HEADER = "[-A-Za-z0-9]+";
 const PERCENT = "[0-9]+%";
 
@@ -19,7 +18,6 @@ const dns1035Label = new RegExp(`^${DNS1035_LABEL}$`);
 const qualifiedName = new RegExp(`^${QUALIFIED_NAME}$`);
 const labelValue = new RegExp(`^${LABEL_VALUE}$`);
 const configMapKey = new RegExp(`^${CONFIG_MAP_KEY}$`);
-const cIdentifier = new RegExp(`^${C_IDENTIFIER}$`);
 const httpHeader = new RegExp(`^${HTTP_HEADER}$`);
 const percent = new RegExp(`^${PERCENT}$`);
 
@@ -126,13 +124,6 @@ export function checkConfigMapKey(value: string): string[] {
   else if (value === "..") wrong.push("must not be '..'");
   else if (value.startsWith("..")) wrong.push("must not start with '..'");
   return wrong;
-}
-
-export function checkCIdentifier(value: string): string[] {
-  if (cIdentifier.test(value)) return [];
-  const message =
-    "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'";
-  return [regexMessage(message, C_IDENTIFIER, "my_name", "MY_NAME", "MyName")];
 }
 
 export function checkHttpHeaderName(value: string): string[] {

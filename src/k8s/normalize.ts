@@ -3,7 +3,7 @@
  * pointers always there (`resources: {}`), quantities in canonical form. Protobuf bodies are full of zeros, and
  * `kubectl diff` shows every difference.
  */
-import { isJsonObject, type JsonObject } from "./patch/json.ts";
+import { isJsonObject, type JsonObject } from "../lib/frozen-json.ts";
 import { canonicalQuantity, formatQuantity, QuantityError, quantityOf } from "./quantity.ts";
 import { type Field, type TypeSchema, typeOf } from "./schema.ts";
 

@@ -1,4 +1,5 @@
 /** What the API server refuses to store although every field has its type: `Invalid`, with every mistake at once. */
+import type { Deployment } from "../../generated/kubernetes.ts";
 import { type FieldError, invalidObject } from "./field-error.ts";
 import { checkDns1035Label, checkDns1123Label, checkDns1123Subdomain, type NameCheck } from "./names.ts";
 import type { KubeObject } from "./object.ts";
@@ -10,6 +11,7 @@ import {
 } from "./validation/configuration.ts";
 import { validateMetadata, validateMetadataUpdate } from "./validation/metadata.ts";
 import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from "./validation/pod.ts";
+import { validateStrategy } from "./validation/rollout.ts";
 import { validateService } from "./validation/service.ts";
 import {
   validateCronJob,
@@ -43,6 +45,10 @@ const replicated: Rules = {
   create: validateReplicated,
   update: validateReplicatedUpdate,
 };
+function validateDeployment({ spec }: Deployment, errors: FieldError[]): FieldError[] {
+  return [...errors, ...validateStrategy(spec?.strategy ?? {})];
+}
+
 const role: Rules = { checkName: checkPathSegment };
 
 /** By `apiVersion kind`. */
@@ -64,7 +70,10 @@ const RULES: Readonly<Record<string, Rules>> = {
   "v1 PodTemplate": {
     create: ({ template }) => validateTemplate(template ?? {}, "template"),
   },
-  "apps/v1 Deployment": replicated,
+  "apps/v1 Deployment": {
+    create: (object) => validateDeployment(object, validateReplicated(object)),
+    update: (object, before) => validateDeployment(object, validateReplicatedUpdate(object, before)),
+  },
   "apps/v1 ReplicaSet": replicated,
   "apps/v1 StatefulSet": replicated,
   "apps/v1 DaemonSet": replicated,

@@ -1,5 +1,6 @@
 /** Server-side apply without ownership: the applied manifest laid over the object, lists by their keys (KEP-555). */
-import { isJsonObject, type JsonObject, jsonEqual } from "./json.ts";
+import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
+import { jsonEqual } from "./json.ts";
 import { orderItems } from "./list-order.ts";
 import { listMapKey, sameListMapKeys } from "./match-item.ts";
 import type { MergeField, MergeType } from "./merge-schema.ts";

@@ -1,5 +1,5 @@
 /** The keys of a strategic merge patch that are orders to the server and not data. */
-import { isJsonObject, type JsonObject } from "./json.ts";
+import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
 
 export const PATCH = "$patch";
 export const RETAIN_KEYS = "$retainKeys";

@@ -1,6 +1,7 @@
 /** JSON Patch (RFC 6902), refused in the words of the library that the real API server uses (evanphx/json-patch). */
 import { StatusError } from "../status-error.ts";
-import { isJsonObject, jsonEqual, ownValue, withEntry, withoutKey } from "./json.ts";
+import { isJsonObject } from "../../lib/frozen-json.ts";
+import { jsonEqual, ownValue, withEntry, withoutKey } from "./json.ts";
 
 /** apiserver `maxJSONPatchOperations`. */
 const MAX_OPERATIONS = 10_000;

@@ -1,14 +1,5 @@
-/** JSON documents as values that are never changed in place: patches build new ones and share what stayed. */
-
-export type JsonObject = Readonly<Record<string, unknown>>;
-
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-export function isScalar(value: unknown): boolean {
-  return typeof value !== "object" || value === null;
-}
+/** Steps from one JSON document to the next: patches build new ones and share what stayed. */
+import type { JsonObject } from "../../lib/frozen-json.ts";
 
 /** Deep equality; the order of keys does not count, a key that is absent is not a key that is null. */
 export function jsonEqual(a: unknown, b: unknown): boolean {

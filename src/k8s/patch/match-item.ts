@@ -1,5 +1,5 @@
 /** Which item of a list a patch means when the merge key alone does not say so: ports of two protocols. */
-import type { JsonObject } from "./json.ts";
+import type { JsonObject } from "../../lib/frozen-json.ts";
 import type { MergeField } from "./merge-schema.ts";
 
 /** What the API server fills in for a list-map key that a manifest leaves out. */

@@ -1,5 +1,6 @@
 /** JSON Merge Patch (RFC 7386), what kubectl sends for labels, annotations and custom resources. */
-import { isJsonObject, type JsonObject, ownValue } from "./json.ts";
+import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
+import { ownValue } from "./json.ts";
 
 /** RFC 7386 section 2: null removes, objects merge, everything else replaces. The target stays as it was. */
 export function applyMergePatch(target: unknown, patch: unknown): unknown {

@@ -1,6 +1,6 @@
 /** Why a strategic merge patch cannot be applied, in the words of apimachinery `util/mergepatch`. */
 import { StatusError } from "../status-error.ts";
-import { isJsonObject, type JsonObject } from "./json.ts";
+import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
 
 /** Go's `%v`: `map[a:1 b:[x y]]`. */
 function goValue(value: unknown): string {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { JsonObject } from "./json.ts";
+import type { JsonObject } from "../../lib/frozen-json.ts";
 import { mergeTypeOf } from "./merge-type.ts";
 import { applyStrategicMergePatch } from "./strategic-merge.ts";
 

@@ -8,7 +8,8 @@ import {
   SET_ELEMENT_ORDER,
   withoutDirectives,
 } from "./directives.ts";
-import { isJsonObject, type JsonObject, withoutKey } from "./json.ts";
+import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
+import { withoutKey } from "./json.ts";
 import { orderItems } from "./list-order.ts";
 import { matchItem } from "./match-item.ts";
 import type { MergeField, MergeType } from "./merge-schema.ts";

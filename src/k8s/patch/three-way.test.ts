@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import type { JsonObject } from "./json.ts";
+import type { JsonObject } from "../../lib/frozen-json.ts";
 import { mergeTypeOf } from "./merge-type.ts";
 import { applyStrategicMergePatch } from "./strategic-merge.ts";
 import { threeWayPatch } from "./three-way.ts";

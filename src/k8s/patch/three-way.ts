@@ -3,7 +3,8 @@
  * whatever others have written since (strategicpatch `CreateThreeWayMergePatch`).
  */
 import { DELETE_FROM_PRIMITIVE_LIST, PATCH, RETAIN_KEYS, SET_ELEMENT_ORDER } from "./directives.ts";
-import { isJsonObject, type JsonObject, jsonEqual } from "./json.ts";
+import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
+import { jsonEqual } from "./json.ts";
 import type { MergeField, MergeType } from "./merge-schema.ts";
 import { noMergeKey } from "./patch-error.ts";
 

@@ -1,6 +1,7 @@
 /** What differs between two documents, for the eyes of whoever reads a refusal. */
 import { goJson } from "../go-format.ts";
-import { isJsonObject, jsonEqual, ownValue } from "../patch/json.ts";
+import { isJsonObject } from "../../lib/frozen-json.ts";
+import { jsonEqual, ownValue } from "../patch/json.ts";
 
 const MAX_LINES = 20;
 const MAX_VALUE = 200;
