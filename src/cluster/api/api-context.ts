@@ -27,6 +27,8 @@ export interface ApiContext {
   readonly store: Store;
   readonly kubelet: KubeletPort;
   readonly clock: Clock;
+  /** The one node that every Pod is assigned to. */
+  readonly nodeName: string;
   /** In order; the built-in steps come first. */
   readonly admit: readonly Admit[];
   /** The user a bearer token belongs to. */

@@ -3,6 +3,8 @@ import type { PodSpec } from "../../../generated/kubernetes.ts";
 import type { ResourceInfo } from "../../k8s/catalogue.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { podQosClass } from "../../k8s/qos.ts";
+import { refuseInvalidNew } from "../../k8s/validation.ts";
+import { generateName as nameLike } from "../store/generate-name.ts";
 
 /** Registered by whoever runs the node, with its status. */
 const KEEPS_STATUS: ReadonlySet<string> = new Set(["nodes", "namespaces"]);
@@ -27,5 +29,13 @@ function firstStatus({ groupResource }: ResourceInfo, { spec }: KubeObject): obj
   }
 }
 
-/** Throws `Invalid` with every mistake. */
-export function refuseInvalid(_info: ResourceInfo, _object: KubeObject, _before?: KubeObject): void {}
+/** Throws `Invalid` with every mistake of a new object. A name that has yet to be generated is checked as it will look. */
+export function refuseInvalidFresh(info: ResourceInfo, object: KubeObject): void {
+  const { name = "", generateName = "" } = object.metadata;
+  if (name !== "" || generateName === "") {
+    refuseInvalidNew(object, info);
+    return;
+  }
+  const metadata = { ...object.metadata, name: nameLike(generateName) };
+  refuseInvalidNew({ ...object, metadata }, info);
+}

@@ -4,7 +4,8 @@ import { type Clock, systemClock } from "../../kernel/clock.ts";
 import { messageOf, Problem } from "../../kernel/problem.ts";
 import type { KubeletPort } from "../kubelet/port.ts";
 import type { Store } from "../store/store.ts";
-import { assignServiceAccount, scheduleOn } from "./admission.ts";
+import { assignServiceAccount } from "./service-account-admission.ts";
+import { scheduleOn } from "./scheduling.ts";
 import type { Admit } from "./api-context.ts";
 import { ADMINISTRATOR, authenticateToken } from "./authenticate.ts";
 import type { ApiExtension } from "./extension.ts";
@@ -84,6 +85,7 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
       store,
       kubelet,
       clock,
+      nodeName,
       admit: [assignServiceAccount(store), scheduleOn(nodeName), ...(options.admit ?? [])],
       userOfToken: (token) => (token === pki.token ? ADMINISTRATOR : undefined),
     },

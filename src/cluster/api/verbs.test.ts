@@ -263,6 +263,49 @@ describe("update", () => {
   });
 });
 
+describe("validation", () => {
+  test("names every mistake of a new object, also of one whose name is yet to be generated", async () => {
+    const containers = [{ name: "Main" }];
+    const body = { metadata: { generateName: "wrong-" }, spec: { containers } };
+    const refused = await post(PODS, body);
+    expect(refused.body).toMatchObject({
+      code: 422,
+      reason: "Invalid",
+      message: expect.stringMatching(
+        /^Pod "wrong-[a-z0-9]{5}" is invalid: \[spec.containers\[0\].name: Invalid value: "Main": .*/,
+      ),
+      details: {
+        causes: [
+          { field: "spec.containers[0].name" },
+          { field: "spec.containers[0].image", reason: "FieldValueRequired" },
+        ],
+      },
+    });
+    const good = await post(PODS, {
+      metadata: { generateName: "right-" },
+      spec: { containers: [{ name: "a", image: "x" }] },
+    });
+    expect(metadataOf(good)["name"]).toMatch(/^right-[a-z0-9]{5}$/);
+  });
+
+  test("of a change comes after the conflict of a stale one", async () => {
+    const created = await post(PODS, pod("strict"));
+    const invalidChange = { spec: { restartPolicy: "Never" } };
+    const refused = await patch(`${PODS}/strict`, "merge-patch+json", invalidChange);
+    expect(refused.body).toMatchObject({
+      code: 422,
+      message: expect.stringContaining("pod updates may not change fields"),
+    });
+    await patch(`${PODS}/strict`, "merge-patch+json", { metadata: { labels: { a: "b" } } });
+    const { resourceVersion } = metadataOf(created);
+    const stale = await patch(`${PODS}/strict`, "merge-patch+json", {
+      ...invalidChange,
+      metadata: { resourceVersion },
+    });
+    expect(stale.body).toMatchObject({ code: 409, reason: "Conflict" });
+  });
+});
+
 describe("patch", () => {
   test("takes JSON, merge and strategic merge patches", async () => {
     await post(PODS, pod("patched"));

@@ -1,18 +1,18 @@
 /** POST and PUT: decode, default, admit, validate, store. */
-import type { Pod } from "../../../generated/kubernetes.ts";
 import { applyDefaults } from "../../k8s/defaults.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import type { ResourceInfo } from "../../k8s/catalogue.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import { decodeObject, enforceFieldValidation, type ExpectedKind } from "../../k8s/strict-decode.ts";
+import { refuseInvalidChange, refuseInvalidStatus } from "../../k8s/validation.ts";
 import type { ApiContext, NamedRequest, ResourceRequest, WriteOperation } from "./api-context.ts";
 import { readObjectBody } from "./decode-body.ts";
 import { type Answer, type ApiRequest, objectAnswer } from "./exchange.ts";
-import { refuseInvalid, withFirstStatus } from "./object-rules.ts";
+import { refuseInvalidFresh, withFirstStatus } from "./object-rules.ts";
 import { presenterOf } from "./read-verbs.ts";
 import { type FieldValidation, writeOptions } from "./request-options.ts";
 import { answerReview } from "./reviews.ts";
-import { scheduledEvent } from "./scheduled-event.ts";
+import { announceScheduled, bindFreed } from "./scheduling.ts";
 
 /** 201 with the new object. */
 export async function createObject(resource: ResourceRequest): Promise<Answer> {
@@ -42,7 +42,7 @@ export function storeNew(resource: ResourceRequest, object: KubeObject, dryRun: 
     warn: request.warn,
   });
   const fresh = withFirstStatus(info, admitted);
-  refuseInvalid(info, fresh);
+  refuseInvalidFresh(info, fresh);
   warnIfInert(info, request);
   const created = context.store.create(info.groupResource, fresh, { dryRun });
   if (!dryRun) announceScheduled(context, placed, created);
@@ -91,14 +91,17 @@ export function storeChange(named: NamedRequest, { change, dryRun }: Change): Ku
   const part =
     subresource?.name === "status" || subresource?.name === "finalize" ? subresource.name : undefined;
   if (part === undefined) warnIfInert(info, request);
-  const before = part === undefined ? context.store.get(info.groupResource, { namespace, name }) : undefined;
   const updated = context.store.update(
     info.groupResource,
     { namespace, name },
     (current) => {
       const next = inNamespace(change(current), target);
       checkName(next, target);
-      if (part !== undefined) return next;
+      if (meansAnother(current, next)) return next;
+      if (part !== undefined) {
+        refuseInvalidStatus(next, current);
+        return next;
+      }
       const admitted = admit(context, {
         info,
         object: applyDefaults(next),
@@ -107,13 +110,21 @@ export function storeChange(named: NamedRequest, { change, dryRun }: Change): Ku
         dryRun,
         warn: request.warn,
       });
-      refuseInvalid(info, admitted, current);
+      refuseInvalidChange(admitted, current);
       return admitted;
     },
     { dryRun, ...(part === undefined ? {} : { subresource: part }) },
   );
-  if (before !== undefined && !dryRun) announceScheduled(context, before, updated);
-  return updated;
+  return part === undefined && !dryRun ? bindFreed(context, updated) : updated;
+}
+
+/** For a stale object: the store says so, before anybody looks at what is in it. */
+function meansAnother(
+  current: KubeObject,
+  { metadata: { uid = "", resourceVersion = "" } }: KubeObject,
+): boolean {
+  const isStale = !["", "0", current.metadata.resourceVersion].includes(resourceVersion);
+  return isStale || !["", current.metadata.uid].includes(uid);
 }
 
 async function decodeRequest(
@@ -166,16 +177,4 @@ function checkName(object: KubeObject, { name }: { readonly name: string }): voi
 
 function warnIfInert({ actedOn, kind }: ResourceInfo, { warn }: ApiRequest): void {
   if (!actedOn) warn(`pillion: ${kind} objects are stored, but nothing acts on them yet`);
-}
-
-let sequence = 0;
-
-/** For a Pod that this write has given a node; one that came with a node was not scheduled by anybody. */
-function announceScheduled({ store, clock }: ApiContext, before: KubeObject, after: KubeObject): void {
-  if (after.kind !== "Pod" || nodeOf(before) !== "" || nodeOf(after) === "") return;
-  store.create("events", scheduledEvent(after, { now: clock.now(), sequence: sequence++ }));
-}
-
-function nodeOf({ spec }: Pod): string {
-  return spec?.nodeName ?? "";
 }

@@ -1,4 +1,4 @@
-/** The built-in admission steps: what the API server, the scheduler and the ServiceAccount plugin add to a Pod. */
+/** The built-in admission step of the ServiceAccount plugin. */
 import type { Pod, PodSpec } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { StatusError } from "../../k8s/status-error.ts";
@@ -6,17 +6,6 @@ import type { Store } from "../store/store.ts";
 import type { Admit } from "./api-context.ts";
 
 const DEFAULT_ACCOUNT = "default";
-
-/** The single node takes every Pod at once: with no choice to make there is no scheduler. */
-export function scheduleOn(nodeName: string): Admit {
-  return ({ info, object }) => {
-    if (info.groupResource !== "pods") return object;
-    const { spec } = object as Pod;
-    const isGated = (spec?.schedulingGates ?? []).length > 0;
-    if (spec === undefined || isGated || (spec.nodeName ?? "") !== "") return object;
-    return withSpec(object, { ...spec, nodeName });
-  };
-}
 
 /** plugin/pkg/admission/serviceaccount, without the token volume. */
 export function assignServiceAccount(store: Store): Admit {
