@@ -10,6 +10,7 @@ import type { Argument, Program, Slot } from "./program.ts";
 
 const ENOENT = 2;
 const EEXIST = 17;
+const ENOTDIR = 20;
 const CREATE_FILE = linux.O_CREAT | linux.O_EXCL | linux.O_WRONLY | linux.O_CLOEXEC;
 
 /** Clones the tree at a path of the engine's side, before the switch. */
@@ -40,13 +41,15 @@ export interface Attachment {
 /** Attaches a mount; makes its target, and folders on the way, where they are missing. */
 export function attachMount(program: Program, { mount, target, isFolder, name }: Attachment): void {
   const path = insidePath(target);
+  const how = isFolder ? HOLD_FOLDER : HOLD;
   const held = program.slot();
   const found = program.label();
-  holdOr(program, { path, how: HOLD, held, name, onSuccess: found });
+  holdOr(program, { path, how, held, name, onSuccess: found });
   const parent = makeFolders(program, isFolder ? path : path.slice(0, path.lastIndexOf("/")) || "/", name);
   if (!isFolder) makeFile(program, { parent, file: path.slice(path.lastIndexOf("/") + 1), name });
-  program.call("openat2", [linux.AT_FDCWD, path, HOLD, OPEN_HOW_BYTES], { save: held, name });
+  program.call("openat2", [linux.AT_FDCWD, path, how, OPEN_HOW_BYTES], { save: held, name });
   program.place(found);
+  if (!isFolder) refuseFolder(program, path, name);
   const flags = linux.MOVE_MOUNT_F_EMPTY_PATH | linux.MOVE_MOUNT_T_EMPTY_PATH;
   program.call("move_mount", [mount, "", held, "", flags], { name });
 }
@@ -106,6 +109,20 @@ function makeFolders(program: Program, path: string, name: string): Slot {
     parent = held;
   }
   return parent;
+}
+
+/** The kernel would say EINVAL, which tells nobody that a file meets a folder. */
+function refuseFolder(program: Program, path: string, name: string): void {
+  const isFile = program.label();
+  program
+    .call("openat2", [linux.AT_FDCWD, path, HOLD_FOLDER, OPEN_HOW_BYTES], {
+      name,
+      ignore: ENOTDIR,
+      orElse: isFile,
+    })
+    // Fails with EISDIR, always.
+    .call("openat", [linux.AT_FDCWD, "/", linux.O_WRONLY, 0], { name })
+    .place(isFile);
 }
 
 function makeFile(

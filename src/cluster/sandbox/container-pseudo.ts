@@ -53,7 +53,11 @@ function mountSys(program: Program, privileged: boolean): void {
   const [refused, done] = [program.label(), program.label()];
   const flags = QUIET | (privileged ? 0 : linux.MS_RDONLY);
   program
-    .call("mount", ["sysfs", "root/sys", "sysfs", flags, 0], { ignore: "all", orElse: refused, onSuccess: done })
+    .call("mount", ["sysfs", "root/sys", "sysfs", flags, 0], {
+      ignore: "all",
+      orElse: refused,
+      onSuccess: done,
+    })
     .place(refused);
   const tree = program.slot();
   program.call(

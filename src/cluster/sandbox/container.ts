@@ -18,6 +18,7 @@ import { LaunchError, SyscallError, type Launcher } from "./launcher.ts";
 import * as linux from "./linux-constants.ts";
 import { openLogPump, type LogPump } from "./log-pump.ts";
 import { openInRoot } from "./open-inside.ts";
+import { makeOwnedFolders, removeOwnedFolders, type OwnedFolders } from "./owned-folders.ts";
 import type { Root, Scratch } from "./root-layers.ts";
 import { ContainerStartError, type ContainerSpec, type RunningContainer } from "./sandbox.ts";
 
@@ -42,6 +43,8 @@ export interface ContainerRuntimeOptions {
 export interface ContainerRuntime {
   /** Takes 2–3 ms, of which the thread is blocked for all but the copying of files. Rejects with `ContainerStartError`. */
   start(spec: ContainerSpec, namespaces: PodNamespaces): Promise<RunningContainer>;
+  /** Takes away what containers shared, so that `folder` can be removed. Containers are not touched. */
+  close(): Promise<void>;
 }
 
 /** The namespaces that a process holds for its pod. */
@@ -52,14 +55,31 @@ export function namespacesOf(pid: number): PodNamespaces {
 export function createContainerRuntime(options: ContainerRuntimeOptions): ContainerRuntime {
   const mountPoint = join(options.folder, "mnt");
   mkdirSync(mountPoint, { recursive: true, mode: 0o700 });
-  const context: Context = { ...options, mountPoint, ids: readIdMap(), permitted: permittedCapabilities() };
-  return { start: (spec, namespaces) => start(context, spec, namespaces) };
+  const { launcher, stateDir } = options;
+  const ownedFolder = join(options.folder, "owned");
+  let owned: Promise<OwnedFolders> | undefined;
+  const context: Context = {
+    ...options,
+    mountPoint,
+    ids: readIdMap(),
+    permitted: permittedCapabilities(),
+    ownedFolders: () => (owned ??= makeOwnedFolders({ launcher, folder: ownedFolder, stateDir })),
+  };
+  return {
+    start: (spec, namespaces) => start(context, spec, namespaces),
+    async close() {
+      await owned?.catch(() => undefined);
+      if (owned !== undefined) removeOwnedFolders(launcher, ownedFolder);
+    },
+  };
 }
 
 interface Context extends ContainerRuntimeOptions {
   readonly mountPoint: string;
   readonly ids: IdMap;
   readonly permitted: bigint;
+  /** Made when the first container needs them, kept for the others. */
+  readonly ownedFolders: () => Promise<OwnedFolders>;
 }
 
 async function start(
@@ -121,10 +141,11 @@ interface RootParts {
   readonly mountPoints: readonly MountPoint[];
 }
 
-async function prepareRoot({ stateDir }: Context, { spec, scratch, mountPoints }: RootParts): Promise<Root> {
+async function prepareRoot(context: Context, { spec, scratch, mountPoints }: RootParts): Promise<Root> {
   const nodev = !spec.privileged;
   if (spec.rootfs.kind === "image") return prepareImageRoot(scratch, { path: spec.rootfs.path, nodev });
-  return prepareHostRoot(scratch, spec.rootfs, { stateDir, nodev, mountPoints });
+  const owned = scratch.isUserNamespace ? await context.ownedFolders() : new Map<string, string>();
+  return prepareHostRoot(scratch, spec.rootfs, { stateDir: context.stateDir, nodev, mountPoints, owned });
 }
 
 function launch(context: Context, parts: LaunchParts): number {

@@ -4,28 +4,34 @@ import { chmod, copyFile, mkdir, readdir, readlink, stat, symlink } from "node:f
 import { basename, dirname, join } from "node:path";
 import { messageOf } from "../../kernel/problem.ts";
 import type { HostCopy } from "../images/image.ts";
-import { makeFolderLike } from "./root-layers.ts";
+import { makeFolderLike, type Scratch } from "./root-layers.ts";
 import { ContainerStartError } from "./sandbox.ts";
 import type { HostView, Place } from "./host-view.ts";
+
+export interface CopyTarget {
+  readonly scratch: Scratch;
+  readonly view: HostView;
+  /** Never copied: a project may hold the cluster's own folder. */
+  readonly stateDir: string;
+}
 
 /**
  * A folder's contents are merged into `to`; a file becomes `to`, or a file in it when `to` ends in a slash or is a folder.
  * Copies keep modes and belong to the container's root, like `COPY` in a Dockerfile. Sockets and devices are left out.
  */
 export async function copyIntoLayer(
-  view: HostView,
-  copy: HostCopy & { readonly stateDir: string },
+  { scratch, view, stateDir }: CopyTarget,
+  { from, to }: HostCopy,
 ): Promise<void> {
-  const { from, to } = copy;
   try {
     const isFolder = statSync(from).isDirectory();
     const wanted = view.containerPath(to);
     const isInto =
       !isFolder && (to.endsWith("/") || (statSync(to, { throwIfNoEntry: false })?.isDirectory() ?? false));
     const place = view.place(isInto ? join(wanted, basename(from)) : wanted);
-    makeFolders(isFolder ? place : { ...place, rest: dirname(place.rest) });
+    makeFolders(scratch, isFolder ? place : { ...place, rest: dirname(place.rest) });
     const target = join(place.base, place.rest);
-    await (isFolder ? copyFolder(from, target, copy.stateDir) : copyOne(from, target));
+    await (isFolder ? copyFolder(from, target, stateDir) : copyOne(from, target));
   } catch (cause) {
     throw new ContainerStartError(
       "CreateContainerError",
@@ -36,14 +42,14 @@ export async function copyIntoLayer(
 }
 
 /** Folders on the way look as they do on this machine: an upper folder hides the attributes of the one below. */
-export function makeFolders({ base, rest, lower }: Place): void {
+export function makeFolders(scratch: Scratch, { base, rest, lower }: Place): void {
   const names = rest.split("/").filter(Boolean);
   for (const index of names.keys()) {
     const way = names.slice(0, index + 1).join("/");
     const path = join(base, way);
     if (existsSync(path)) continue;
     const model = lower === undefined ? undefined : join(lower, way);
-    if (model !== undefined && isFolderAt(model)) makeFolderLike(path, model);
+    if (model !== undefined && isFolderAt(model)) makeFolderLike(scratch, path, model);
     else makePlainFolder(path);
   }
 }

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import type { RootFs } from "../images/image.ts";
 import { detachedTree } from "./attach.ts";
 import { copyIntoLayer } from "./host-copy.ts";
-import { adoptWritableFolders, makeMountPoints, type MountPoint } from "./host-mount-points.ts";
+import { makeMountPoints, type MountPoint } from "./host-mount-points.ts";
 import { HostView, layerOrder, type Layer } from "./host-view.ts";
 import * as linux from "./linux-constants.ts";
+import type { OwnedFolders } from "./owned-folders.ts";
 import type { Program } from "./program.ts";
 import {
   bind,
@@ -40,29 +41,30 @@ export interface HostRootOptions {
   readonly nodev: boolean;
   /** What will be mounted into the container. */
   readonly mountPoints: readonly MountPoint[];
+  /** Layers that make this machine's folders the container's own. */
+  readonly owned: OwnedFolders;
 }
 
 /** Throws `ContainerStartError` when a folder or a copy of the image map cannot be used. */
 export async function prepareHostRoot(
   scratch: Scratch,
   rootfs: HostRootFs,
-  { stateDir, nodev, mountPoints }: HostRootOptions,
+  { stateDir, nodev, mountPoints, owned }: HostRootOptions,
 ): Promise<Root> {
   for (const name of ["root", "upper", "work", "masks"])
     mkdirSync(join(scratch.path, name), { recursive: true });
   const view = new HostView(scratch.path);
   makeTopLevel(scratch, view);
   addLayers(scratch, { view, rootfs, stateDir });
-  for (const copy of rootfs.copies) await copyIntoLayer(view, { ...copy, stateDir });
-  if (scratch.isUserNamespace) adoptWritableFolders(view);
-  makeMountPoints(view, mountPoints);
+  for (const copy of rootfs.copies) await copyIntoLayer({ scratch, view, stateDir }, copy);
+  makeMountPoints(scratch, view, mountPoints);
   const layers = view.layers;
   return {
     writable: ["/", ...layers.map(({ path }) => path)],
     mount(program) {
       bind(program, { source: "root", target: "root", attributes: nodev ? linux.MOUNT_ATTR_NODEV : 0 });
       for (const layer of layers)
-        mountLayer(program, layer, { scratch, nodev, mayFallBack: !view.isCopiedInto(layer) });
+        mountLayer(program, layer, { scratch, nodev, owned, mayFallBack: !view.isCopiedInto(layer) });
     },
   };
 }
@@ -76,7 +78,7 @@ function makeTopLevel(scratch: Scratch, view: HostView): void {
     if (entry.isSymbolicLink()) {
       symlinkSync(readlinkSync(`/${name}`), join(root, name));
     } else if (entry.isDirectory() && !MASKED.has(name)) {
-      makeFolderLike(join(root, name), `/${name}`);
+      makeFolderLike(scratch, join(root, name), `/${name}`);
       makeOverlayFolders(scratch, name, `/${name}`);
       view.add({ kind: "overlay", path: `/${name}`, lower: `/${name}`, name });
     }
@@ -141,19 +143,29 @@ function isSymlink(path: string): boolean {
 interface MountOptions {
   readonly scratch: Scratch;
   readonly nodev: boolean;
+  readonly owned: OwnedFolders;
   /** False when something was copied into the layer: it would be missing. */
   readonly mayFallBack: boolean;
 }
 
 /** What the kernel does not overlay (in a user namespace: folders with mounts below) is shown as it is, read-only. */
-function mountLayer(program: Program, layer: Layer, { scratch, nodev, mayFallBack }: MountOptions): void {
+function mountLayer(
+  program: Program,
+  layer: Layer,
+  { scratch, nodev, owned, mayFallBack }: MountOptions,
+): void {
   const target = `root${layer.path}`;
   if (layer.kind === "mask") {
     bind(program, { source: `masks/${layer.name}`, target, attributes: nodev ? linux.MOUNT_ATTR_NODEV : 0 });
     return;
   }
   const [fallback, done] = [program.label(), program.label()];
-  const options = overlayOptions(layer.lower, layer.name, scratch);
+  const above = layer.path === layer.lower ? owned.get(layer.lower) : undefined;
+  const options = overlayOptions(
+    above === undefined ? [layer.lower] : [above, layer.lower],
+    layer.name,
+    scratch,
+  );
   program.call("mount", ["overlay", target, "overlay", nodev ? linux.MS_NODEV : 0, options], {
     name: `mount(overlay,${layer.path})`,
     onSuccess: done,

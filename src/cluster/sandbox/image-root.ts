@@ -15,7 +15,7 @@ export function prepareImageRoot(scratch: Scratch, { path, nodev }: { path: stri
   makeOverlayFolders(scratch, LAYER, path);
   // A folder in the upper layer wins over anything but a folder below, so the mounts that follow cannot be led astray.
   for (const name of ["dev", "proc", "sys"]) mkdirSync(join(scratch.path, "upper", LAYER, name));
-  const options = overlayOptions(path, LAYER, scratch);
+  const options = overlayOptions([path], LAYER, scratch);
   return {
     writable: ["/"],
     mount(program) {

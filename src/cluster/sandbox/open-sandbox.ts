@@ -50,24 +50,26 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   };
   const node = startNode(tools, { ranges, facts });
   const pods = new Set<PodSandbox>();
+  const containers = createContainerRuntime({
+    launcher,
+    exits,
+    clock,
+    folder: join(folder, "containers"),
+    stateDir,
+    diesWithEngine: true,
+  });
   const podTools: PodTools = {
     ...tools,
     ranges,
     addresses: addressPool(ranges.pods),
     nodeNetns: node.netns,
-    containers: createContainerRuntime({
-      launcher,
-      exits,
-      clock,
-      folder: join(folder, "containers"),
-      stateDir,
-      diesWithEngine: true,
-    }),
+    containers,
     onDestroyed: (pod) => pods.delete(pod),
   };
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await Promise.all([...pods].map((pod) => pod.destroy()));
+    await containers.close();
     await node.stop();
     exits.close();
   };

@@ -34,9 +34,13 @@ export function bind(
   program.call("mount_setattr", [linux.AT_FDCWD, target, 0, set, MOUNT_ATTRIBUTES_BYTES], { name });
 }
 
-/** Options of an overlay whose upper and work are folders of the scratch space. */
-export function overlayOptions(lower: string, name: string, { isUserNamespace }: Scratch): string {
-  const options = `lowerdir=${escapeLower(lower)},upperdir=upper/${name},workdir=work/${name}`;
+/** Options of an overlay whose upper and work are folders of the scratch space; `lowers` from the top down. */
+export function overlayOptions(
+  lowers: readonly string[],
+  name: string,
+  { isUserNamespace }: Scratch,
+): string {
+  const options = `lowerdir=${lowers.map(escapeLower).join(":")},upperdir=upper/${name},workdir=work/${name}`;
   return isUserNamespace ? `${options},userxattr` : options;
 }
 
@@ -46,22 +50,19 @@ function escapeLower(path: string): string {
 }
 
 /** Makes upper and work; the attributes of an overlay's root are those of its upper folder. */
-export function makeOverlayFolders({ path }: Scratch, name: string, lower: string): void {
-  makeFolderLike(join(path, "upper", name), lower);
-  mkdirSync(join(path, "work", name));
+export function makeOverlayFolders(scratch: Scratch, name: string, lower: string): void {
+  makeFolderLike(scratch, join(scratch.path, "upper", name), lower);
+  mkdirSync(join(scratch.path, "work", name));
 }
 
-/** A folder with the mode and the owner of `model`, where the owner exists in this user namespace. */
-export function makeFolderLike(path: string, model: string): void {
+/**
+ * A folder with the mode and the owner of `model`. In a user namespace it belongs to the container's root: most owners on
+ * the machine do not exist there, and look like one that might.
+ */
+export function makeFolderLike({ isUserNamespace }: Scratch, path: string, model: string): void {
   const { mode, uid, gid } = lstatSync(model);
   mkdirSync(path);
-  if (uid !== 0 || gid !== 0) {
-    try {
-      chownSync(path, uid, gid);
-    } catch {
-      // An owner that this user namespace does not know; it looks like `nobody` below as well.
-    }
-  }
+  if (!isUserNamespace && (uid !== 0 || gid !== 0)) chownSync(path, uid, gid);
   // After chown, which takes set-id bits away; by chmod, because mkdir obeys the umask.
   chmodSync(path, mode & 0o7777);
 }

@@ -1,0 +1,85 @@
+/** Repeats the tests that need an engine's power the way an ordinary user gets it. */
+import { describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const OUTSIDER = 65_534;
+/** unshare(1) waits until the maps are written, then becomes the test run. */
+const FILES = [
+  "container",
+  "container-mounts",
+  "container-security",
+  "host-root",
+  "launcher",
+  "log-pump",
+].map((name) => join(import.meta.dir, `${name}.test.ts`));
+const BUN_TEST = [process.execPath, "test", ...FILES];
+const isRoot = process.getuid?.() === 0;
+const isInside = process.env["PILLION_TEST_ROOTLESS"] !== undefined;
+
+/** As an ordinary user even when root runs the tests, if that user may read them. */
+function asOutsider(): readonly string[] {
+  if (!isRoot) return [];
+  const command = ["setpriv", `--reuid=${OUTSIDER}`, `--regid=${OUTSIDER}`, "--clear-groups"];
+  const probe = Bun.spawnSync([
+    ...command,
+    process.execPath,
+    "-e",
+    `require("fs").readFileSync(${JSON.stringify(import.meta.path)})`,
+  ]);
+  return probe.exitCode === 0 ? command : [];
+}
+
+function testEnv(): Record<string, string> {
+  const { PATH = "" } = process.env;
+  return { PATH, HOME: "/tmp", PILLION_TEST_ROOTLESS: "1" };
+}
+
+describe.skipIf(isInside)("an engine without root", () => {
+  test("passes the tests of containers with a single id", () => {
+    const run = Bun.spawnSync(
+      [...asOutsider(), "unshare", "--user", "--map-root-user", "--mount", ...BUN_TEST],
+      {
+        env: testEnv(),
+        stdio: ["ignore", "pipe", "pipe"],
+      },
+    );
+    expect(failures(run.stderr)).toEqual([]);
+    expect(run.exitCode).toBe(0);
+  }, 60_000);
+
+  // Writing a range takes root or newuidmap; the test of the tier needs the range only.
+  test.skipIf(!isRoot)(
+    "passes the tests of containers with a range of ids",
+    async () => {
+      const wait = 'read -r go && exec unshare --mount "$@"';
+      const child = Bun.spawn([...asOutsider(), "unshare", "--user", "sh", "-c", wait, "sh", ...BUN_TEST], {
+        env: testEnv(),
+        stdio: ["pipe", "ignore", "pipe"],
+      });
+      await isInUserNamespace(child.pid);
+      const owner = asOutsider().length > 0 ? OUTSIDER : 0;
+      writeFileSync(`/proc/${child.pid}/uid_map`, `0 ${owner} 1\n1 100000 65535\n`);
+      writeFileSync(`/proc/${child.pid}/gid_map`, `0 ${owner} 1\n1 100000 65535\n`);
+      void child.stdin.write("go\n");
+      await child.stdin.end();
+      const stderr = await child.stderr.bytes();
+      expect(failures(stderr)).toEqual([]);
+      expect(await child.exited).toBe(0);
+    },
+    60_000,
+  );
+});
+
+async function isInUserNamespace(pid: number): Promise<void> {
+  const map = Bun.file(`/proc/${pid}/uid_map`);
+  // Empty until somebody writes it; that of the machine is not.
+  while ((await map.text()).trim() !== "") await Bun.sleep(1);
+}
+
+/** What `bun test` printed about tests that failed, and the whole of it when there was no test. */
+function failures(stderr: Uint8Array): readonly string[] {
+  const text = new TextDecoder().decode(stderr);
+  if (!/^ *[1-9]\d* pass$/m.test(text) || /^ *[1-9]\d* fail$/m.test(text)) return text.split("\n");
+  return [];
+}
