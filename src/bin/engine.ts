@@ -16,7 +16,7 @@ import { startNamespaceController } from "../cluster/controllers/namespaces.ts";
 import { loadImageMap } from "../cluster/images/image-map-file.ts";
 import { type LocalImages, openImages } from "../cluster/images/open-images.ts";
 import type { PullProgress } from "../cluster/images/pull.ts";
-import { startKubelet } from "../cluster/kubelet/start-kubelet.ts";
+import { type Kubelet, startKubelet } from "../cluster/kubelet/start-kubelet.ts";
 import { reapLeftovers } from "../cluster/sandbox/leftovers.ts";
 import { openSandbox } from "../cluster/sandbox/open-sandbox.ts";
 import { openStore } from "../cluster/store/open-store.ts";
@@ -60,7 +60,10 @@ export async function startEngine(
     closing.push(() => store.close());
     const sandbox = await openSandbox({ stateDir: folder.path });
     closing.push(() => sandbox.close());
-    const admin = openClusterImages(folder, options.imageMaps);
+    // The kubelet, which knows what runs, starts after the images that it needs.
+    const running: { kubelet?: Kubelet } = {};
+    const usesRootfs = (path: string) => running.kubelet?.usesRootfs(path) ?? false;
+    const admin = openClusterImages(folder, { imageMaps: options.imageMaps, usesRootfs });
     const nodeName = hostname().toLowerCase();
     const kubelet = await startKubelet({
       store,
@@ -69,8 +72,14 @@ export async function startEngine(
       clock,
       stateDir: folder.path,
       nodeName,
-      options: { hostPaths: options.hostPaths, allowPrivileged: options.allowPrivileged },
+      options: {
+        hostPaths: options.hostPaths,
+        allowPrivileged: options.allowPrivileged,
+        version: VERSION,
+        onError: logBug,
+      },
     });
+    running.kubelet = kubelet;
     closing.push(() => kubelet.stop());
     const api = await startApi({
       store,
@@ -79,6 +88,7 @@ export async function startEngine(
       pki,
       port: options.port,
       nodeName,
+      onBug: logBug,
       extensions: [commandLineApi({ ...admin, onChange: () => kubelet.imagesChanged() }, onStopRequest)],
     });
     closing.push(() => api.close());
@@ -94,7 +104,17 @@ export async function startEngine(
 }
 
 /** The image store of a cluster, running or not. `imageMaps` are files; without it the kept map stays as it is. */
-export function openClusterImages(folder: StateFolder, imageMaps?: readonly string[]): ImageAdmin {
+export function openClusterImages(
+  folder: StateFolder,
+  {
+    imageMaps,
+    usesRootfs = () => false,
+  }: {
+    readonly imageMaps?: readonly string[];
+    /** True while a container runs from that unpacked image. */
+    readonly usesRootfs?: (path: string) => boolean;
+  } = {},
+): ImageAdmin {
   mkdirSync(folder.images, { recursive: true, mode: 0o700 });
   const listeners = new Set<(progress: PullProgress) => void>();
   const images: LocalImages = openImages({
@@ -102,6 +122,7 @@ export function openClusterImages(folder: StateFolder, imageMaps?: readonly stri
     clock: systemClock,
     platform: { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" },
     maps: imageMaps?.map(loadImageMap),
+    inUse: ({ rootfs }) => usesRootfs(rootfs),
     proxyVariables: process.env,
     onProgress(progress) {
       for (const listener of listeners) listener(progress);
@@ -125,6 +146,12 @@ function startControllers(store: Store, pki: Pki): (() => void)[] {
     startGarbageCollector({ store, clock, resources: stored }),
     startEventExpiry({ store, clock }),
   ];
+}
+
+/** To the engine's log: what no user did and no object can show. */
+function logBug(error: unknown): void {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`${new Date().toISOString()} ${text}\n`);
 }
 
 /** From here on other commands find the cluster. */
@@ -209,7 +236,7 @@ async function podsGone(store: Store, graceSeconds: number): Promise<void> {
 /** Deletes what `down` deletes: objects, volumes, logs. Images, certificates and the lock stay. */
 export function deleteState(folder: StateFolder): void {
   for (const suffix of ["", "-wal", "-shm"]) rmSync(`${folder.database}${suffix}`, { force: true });
-  for (const name of ["pods", "logs", "node", "sandbox", "tmp"]) {
+  for (const name of ["pods", "logs", "node", "sandbox"]) {
     rmSync(join(folder.path, name), { recursive: true, force: true });
   }
   for (const file of [folder.engineRecord, folder.kubeconfig]) rmSync(file, { force: true });
