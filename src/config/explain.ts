@@ -33,7 +33,7 @@ const MAX_LINE_WIDTH = 100;
 
 export function readSource(file: string, text: string): Source {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "silent" });
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, logLevel: "error" });
   return { file, text, document, lines };
 }
 
