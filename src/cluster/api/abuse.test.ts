@@ -73,7 +73,7 @@ const REFUSED: readonly (readonly [string, string, CallOptions, readonly [number
     "a subresource that is not served",
     "/api/v1/namespaces/default/pods/x/exec",
     { method: "POST" },
-    [404, "NotFound", "the server could not find the requested resource"],
+    [405, "MethodNotAllowed", "pillion: pods/exec is not served yet"],
   ],
   [
     "a method without a verb",

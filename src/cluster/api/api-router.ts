@@ -80,9 +80,15 @@ async function routeSubresource(resource: ResourceRequest, subresource: string):
     if (verb !== "get") throw methodNotAllowed();
     return await podLogAnswer(findObject(resource), context.kubelet, request);
   }
-  if (subresource !== "status" && subresource !== "finalize") throw unknownPath();
+  if (subresource !== "status" && subresource !== "finalize")
+    throw notServed(target.info.plural, subresource);
   if (verb === undefined || target.subresource?.verbs.includes(verb) !== true) throw methodNotAllowed();
   return await namedVerb(resource, verb);
+}
+
+/** Listed by discovery, since clients look for it there, but not there yet. */
+function notServed(plural: string, subresource: string): StatusError {
+  return new StatusError("MethodNotAllowed", `pillion: ${plural}/${subresource} is not served yet`);
 }
 
 function isNamed(resource: ResourceRequest): resource is NamedRequest {

@@ -201,3 +201,27 @@ test("startApi() explains a port that is taken", async () => {
     message: `Cannot start the API on 127.0.0.1:${api.server.port}: another process listens there`,
   });
 });
+
+test("a connection serves on after refusals and pauses, whatever was sent with the request", async () => {
+  await using api = await startTestApi();
+  const socket = await api.connect();
+  const closed = { yet: false };
+  socket.once("close", () => (closed.yet = true));
+  const answers = { text: "" };
+  socket.on("data", (data) => (answers.text += String(data)));
+  const body = JSON.stringify({ metadata: { name: "kept" } });
+  const head = (line: string, token: string) =>
+    `${line} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  const statusesAfter = async (request: string, count: number) => {
+    socket.write(request);
+    while ((answers.text.match(/HTTP\/1\.1 /g) ?? []).length < count) await Bun.sleep(1);
+    return answers.text.match(/(?<=HTTP\/1\.1 )\d+/g);
+  };
+  const path = "/api/v1/namespaces/default/configmaps";
+  expect(await statusesAfter(head(`POST ${path}`, "wrong"), 1)).toEqual(["401"]);
+  expect(await statusesAfter(head(`GET ${path}`, api.pki.token), 2)).toEqual(["401", "200"]);
+  await Bun.sleep(700); // Longer than a refused client's connection lingers.
+  expect(closed.yet).toBe(false);
+  expect(await statusesAfter(head(`POST ${path}`, api.pki.token), 3)).toEqual(["401", "200", "201"]);
+  socket.destroy();
+});

@@ -62,6 +62,13 @@ describe("create", () => {
     });
   });
 
+  test("drops the namespace of what has none, and ownership of fields that nobody keeps", async () => {
+    const metadata = { name: "plain", namespace: "default", managedFields: [{ manager: "x" }] };
+    const created = await post("/api/v1/namespaces", { metadata });
+    expect(created.code).toBe(201);
+    expect(metadataOf(created)).not.toContainAnyKeys(["namespace", "managedFields"]);
+  });
+
   test("refuses a name that is taken and a namespace that is missing or another", async () => {
     await post(CONFIG_MAPS, configMap("taken"));
     const codes = [

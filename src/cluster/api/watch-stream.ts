@@ -13,6 +13,8 @@ const CHUNK_BYTES = 64 * 1024;
 const BOOKMARK_MS = 60_000;
 /** `minRequestTimeout`: watches without a timeout end after 30 to 60 minutes. */
 const MIN_TIMEOUT_SECONDS = 1_800;
+/** Timers of more than 24 days would go off at once. */
+const MAX_TIMEOUT_SECONDS = 86_400;
 
 export interface WatchParts {
   readonly store: Store;
@@ -131,8 +133,11 @@ class WatchStream {
   }
 
   #schedule(): void {
-    const { clock, store, timeoutSeconds, allowBookmarks, bookmark } = this.#parts;
-    const seconds = timeoutSeconds ?? MIN_TIMEOUT_SECONDS * (1 + Math.random());
+    const { clock, store, timeoutSeconds = 0, allowBookmarks, bookmark } = this.#parts;
+    const seconds =
+      timeoutSeconds > 0
+        ? Math.min(timeoutSeconds, MAX_TIMEOUT_SECONDS)
+        : MIN_TIMEOUT_SECONDS * (1 + Math.random());
     this.#cleanups.push(clock.schedule(seconds * 1_000, () => this.#end()));
     if (!allowBookmarks) return;
     let cancel = () => {};

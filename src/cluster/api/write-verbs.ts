@@ -33,7 +33,7 @@ export async function createObject(resource: ResourceRequest): Promise<Answer> {
 export function storeNew(resource: ResourceRequest, object: KubeObject, dryRun: boolean): KubeObject {
   const { context, request, target } = resource;
   const { info } = target;
-  const placed = inNamespace(object, target);
+  const placed = inPlace(object, target);
   const admitted = admit(context, {
     info,
     object: applyDefaults(placed),
@@ -95,7 +95,7 @@ export function storeChange(named: NamedRequest, { change, dryRun }: Change): Ku
     info.groupResource,
     { namespace, name },
     (current) => {
-      const next = inNamespace(change(current), target);
+      const next = inPlace(change(current), target);
       checkName(next, target);
       if (meansAnother(current, next)) return next;
       if (part !== undefined) {
@@ -153,11 +153,14 @@ function admit({ admit: steps }: ApiContext, admission: Admission): KubeObject {
   return admitted === admission.object ? admitted : applyDefaults(admitted);
 }
 
-/** Fills the namespace from the path; `BadRequest` when the object names another one. */
-function inNamespace(object: KubeObject, { info, namespace }: ResourceRequest["target"]): KubeObject {
-  const given = object.metadata.namespace ?? "";
-  if (!info.namespaced || given === namespace) return object;
-  if (given === "") return { ...object, metadata: { ...object.metadata, namespace } };
+/**
+ * Fills the namespace from the path, or takes it away where there is none (`EnsureObjectNamespaceMatchesRequestNamespace`).
+ * Nobody's field ownership is kept, so that what clients send of it is not, either.
+ */
+function inPlace(object: KubeObject, { info, namespace }: ResourceRequest["target"]): KubeObject {
+  const { namespace: given = "", managedFields: _, ...metadata } = object.metadata;
+  if (!info.namespaced) return { ...object, metadata };
+  if (given === "" || given === namespace) return { ...object, metadata: { ...metadata, namespace } };
   throw new StatusError(
     "BadRequest",
     "the namespace of the provided object does not match the namespace sent on the request",
