@@ -10,18 +10,24 @@
  * in memory, so that several processes may share a store.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statfsSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { Problem, messageOf } from "../../kernel/problem.ts";
 import { writeFileAtomic } from "../../lib/atomic-file.ts";
-import { isRunning, startTimeOf } from "../../lib/process-identity.ts";
 import { parseConfig } from "./oci.ts";
 import type { ParsedConfig } from "./oci.ts";
 import { canonicalName, familiarName, parseReference, repositoryOf } from "./reference.ts";
 import type { Reference } from "./reference.ts";
-import { SafeTree } from "./safe-tree.ts";
+import {
+  nextScratchName,
+  publish,
+  readRecord,
+  readWhole,
+  removeLeftoverDrafts,
+  removeLeftoverFolders,
+  removeTree,
+} from "./store-files.ts";
 
 export interface StoredImage {
   /** Digest of the configuration: the image id. */
@@ -97,145 +103,12 @@ export interface StoreOptions {
 }
 
 /** Opens or makes the store below `root`. Throws `Problem` when the folder cannot be used. */
-export function openStore(root: string, { now, inUse }: StoreOptions): ImageStore {
-  const folders = { images: join(root, "images"), names: join(root, "names"), tmp: join(root, "tmp") };
-  makeFolders(root, folders);
-  const owner = `${process.pid}-${startTimeOf(process.pid) ?? "0"}`;
-  const folderOf = (id: string): string => join(folders.images, hexOf(id));
-  const nameFile = (name: string): string => join(folders.names, `${hash(name)}.json`);
-
-  function scratch(): string {
-    for (;;) {
-      const folder = join(folders.tmp, `${owner}-${scratchCount++}`);
-      if (existsSync(folder)) continue;
-      mkdirSync(folder, { mode: 0o700 });
-      return folder;
-    }
-  }
-
-  function get(id: string): StoredImage | undefined {
-    const folder = folderOf(id);
-    const record = readRecord(join(folder, "record.json"), ImageRecord);
-    const configBytes = record === undefined ? undefined : readBytes(join(folder, "config.json"));
-    if (record === undefined || configBytes === undefined) return undefined;
-    return {
-      id,
-      rootfs: join(folder, "rootfs"),
-      config: parseConfig(configBytes, `configuration of ${id}`),
-      record,
-    };
-  }
-
-  function names(): readonly NameRecord[] {
-    return readdirSync(folders.names)
-      .filter((file) => /^[0-9a-f]{64}\.json$/.test(file))
-      .flatMap((file) => readRecord(join(folders.names, file), NameRecord) ?? [])
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  }
-
-  function namesOf(id: string): readonly NameRecord[] {
-    return names().filter((record) => record.id === id);
-  }
-
-  function toNamed(record: NameRecord | undefined): NamedImage | undefined {
-    const image = record === undefined ? undefined : get(record.id);
-    if (record === undefined || image === undefined) return undefined;
-    const { name, manifestDigest, namedAt } = record;
-    return { ...image, name, manifestDigest, namedAt };
-  }
-
-  function find(reference: Reference): NamedImage | undefined {
-    const { digest } = reference;
-    if (digest === undefined) {
-      return toNamed(readRecord(nameFile(canonicalName(reference)), NameRecord));
-    }
-    const repository = repositoryOf(reference);
-    const known = names().find(
-      ({ name, id, manifestDigest }) =>
-        repositoryOf(parseReference(name)) === repository && (manifestDigest === digest || id === digest),
-    );
-    return toNamed(known);
-  }
-
-  function unnamed(): readonly StoredImage[] {
-    const used = new Set(names().map(({ id }) => hexOf(id)));
-    return readdirSync(folders.images)
-      .filter((hex) => !used.has(hex))
-      .flatMap((hex) => get(`sha256:${hex}`) ?? []);
-  }
-
-  async function drop({ id }: StoredImage): Promise<void> {
-    const grave = scratch();
-    renameSync(folderOf(id), join(grave, "image"));
-    await removeTree(grave);
-  }
-
-  return {
-    find,
-    get,
-    scratch,
-    discard: removeTree,
-    freeBytes() {
-      const { bavail, bsize } = statfsSync(root);
-      return bavail * bsize;
-    },
-    list() {
-      const named = names().flatMap((record) => toNamed(record) ?? []);
-      const others = unnamed().map((image) => {
-        return { ...image, name: "", manifestDigest: "", namedAt: image.record.addedAt };
-      });
-      return [...named, ...others];
-    },
-    async add({ id, configBytes, fill }) {
-      if (get(id) !== undefined) return;
-      const draft = scratch();
-      try {
-        const rootfs = join(draft, "rootfs");
-        mkdirSync(rootfs, { mode: 0o755 });
-        const filled = await fill(rootfs);
-        writeFileAtomic(join(draft, "config.json"), configBytes, 0o600);
-        writeFileAtomic(join(draft, "record.json"), JSON.stringify({ ...filled, addedAt: now() }), 0o600);
-        publish(draft, folderOf(id));
-      } finally {
-        await removeTree(draft);
-      }
-    },
-    async name(reference, { id, manifestDigest }) {
-      const name = canonicalName(reference);
-      const before = readRecord(nameFile(name), NameRecord);
-      const record: NameRecord = { name, id, manifestDigest, namedAt: now() };
-      writeFileAtomic(nameFile(name), JSON.stringify(record), 0o600);
-      if (before === undefined || before.id === id || namesOf(before.id).length > 0) return;
-      const nameless = get(before.id);
-      if (nameless !== undefined && inUse?.(nameless) === false) await drop(nameless);
-    },
-    async remove(reference) {
-      const found = find(reference);
-      if (found === undefined) throw notFound(familiarName(reference));
-      const isLast = namesOf(found.id).length === 1;
-      if (isLast && inUse?.(found) === true) throw stillInUse(familiarName(reference));
-      rmSync(nameFile(found.name), { force: true });
-      if (isLast) await drop(found);
-    },
-    async removeImage(id) {
-      const found = get(id);
-      if (found === undefined) throw notFound(id);
-      if (inUse?.(found) === true) throw stillInUse(id);
-      for (const { name } of namesOf(id)) rmSync(nameFile(name), { force: true });
-      await drop(found);
-    },
-  };
-}
-
-let scratchCount = 0;
-
-function makeFolders(
-  root: string,
-  folders: Readonly<Record<string, string>> & { readonly tmp: string },
-): void {
+export function openStore(root: string, options: StoreOptions): ImageStore {
   try {
-    for (const folder of Object.values(folders)) mkdirSync(folder, { recursive: true, mode: 0o700 });
-    removeLeftovers(folders.tmp);
+    for (const folder of ["images", "names", "tmp"])
+      mkdirSync(join(root, folder), { recursive: true, mode: 0o700 });
+    removeLeftoverFolders(join(root, "tmp"));
+    for (const folder of [root, join(root, "names")]) removeLeftoverDrafts(folder);
   } catch (because) {
     throw new Problem({
       code: "E_IMAGE_STORE_UNUSABLE",
@@ -244,57 +117,152 @@ function makeFolders(
       cause: because,
     });
   }
+  return new FolderStore(root, options);
 }
 
-/** Another process may have published the same image meanwhile; then its folder stays. */
-function publish(draft: string, folder: string): void {
-  try {
-    renameSync(draft, folder);
-  } catch (because) {
-    const code = because instanceof Error && "code" in because ? because.code : undefined;
-    if (code !== "ENOTEMPTY" && code !== "EEXIST") throw because;
+class FolderStore implements ImageStore {
+  readonly #root: string;
+  readonly #now: () => number;
+  readonly #inUse: InUse | undefined;
+
+  constructor(root: string, { now, inUse }: StoreOptions) {
+    this.#root = root;
+    this.#now = now;
+    this.#inUse = inUse;
   }
-}
 
-function removeLeftovers(tmp: string): void {
-  for (const name of readdirSync(tmp)) {
-    const [, pid = "0", startTime = "0"] = /^(\d+)-(\d+)-\d+$/.exec(name) ?? [];
-    if (isRunning({ pid: Number(pid), startTime })) continue;
-    removeTreeSync(join(tmp, name));
+  find(reference: Reference): NamedImage | undefined {
+    const { digest } = reference;
+    if (digest === undefined)
+      return this.#toNamed(readRecord(this.#nameFile(canonicalName(reference)), NameRecord));
+    const repository = repositoryOf(reference);
+    const known = this.#names().find(
+      ({ name, id, manifestDigest }) =>
+        repositoryOf(parseReference(name)) === repository && (manifestDigest === digest || id === digest),
+    );
+    return this.#toNamed(known);
   }
-}
 
-async function removeTree(folder: string): Promise<void> {
-  try {
-    await rm(folder, { recursive: true, force: true });
-  } catch {
-    // Somebody who is not root cannot empty a folder that the image made read-only.
-    removeTreeSync(folder);
+  get(id: string): StoredImage | undefined {
+    const folder = this.#folder(id);
+    const record = readRecord(join(folder, "record.json"), ImageRecord);
+    const config = readWhole(join(folder, "config.json"), (bytes) => parseConfig(bytes, "the configuration"));
+    if (record === undefined || config === undefined) return undefined;
+    return { id, rootfs: join(folder, "rootfs"), config, record };
   }
-}
 
-function removeTreeSync(folder: string): void {
-  new SafeTree(folder).remove("");
-  rmSync(folder, { recursive: true, force: true });
-}
-
-function readRecord<Schema extends z.ZodType>(file: string, schema: Schema): z.output<Schema> | undefined {
-  const bytes = readBytes(file);
-  return bytes === undefined ? undefined : schema.parse(JSON.parse(bytes.toString("utf8")));
-}
-
-function readBytes(file: string): Buffer | undefined {
-  try {
-    return readFileSync(file);
-  } catch (because) {
-    const code = because instanceof Error && "code" in because ? because.code : undefined;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw because;
+  list(): readonly NamedImage[] {
+    const records = this.#names();
+    const used = new Set(records.map(({ id }) => hexOf(id)));
+    const named = records.flatMap((record) => this.#toNamed(record) ?? []);
+    const others = readdirSync(join(this.#root, "images"))
+      .filter((hex) => !used.has(hex))
+      .flatMap((hex) => this.get(`sha256:${hex}`) ?? [])
+      .map((image) => {
+        return { ...image, name: "", manifestDigest: "", namedAt: image.record.addedAt };
+      });
+    return [...named, ...others];
   }
-}
 
-function hash(name: string): string {
-  return createHash("sha256").update(name).digest("hex");
+  async add({ id, configBytes, fill }: NewImage): Promise<void> {
+    if (this.get(id) !== undefined) return;
+    const draft = this.scratch();
+    try {
+      const rootfs = join(draft, "rootfs");
+      mkdirSync(rootfs, { mode: 0o755 });
+      const filled = await fill(rootfs);
+      writeFileAtomic(join(draft, "config.json"), configBytes, 0o600);
+      writeFileAtomic(join(draft, "record.json"), JSON.stringify({ ...filled, addedAt: this.#now() }), 0o600);
+      if (this.get(id) === undefined) await this.#removeFolder(id);
+      publish(draft, this.#folder(id));
+    } finally {
+      await removeTree(draft);
+    }
+  }
+
+  async name(
+    reference: Reference,
+    to: { readonly id: string; readonly manifestDigest: string },
+  ): Promise<void> {
+    const name = canonicalName(reference);
+    const file = this.#nameFile(name);
+    const before = readRecord(file, NameRecord);
+    const record: NameRecord = { ...to, name, namedAt: this.#now() };
+    writeFileAtomic(file, JSON.stringify(record), 0o600);
+    if (before === undefined || before.id === to.id || this.#namesOf(before.id).length > 0) return;
+    const nameless = this.get(before.id);
+    if (nameless !== undefined && this.#inUse?.(nameless) === false) await this.#removeFolder(nameless.id);
+  }
+
+  async remove(reference: Reference): Promise<void> {
+    const found = this.find(reference);
+    if (found === undefined) throw notFound(familiarName(reference));
+    const isLast = this.#namesOf(found.id).length === 1;
+    if (isLast && this.#inUse?.(found) === true) throw stillInUse(familiarName(reference));
+    rmSync(this.#nameFile(found.name), { force: true });
+    if (isLast) await this.#removeFolder(found.id);
+  }
+
+  async removeImage(id: string): Promise<void> {
+    const found = this.get(id);
+    if (found === undefined) throw notFound(id);
+    if (this.#inUse?.(found) === true) throw stillInUse(id);
+    for (const { name } of this.#namesOf(id)) rmSync(this.#nameFile(name), { force: true });
+    await this.#removeFolder(id);
+  }
+
+  scratch(): string {
+    for (;;) {
+      const folder = join(this.#root, "tmp", nextScratchName());
+      if (existsSync(folder)) continue;
+      mkdirSync(folder, { mode: 0o700 });
+      return folder;
+    }
+  }
+
+  discard(folder: string): Promise<void> {
+    return removeTree(folder);
+  }
+
+  freeBytes(): number {
+    const { bavail, bsize } = statfsSync(this.#root);
+    return bavail * bsize;
+  }
+
+  #folder(id: string): string {
+    return join(this.#root, "images", hexOf(id));
+  }
+
+  #nameFile(name: string): string {
+    return join(this.#root, "names", `${createHash("sha256").update(name).digest("hex")}.json`);
+  }
+
+  #names(): readonly NameRecord[] {
+    const folder = join(this.#root, "names");
+    return readdirSync(folder)
+      .filter((file) => /^[0-9a-f]{64}\.json$/.test(file))
+      .flatMap((file) => readRecord(join(folder, file), NameRecord) ?? [])
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #namesOf(id: string): readonly NameRecord[] {
+    return this.#names().filter((record) => record.id === id);
+  }
+
+  #toNamed(record: NameRecord | undefined): NamedImage | undefined {
+    const image = record === undefined ? undefined : this.get(record.id);
+    if (record === undefined || image === undefined) return undefined;
+    const { name, manifestDigest, namedAt } = record;
+    return { ...image, name, manifestDigest, namedAt };
+  }
+
+  /** One rename takes the image away, whole or damaged; removing its files takes longer. */
+  async #removeFolder(id: string): Promise<void> {
+    if (!existsSync(this.#folder(id))) return;
+    const grave = this.scratch();
+    renameSync(this.#folder(id), join(grave, "image"));
+    await removeTree(grave);
+  }
 }
 
 /** Image ids are `sha256:` digests. */

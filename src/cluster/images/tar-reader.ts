@@ -97,7 +97,7 @@ async function nextHeader(reader: ByteReader, globals: Map<string, string>): Pro
   let longLink: string | undefined;
   for (;;) {
     const block = await reader.take(BLOCK_BYTES);
-    const header = block === undefined ? undefined : parseHeader(block);
+    const header = block === undefined ? undefined : readHeader(block, reader.position === BLOCK_BYTES);
     if (header === undefined) {
       if (pax.size > 0 || longName !== undefined || longLink !== undefined) {
         throw new ArchiveError("the archive ends after an extended header");
@@ -121,6 +121,15 @@ async function nextHeader(reader: ByteReader, globals: Map<string, string>): Pro
       default:
         return { header, pax: new Map([...globals, ...pax]), longName, longLink };
     }
+  }
+}
+
+function readHeader(block: Uint8Array, isFirst: boolean): TarHeader | undefined {
+  try {
+    return parseHeader(block);
+  } catch (because) {
+    if (!isFirst || !(because instanceof ArchiveError)) throw because;
+    throw new ArchiveError(`it is not a tar archive: ${because.message}`, { cause: because });
   }
 }
 
