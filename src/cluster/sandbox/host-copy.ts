@@ -29,6 +29,8 @@ export async function copyIntoLayer(
     const isInto =
       !isFolder && (to.endsWith("/") || (statSync(to, { throwIfNoEntry: false })?.isDirectory() ?? false));
     const place = view.place(isInto ? join(wanted, basename(from)) : wanted);
+    if (place === undefined)
+      throw new Error("its place is shown read-only, because other file systems are mounted there");
     makeFolders(scratch, isFolder ? place : { ...place, rest: dirname(place.rest) });
     const target = join(place.base, place.rest);
     await (isFolder ? copyFolder(from, target, stateDir) : copyOne(from, target));

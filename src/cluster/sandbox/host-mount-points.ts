@@ -20,6 +20,7 @@ export function makeMountPoints(scratch: Scratch, view: HostView, mountPoints: r
     const path = view.containerPath(target);
     if (view.plainPath(path) !== undefined || exists(path) || !isInFolder(path)) continue;
     const place = view.place(path);
+    if (place === undefined) continue;
     makeFolders(scratch, isFolder ? place : { ...place, rest: dirname(place.rest) });
     if (!isFolder) closeSync(openSync(join(place.base, place.rest), "a", 0o644));
   }

@@ -62,6 +62,19 @@ describe.if(canRunContainers())("a container with this machine's root", () => {
     expect(stdout).toEqual([...modes, "1777", "700", "755", "1777"]);
   });
 
+  // rootless.test.ts mounts a copy of /usr/share there, and other file systems elsewhere in /var and /etc.
+  const submount = process.env["PILLION_TEST_SUBMOUNT"];
+  test.if(submount !== undefined)(
+    "shows the file systems of this machine that are mounted below",
+    async () => {
+      const script = `[ -d ${submount}/common-licenses ] && echo there; (echo x > ${submount}/new) 2>/dev/null && echo written; ls /var/spool/socket 2>/dev/null; cat /etc/hosts | wc -l`;
+      const lines = readFileSync("/etc/hosts", "utf8").split("\n").length - 1;
+      const expected = world.ids.isUserNamespace ? ["there"] : ["there", "written"];
+      expect((await sh(script)).stdout).toEqual([...expected, String(lines)]);
+      expect(existsSync(`${submount}/new`)).toBe(false);
+    },
+  );
+
   test("runs this machine's programs", async () => {
     expect((await sh("grep -c root: /etc/passwd; date +%Y | wc -c; ls /bin/sh")).stdout).toEqual([
       "1",

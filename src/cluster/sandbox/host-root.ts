@@ -1,37 +1,17 @@
 /** The root of a container that runs this machine's own programs: its folders under throw-away overlays, its private ones masked. */
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readlinkSync, symlinkSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { RootFs } from "../images/image.ts";
 import { detachedTree } from "./attach.ts";
+import { isSymlink, makeTopLevel, PRIVATE_FOLDERS, PSEUDO_FOLDERS } from "./host-folders.ts";
 import { copyIntoLayer } from "./host-copy.ts";
 import { makeMountPoints, type MountPoint } from "./host-mount-points.ts";
 import { HostView, layerOrder, type Layer } from "./host-view.ts";
 import * as linux from "./linux-constants.ts";
 import type { OwnedFolders } from "./owned-folders.ts";
 import type { Program } from "./program.ts";
-import {
-  bind,
-  makeFolderLike,
-  makeOverlayFolders,
-  overlayOptions,
-  type Root,
-  type Scratch,
-} from "./root-layers.ts";
+import { bind, makeOverlayFolders, overlayOptions, type Root, type Scratch } from "./root-layers.ts";
 import { ContainerStartError } from "./sandbox.ts";
-
-/** Empty in every container, with these modes: home folders, other people's sockets and files, removable media. */
-const MASKED: ReadonlyMap<string, number> = new Map([
-  ["home", 0o755],
-  ["media", 0o755],
-  ["mnt", 0o755],
-  ["root", 0o700],
-  ["run", 0o755],
-  ["tmp", 0o1777],
-]);
-/** Mounted by the program for every container. */
-const PSEUDO = ["dev", "proc", "sys"];
-/** Of no use in a container. */
-const SKIPPED = ["lost+found"];
 
 type HostRootFs = Extract<RootFs, { kind: "host" }>;
 
@@ -54,7 +34,7 @@ export async function prepareHostRoot(
   for (const name of ["root", "upper", "work", "masks"])
     mkdirSync(join(scratch.path, name), { recursive: true });
   const view = new HostView(scratch.path);
-  makeTopLevel(scratch, view);
+  makeTopLevel(scratch, view, stateDir);
   addLayers(scratch, { view, rootfs, stateDir });
   for (const copy of rootfs.copies) await copyIntoLayer({ scratch, view, stateDir }, copy);
   makeMountPoints(scratch, view, mountPoints);
@@ -69,31 +49,6 @@ export async function prepareHostRoot(
   };
 }
 
-function makeTopLevel(scratch: Scratch, view: HostView): void {
-  const root = join(scratch.path, "root");
-  for (const name of PSEUDO) mkdirSync(join(root, name));
-  for (const entry of readdirSync("/", { withFileTypes: true })) {
-    const { name } = entry;
-    if (PSEUDO.includes(name) || SKIPPED.includes(name)) continue;
-    if (entry.isSymbolicLink()) {
-      symlinkSync(readlinkSync(`/${name}`), join(root, name));
-    } else if (entry.isDirectory() && !MASKED.has(name)) {
-      makeFolderLike(scratch, join(root, name), `/${name}`);
-      makeOverlayFolders(scratch, name, `/${name}`);
-      view.add({ kind: "overlay", path: `/${name}`, lower: `/${name}`, name });
-    }
-  }
-  for (const [name, mode] of MASKED) {
-    if (isSymlink(`/${name}`)) continue;
-    mkdirSync(join(root, name));
-    chmodSync(join(root, name), mode);
-    view.addPlain(`/${name}`);
-  }
-  // Programs expect it where /var/lock leads; on a machine it is made at boot.
-  mkdirSync(join(root, "run/lock"));
-  chmodSync(join(root, "run/lock"), 0o1777);
-}
-
 interface LayerInput {
   readonly view: HostView;
   readonly rootfs: HostRootFs;
@@ -102,7 +57,7 @@ interface LayerInput {
 
 /** Masks that are not at the top (a `/home` that is a link, the state folder) and the folders of the image map, outside in. */
 function addLayers(scratch: Scratch, { view, rootfs, stateDir }: LayerInput): void {
-  const links = [...MASKED.keys()].filter((name) => isSymlink(`/${name}`)).map((name) => `/${name}`);
+  const links = [...PRIVATE_FOLDERS.keys()].filter((name) => isSymlink(`/${name}`)).map((name) => `/${name}`);
   for (const path of [...links, stateDir]) view.want({ kind: "mask", path: view.realPath(path) });
   for (const { path } of rootfs.folders) {
     const lower = view.realPath(path);
@@ -112,7 +67,7 @@ function addLayers(scratch: Scratch, { view, rootfs, stateDir }: LayerInput): vo
         `cannot show folder "${path}" of the image map to the container: it is not a folder of this machine`,
       );
     }
-    if (lower === "/" || PSEUDO.includes(lower.split("/")[1] ?? "")) {
+    if (lower === "/" || PSEUDO_FOLDERS.includes(lower.split("/")[1] ?? "")) {
       throw new ContainerStartError(
         "CreateContainerError",
         `cannot show folder "${path}" of the image map to the container: name a folder below "/" that is not "/dev", "/proc" or "/sys"`,
@@ -136,10 +91,6 @@ function addLayers(scratch: Scratch, { view, rootfs, stateDir }: LayerInput): vo
   }
 }
 
-function isSymlink(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
-}
-
 interface MountOptions {
   readonly scratch: Scratch;
   readonly nodev: boolean;
@@ -159,8 +110,12 @@ function mountLayer(
     bind(program, { source: `masks/${layer.name}`, target, attributes: nodev ? linux.MOUNT_ATTR_NODEV : 0 });
     return;
   }
+  if (layer.kind === "bind") {
+    bindReadOnly(program, layer.lower, target);
+    return;
+  }
   const [fallback, done] = [program.label(), program.label()];
-  const above = layer.path === layer.lower ? owned.get(layer.lower) : undefined;
+  const above = layer.path === layer.lower ? ownedPath(owned, layer.path) : undefined;
   const options = overlayOptions(
     above === undefined ? [layer.lower] : [above, layer.lower],
     layer.name,
@@ -172,9 +127,22 @@ function mountLayer(
     ...(mayFallBack ? { ignore: "all", orElse: fallback } : {}),
   });
   program.place(fallback);
-  const tree = detachedTree(program, layer.lower, linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NODEV);
-  program.call("move_mount", [tree, "", linux.AT_FDCWD, target, linux.MOVE_MOUNT_F_EMPTY_PATH], {
-    name: `mount(bind,${layer.path})`,
-  });
+  bindReadOnly(program, layer.lower, target);
   program.place(done);
+}
+
+function bindReadOnly(program: Program, source: string, target: string): void {
+  const tree = detachedTree(program, source, linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NODEV);
+  program.call("move_mount", [tree, "", linux.AT_FDCWD, target, linux.MOVE_MOUNT_F_EMPTY_PATH], {
+    name: `mount(bind,${target.slice("root".length)})`,
+  });
+}
+
+/** The layer that makes `path` the container's own, where there is one. */
+function ownedPath(owned: OwnedFolders, path: string): string | undefined {
+  const [, top = "", ...rest] = path.split("/");
+  const layer = owned.get(`/${top}`);
+  if (layer === undefined) return undefined;
+  const above = join(layer, ...rest);
+  return existsSync(above) ? above : undefined;
 }

@@ -6,6 +6,8 @@ import { dirname, join, resolve } from "node:path";
 export type Layer =
   /** An overlay of `lower`, with `upper/NAME` and `work/NAME`. */
   | { readonly kind: "overlay"; readonly path: string; readonly lower: string; readonly name: string }
+  /** `lower` as it is, read-only, with all that is mounted in it. */
+  | { readonly kind: "bind"; readonly path: string; readonly lower: string }
   /** An empty folder, `masks/NAME`. */
   | { readonly kind: "mask"; readonly path: string; readonly name: string };
 
@@ -114,10 +116,11 @@ export class HostView {
       : undefined;
   }
 
-  /** Where a file must be written to appear at `path` in the container. */
-  place(path: string): Place {
+  /** Where a file must be written to appear at `path` in the container; undefined where nothing can be. */
+  place(path: string): Place | undefined {
     const layer = this.#layerOf(path);
     if (layer === undefined) return { base: join(this.#scratch, "root"), rest: path, lower: undefined };
+    if (layer.kind === "bind") return undefined;
     const rest = path.slice(layer.path.length);
     if (layer.kind === "mask")
       return { base: join(this.#scratch, "masks", layer.name), rest, lower: undefined };

@@ -71,6 +71,33 @@ describe.skipIf(isInside)("an engine without root", () => {
   );
 });
 
+/** Where Docker runs, /var and /etc are full of mounts; a user namespace may not uncover what they cover. */
+describe.skipIf(isInside || !isRoot)("a machine with file systems mounted below its folders", () => {
+  const mounts = [
+    "mount --bind /usr/share /var/opt",
+    "mount -t tmpfs t /var/spool && touch /var/spool/socket",
+    "mount --bind /etc/hosts /etc/hosts",
+  ].join(" && ");
+  const below = ["unshare", "--mount", "sh", "-c", `${mounts} && exec "$@"`, "sh"];
+  const hostRootTest = [process.execPath, "test", join(import.meta.dir, "host-root.test.ts")];
+  test.each([
+    ["root", hostRootTest],
+    [
+      "an ordinary user",
+      [...asOutsider(), "unshare", "--user", "--map-root-user", "--mount", ...hostRootTest],
+    ],
+  ])(
+    "passes the tests of host roots as %s",
+    (_who, command) => {
+      const env = { ...testEnv(), PILLION_TEST_SUBMOUNT: "/var/opt" };
+      const run = Bun.spawnSync([...below, ...command], { env, stdio: ["ignore", "pipe", "pipe"] });
+      expect(failures(run.stderr)).toEqual([]);
+      expect(run.exitCode).toBe(0);
+    },
+    60_000,
+  );
+});
+
 async function isInUserNamespace(pid: number): Promise<void> {
   const map = Bun.file(`/proc/${pid}/uid_map`);
   // Empty until somebody writes it; that of the machine is not.
