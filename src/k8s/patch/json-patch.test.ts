@@ -20,6 +20,9 @@ describe("applyJsonPatch()", () => {
     [[{ op: "move", from: "/a", path: "/a" }], document],
     [[{ op: "test", path: "/a/b", value: [1, 2, 3] }], document],
     [[{ op: "test", path: "/nothing", value: null }], document],
+    [[{ op: "replace", path: "/q", value: 1 }], { ...document, q: 1 }],
+    [[{ op: "copy", from: "/q", path: "/r" }], { ...document, r: null }],
+    [[{ op: "remove", path: "/a/b/-1" }], { ...document, a: { b: [1, 2] } }],
     [[], document],
   ])("%j", (patch, expected) => {
     const before = structuredClone(document);
@@ -38,26 +41,41 @@ describe("applyJsonPatch()", () => {
       "error in remove for path: '/a/b/3': Unable to access invalid index: 3: invalid index referenced",
     ],
     [
-      { op: "replace", path: "/q", value: 1 },
-      "replace operation does not apply: doc is missing key: /q: missing value",
+      { op: "replace", path: "/a/b/3", value: 1 },
+      "replace operation does not apply: doc is missing key: /a/b/3: missing value",
+    ],
+    [
+      { op: "replace", path: "/q/r", value: 1 },
+      "replace operation does not apply: doc is missing path: /q/r: missing value",
     ],
     [
       { op: "add", path: "/q/r", value: 1 },
       'add operation does not apply: doc is missing path: "/q/r": missing value',
     ],
     [
-      { op: "add", path: "/a/b/01", value: 1 },
-      "error in add for path: '/a/b/01': Unable to access invalid index: 01: invalid index referenced",
+      { op: "add", path: "/a/b/x", value: 1 },
+      "error in add for path: '/a/b/x': strconv.Atoi: parsing \"x\": invalid syntax",
     ],
     [
       { op: "add", path: "/a/b/5", value: 1 },
       "error in add for path: '/a/b/5': Unable to access invalid index: 5: invalid index referenced",
     ],
     [
-      { op: "copy", from: "/q", path: "/r" },
-      "copy operation does not apply: doc is missing from path: /q: missing value",
+      { op: "copy", from: "/q/r", path: "/r" },
+      "copy operation does not apply: doc is missing from path: /q/r: missing value",
     ],
-    [{ op: "move", from: "/a", path: "/a/b" }, "move operation does not apply: /a/b lies within /a"],
+    [
+      { op: "move", from: "/q", path: "/r" },
+      "error in move for path: 'q': Unable to remove nonexistent key: q: missing value",
+    ],
+    [
+      { op: "test", path: "/q/r", value: 1 },
+      "test operation does not apply: is missing path: /q/r: missing value",
+    ],
+    [
+      { op: "move", from: "/a", path: "/a/b" },
+      "move operation does not apply: doc is missing destination path: /a/b: missing value",
+    ],
     [{ op: "add", path: "/q" }, "add operation has no value: missing value"],
     [{ op: "remove", path: "" }, "error in remove for path: '': the whole document cannot be removed"],
     [{ op: "merge", path: "/a" }, "Unexpected kind: merge"],
@@ -82,6 +100,15 @@ describe("applyJsonPatch()", () => {
       ["BadRequest", "error decoding patch: an operation must be an object"],
       ["RequestEntityTooLarge", "The allowed maximum operations in a JSON patch is 10000, got 10001"],
     ]);
+  });
+
+  test("refuses copies that double the document again and again", () => {
+    const doubling = Array.from({ length: 60 }, (_, index) => ({
+      op: "copy",
+      from: "/a",
+      path: `/a/${index}`,
+    }));
+    expect(() => applyJsonPatch({ a: {} }, doubling)).toThrow("the server rejected our request");
   });
 
   test("takes __proto__ as a key like any other", () => {

@@ -1,10 +1,18 @@
 /** JSON Patch (RFC 6902), refused in the words of the library that the real API server uses (evanphx/json-patch). */
 import { StatusError } from "../status-error.ts";
-import { isJsonObject } from "../../lib/frozen-json.ts";
+import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
+import { goQuote } from "../go-format.ts";
 import { jsonEqual, ownValue, withEntry, withoutKey } from "./json.ts";
 
 /** apiserver `maxJSONPatchOperations`. */
 const MAX_OPERATIONS = 10_000;
+/** What all copies of a patch may add, in bytes of JSON: each may double the document (apiserver `AccumulatedCopySizeLimit`). */
+const MAX_COPIED_BYTES = 3 * 1024 * 1024;
+
+/** Bytes that the copies so far have added. */
+interface Budget {
+  copied: number;
+}
 
 type OperationName = "add" | "remove" | "replace" | "move" | "copy" | "test";
 
@@ -50,133 +58,195 @@ function readOperation(value: unknown): Operation {
 /** RFC 6901: `~1` is a slash, `~0` a tilde, and they are undone in this order. */
 function parsePointer(path: string): string[] {
   if (path === "") return [];
-  if (!path.startsWith("/")) throw refused(`doc is missing path: ${JSON.stringify(path)}: missing value`);
+  if (!path.startsWith("/")) throw refused(`doc is missing path: ${goQuote(path)}: missing value`);
   const keys = path.slice(1).split("/");
   return keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
-/** Index into the list, or undefined for what is none; `-` and the length are one past the end. */
-function listIndex(list: readonly unknown[], key: string): number | undefined {
-  if (key === "-") return list.length;
-  if (!/^(0|[1-9]\d{0,9})$/.test(key)) return undefined;
+/** What is wrong with one step, to be worded by the operation that took it. */
+class StepFault extends Error {
+  override readonly name = "StepFault";
+}
+
+/** Beyond RFC 6901 the library takes leading zeros, and negative indices from the end. */
+function listIndex(key: string, length: number): number {
+  if (!/^[+-]?\d{1,15}$/.test(key))
+    throw new StepFault(`strconv.Atoi: parsing ${goQuote(key)}: invalid syntax`);
   const index = Number(key);
-  return index <= list.length ? index : undefined;
+  if (index >= length || index < -length) {
+    throw new StepFault(`Unable to access invalid index: ${index}: invalid index referenced`);
+  }
+  return index < 0 ? index + length : index;
 }
 
-const MISSING = Symbol("missing");
+type Container = readonly unknown[] | JsonObject;
 
-function valueAt(document: unknown, keys: readonly string[]): unknown {
+/** The object or list that holds the last key; undefined when the way there is broken. */
+function containerOf(document: unknown, keys: readonly string[]): Container | undefined {
   let value = document;
-  for (const key of keys) {
-    if (Array.isArray(value)) {
-      const index = listIndex(value, key);
-      if (index === undefined || index >= value.length) return MISSING;
-      value = value[index];
-    } else if (isJsonObject(value) && Object.hasOwn(value, key)) value = value[key];
-    else return MISSING;
+  for (const key of keys.slice(0, -1)) {
+    if (Array.isArray(value)) value = /^\d{1,15}$/.test(key) ? value[Number(key)] : undefined;
+    else value = isJsonObject(value) ? ownValue(value, key) : undefined;
   }
-  return value;
+  return Array.isArray(value) || isJsonObject(value) ? value : undefined;
 }
 
-type Edit = (container: unknown, key: string) => unknown;
+/** A key that an object lacks reads as null, as in the library. Throws StepFault. */
+function read(container: Container, key: string): unknown {
+  if (isJsonObject(container)) return ownValue(container, key) ?? null;
+  return container[listIndex(key, container.length)];
+}
 
-/** Rebuilds the containers on the way to the last key, which `edit` changes. */
-function editAt(document: unknown, keys: readonly string[], edit: Edit): unknown {
+function insert(container: Container, key: string, value: unknown): Container {
+  if (isJsonObject(container)) return withEntry(container, key, value);
+  if (key === "-") return [...container, value];
+  return container.toSpliced(listIndex(key, container.length + 1), 0, value);
+}
+
+function put(container: Container, key: string, value: unknown): Container {
+  if (isJsonObject(container)) return withEntry(container, key, value);
+  return container.with(listIndex(key, container.length), value);
+}
+
+function take(container: Container, key: string): Container {
+  if (!isJsonObject(container)) return container.toSpliced(listIndex(key, container.length), 1);
+  if (Object.hasOwn(container, key)) return withoutKey(container, key);
+  throw new StepFault(`Unable to remove nonexistent key: ${key}: missing value`);
+}
+
+/** The document with another container at the end of the way, which must not be broken. */
+function rebuild(document: unknown, keys: readonly string[], container: Container): unknown {
   const [key = "", ...rest] = keys;
-  if (rest.length === 0) return edit(document, key);
-  if (Array.isArray(document)) {
-    const index = listIndex(document, key) ?? document.length;
-    return document.with(index, editAt(document[index], rest, edit));
-  }
-  return isJsonObject(document)
-    ? withEntry(document, key, editAt(ownValue(document, key), rest, edit))
-    : document;
+  if (rest.length === 0) return container;
+  if (Array.isArray(document))
+    return document.with(Number(key), rebuild(document[Number(key)], rest, container));
+  const object = document as JsonObject;
+  return withEntry(object, key, rebuild(ownValue(object, key), rest, container));
 }
 
-function requireContainer(document: unknown, keys: readonly string[], { op, path }: Operation): void {
-  const container = valueAt(document, keys.slice(0, -1));
-  if (typeof container === "object" && container !== null) return;
-  throw refused(
-    `${op} operation does not apply: doc is missing path: ${JSON.stringify(path)}: missing value`,
+/** Runs a step and puts the operation's words in front of what is wrong with it. */
+function step<T>(words: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof StepFault) throw refused(`${words}: ${error.message}`);
+    throw error;
+  }
+}
+
+interface Target {
+  readonly keys: readonly string[];
+  readonly key: string;
+  readonly container: Container;
+}
+
+function target(document: unknown, path: string, missing: string): Target {
+  const keys = parsePointer(path);
+  const container = containerOf(document, keys);
+  if (container === undefined) throw refused(`${missing}: missing value`);
+  return { keys, key: keys.at(-1) ?? "", container };
+}
+
+function add(document: unknown, { path, value }: Operation): unknown {
+  if (path === "") return value;
+  const missing = `add operation does not apply: doc is missing path: ${goQuote(path)}`;
+  const { keys, key, container } = target(document, path, missing);
+  return rebuild(
+    document,
+    keys,
+    step(`error in add for path: '${path}'`, () => insert(container, key, value)),
   );
 }
 
-function add(document: unknown, operation: Operation): unknown {
-  const { path, value } = operation;
-  const keys = parsePointer(path);
-  if (keys.length === 0) return value;
-  requireContainer(document, keys, operation);
-  return editAt(document, keys, (container, key) => {
-    if (isJsonObject(container)) return withEntry(container, key, value);
-    const list = container as readonly unknown[];
-    const index = listIndex(list, key);
-    if (index === undefined) {
-      throw refused(
-        `error in add for path: '${path}': Unable to access invalid index: ${key}: invalid index referenced`,
-      );
-    }
-    return list.toSpliced(index, 0, value);
-  });
+function remove(document: unknown, { path }: Operation): unknown {
+  if (path === "") throw refused("error in remove for path: '': the whole document cannot be removed");
+  const missing = `remove operation does not apply: doc is missing path: ${goQuote(path)}`;
+  const { keys, key, container } = target(document, path, missing);
+  return rebuild(
+    document,
+    keys,
+    step(`error in remove for path: '${path}'`, () => take(container, key)),
+  );
 }
 
-function remove(document: unknown, operation: Operation): unknown {
-  const { path } = operation;
-  const keys = parsePointer(path);
-  if (keys.length === 0) throw refused("error in remove for path: '': the whole document cannot be removed");
-  requireContainer(document, keys, operation);
-  return editAt(document, keys, (container, key) => {
-    if (isJsonObject(container)) {
-      if (Object.hasOwn(container, key)) return withoutKey(container, key);
-      throw refused(
-        `error in remove for path: '${path}': Unable to remove nonexistent key: ${key}: missing value`,
-      );
-    }
-    const list = container as readonly unknown[];
-    const index = listIndex(list, key);
-    if (index !== undefined && index < list.length) return list.toSpliced(index, 1);
-    throw refused(
-      `error in remove for path: '${path}': Unable to access invalid index: ${key}: invalid index referenced`,
-    );
-  });
-}
-
-function replace(document: unknown, operation: Operation): unknown {
-  const { path, value } = operation;
-  const keys = parsePointer(path);
-  if (keys.length === 0) return value;
-  requireContainer(document, keys, operation);
-  if (valueAt(document, keys) === MISSING) {
+/** The library lets a replace add a key to an object; only lists must have the item. */
+function replace(document: unknown, { path, value }: Operation): unknown {
+  if (path === "") return value;
+  const missing = `replace operation does not apply: doc is missing path: ${path}`;
+  const { keys, key, container } = target(document, path, missing);
+  try {
+    return rebuild(document, keys, put(container, key, value));
+  } catch (error) {
+    if (!(error instanceof StepFault)) throw error;
     throw refused(`replace operation does not apply: doc is missing key: ${path}: missing value`);
   }
-  return editAt(document, keys, (container, key) =>
-    Array.isArray(container)
-      ? container.with(Number(key), value)
-      : withEntry(container as object as Record<string, unknown>, key, value),
+}
+
+function move(document: unknown, { path, from = "" }: Operation): unknown {
+  if (from === "" || path.startsWith(`${from}/`)) {
+    throw refused(`move operation does not apply: doc is missing destination path: ${path}: missing value`);
+  }
+  const source = target(document, from, `move operation does not apply: doc is missing from path: ${from}`);
+  const { keys, key, container } = source;
+  const words = `error in move for path: '${key}'`;
+  const value = step(words, () => read(container, key));
+  const without = rebuild(
+    document,
+    keys,
+    step(words, () => take(container, key)),
   );
+  if (path === "") return value;
+  const goal = target(
+    without,
+    path,
+    `move operation does not apply: doc is missing destination path: ${path}`,
+  );
+  const filled = step(`error in move for path: '${path}'`, () => insert(goal.container, goal.key, value));
+  return rebuild(without, goal.keys, filled);
 }
 
-function source(document: unknown, { op, from = "" }: Operation): unknown {
-  const value = valueAt(document, parsePointer(from));
-  if (value !== MISSING) return value;
-  throw refused(`${op} operation does not apply: doc is missing from path: ${from}: missing value`);
-}
-
-function move(document: unknown, operation: Operation): unknown {
-  const { path, from = "" } = operation;
-  if (path.startsWith(`${from}/`))
-    throw refused(`move operation does not apply: ${path} lies within ${from}`);
-  const value = source(document, operation);
-  if (path === from) return document;
-  return add(remove(document, { op: "remove", path: from }), { op: "add", path, value });
+function copy(document: unknown, { path, from = "" }: Operation, budget: Budget): unknown {
+  const source =
+    from === ""
+      ? undefined
+      : target(document, from, `copy operation does not apply: doc is missing from path: ${from}`);
+  const value =
+    source === undefined
+      ? document
+      : step(`error in copy for from: '${from}'`, () => read(source.container, source.key));
+  budget.copied += JSON.stringify(value).length;
+  if (budget.copied > MAX_COPIED_BYTES) {
+    const sizes = `${budget.copied}, exceeding the limit ${MAX_COPIED_BYTES}`;
+    throw refused(
+      `Unable to complete the copy, the accumulated size increase of copy operations is ${sizes}`,
+    );
+  }
+  if (path === "") return value;
+  const goal = target(
+    document,
+    path,
+    `copy operation does not apply: doc is missing destination path: ${path}`,
+  );
+  const filled = step("error while adding value during copy", () => insert(goal.container, goal.key, value));
+  return rebuild(document, goal.keys, filled);
 }
 
 function test(document: unknown, { path, value }: Operation): unknown {
-  const found = valueAt(document, parsePointer(path));
-  if (jsonEqual(found === MISSING ? null : found, value)) return document;
+  const found = path === "" ? document : readForTest(document, path);
+  if (jsonEqual(found, value)) return document;
   throw refused(`testing value ${path} failed: test failed`);
 }
 
-function applyOperation(document: unknown, operation: Operation): unknown {
+function readForTest(document: unknown, path: string): unknown {
+  const { key, container } = target(
+    document,
+    path,
+    `test operation does not apply: is missing path: ${path}`,
+  );
+  return step(`error in test for path: '${path}'`, () => read(container, key));
+}
+
+function applyOperation(document: unknown, operation: Operation, budget: Budget): unknown {
   switch (operation.op) {
     case "add":
       return add(document, operation);
@@ -187,7 +257,7 @@ function applyOperation(document: unknown, operation: Operation): unknown {
     case "move":
       return move(document, operation);
     case "copy":
-      return add(document, { ...operation, value: source(document, operation) });
+      return copy(document, operation, budget);
     case "test":
     default:
       return test(document, operation);
@@ -204,5 +274,8 @@ export function applyJsonPatch(document: unknown, patch: unknown): unknown {
     const message = `The allowed maximum operations in a JSON patch is ${MAX_OPERATIONS}, got ${patch.length}`;
     throw new StatusError("RequestEntityTooLarge", message);
   }
-  return patch.map(readOperation).reduce<unknown>(applyOperation, document);
+  const budget: Budget = { copied: 0 };
+  return patch
+    .map(readOperation)
+    .reduce<unknown>((result, operation) => applyOperation(result, operation, budget), document);
 }

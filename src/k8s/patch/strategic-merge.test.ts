@@ -56,6 +56,20 @@ describe("applyStrategicMergePatch()", () => {
     expect(patched(original, patch)).toEqual(spec({ containers: names("x", "b", "n", "a", "y") }));
   });
 
+  test("orders new items behind those that stay when others go, as Kubernetes does", () => {
+    const original = spec({ containers: names("c", "d") });
+    const patch = spec({
+      "$setElementOrder/containers": names("a"),
+      containers: [{ name: "c", $patch: "delete" }, { name: "a" }],
+    });
+    expect(patched(original, patch)).toEqual(spec({ containers: names("d", "a") }));
+  });
+
+  test("merges empty lists", () => {
+    const empty = { metadata: { finalizers: [] }, spec: { containers: [] } };
+    expect(patched(empty, empty)).toEqual(empty);
+  });
+
   test("reorders without any change of content", () => {
     const original = spec({ containers: names("a", "b") });
     expect(patched(original, spec({ "$setElementOrder/containers": names("b", "a") }))).toEqual(

@@ -115,9 +115,40 @@ function mergeOrderedLists(result: Map<string, unknown>, patch: JsonObject, plac
     done.add(key);
     if (!result.has(key) && !Object.hasOwn(patch, key)) continue;
     const merged = mergeList(before, list, { place, field, order });
-    result.set(key, orderItems(merged, { wanted: order, before, keyOf }));
+    result.set(
+      key,
+      orderItems(merged, { wanted: order, before: orderBefore(before, merged, { list, keyOf }), keyOf }),
+    );
   }
   return done;
+}
+
+interface Merged {
+  /** The list of the patch. */
+  readonly list: readonly unknown[];
+  readonly keyOf: (item: unknown) => unknown;
+}
+
+/**
+ * The order that the list counts as having had. Kubernetes merges in place: new items move up into the places that
+ * deleted ones leave, and so stand behind the items that stay.
+ */
+function orderBefore(
+  before: readonly unknown[],
+  merged: readonly unknown[],
+  { list, keyOf }: Merged,
+): unknown[] {
+  const deleted = new Set(list.filter(isDeletion).map(keyOf));
+  const kept = before.filter((item) => !deleted.has(keyOf(item)));
+  const keys = new Set(kept.map(keyOf));
+  const added = merged.filter((item) => !keys.has(keyOf(item)));
+  const places = new Map(list.map((item, index) => [isDeletion(item) ? undefined : keyOf(item), index]));
+  const inOrder = added.toSorted((a, b) => (places.get(keyOf(a)) ?? 0) - (places.get(keyOf(b)) ?? 0));
+  return [...kept, ...inOrder.slice(0, before.length - kept.length)];
+}
+
+function isDeletion(item: unknown): boolean {
+  return isJsonObject(item) && item[PATCH] === "delete";
 }
 
 function itemKey(item: unknown, mergeKey: string | undefined): unknown {
@@ -148,6 +179,7 @@ interface ListTarget extends Target {
 
 function mergeList(original: readonly unknown[], patch: readonly unknown[], target: ListTarget): unknown[] {
   const all = [...original, ...patch];
+  if (all.length === 0) return [];
   if (all.some(Array.isArray)) throw badPatch("lists of lists are not supported");
   if (all.every(isJsonObject)) return mergeObjects(original as JsonObject[], patch as JsonObject[], target);
   if (all.some(isJsonObject)) throw mixedList(original, patch);
