@@ -1,19 +1,19 @@
 /** Turns a configuration and its layers, wherever they come from, into an image of the store. */
-import { createHash } from "node:crypto";
 import { ArchiveError } from "./archive-error.ts";
-import { observed } from "./byte-streams.ts";
-import type { ByteStream } from "./byte-streams.ts";
+import type { FileRange } from "./byte-streams.ts";
 import { checkPlatform, parseConfig, sha256 } from "./oci.ts";
 import type { Platform } from "./oci.ts";
 import type { ImageRecord, ImageStore } from "./store.ts";
-import { DEFAULT_LIMITS, unpackInto } from "./unpack.ts";
+import { startUnpackThread } from "./start-unpack-thread.ts";
+import type { UnpackJob } from "./unpack-protocol.ts";
+import { DEFAULT_LIMITS } from "./unpack.ts";
 import type { UnpackLimits } from "./unpack.ts";
 
 export interface ImageParts {
   readonly configBytes: Uint8Array;
   readonly layerCount: number;
-  /** Bytes of a layer as it is stored: tar, gzip or zstd. Layers are asked for in order, each once. */
-  readonly openLayer: (index: number) => ByteStream | Promise<ByteStream>;
+  /** Where a layer is, as it is stored: tar, gzip or zstd. Layers are asked for in order, each once. */
+  readonly locateLayer: (index: number) => FileRange | Promise<FileRange>;
 }
 
 export interface AssembleOptions {
@@ -44,32 +44,39 @@ export async function addImage(
     throw new ArchiveError(`the image has ${counts}`);
   }
   const fill = (rootfs: string): Promise<Omit<ImageRecord, "addedAt">> =>
-    unpackLayers(rootfs, config.diffIds, parts, { ...options, limits: limitsFor(store, options.limits) });
+    unpackLayers({ root: rootfs, limits: limitsFor(store, options.limits) }, config.diffIds, {
+      ...options,
+      locateLayer: parts.locateLayer,
+    });
   await store.add({ id, configBytes: parts.configBytes, fill });
   return id;
 }
 
 async function unpackLayers(
-  rootfs: string,
+  job: UnpackJob,
   diffIds: readonly string[],
-  parts: ImageParts,
-  options: AssembleOptions,
+  { signal, onLayer, locateLayer }: AssembleOptions & Pick<ImageParts, "locateLayer">,
 ): Promise<Omit<ImageRecord, "addedAt">> {
-  const unpacker = unpackInto(rootfs, options.limits);
-  for (const [index, diffId] of diffIds.entries()) {
-    const algorithm = diffId.slice(0, diffId.indexOf(":"));
-    const digest = createHash(algorithm);
-    const source = await parts.openLayer(index);
-    const checked = observed(source, () => options.signal?.throwIfAborted());
-    await unpacker.layer(checked, (chunk) => digest.update(chunk));
-    const found = `${algorithm}:${digest.digest("hex")}`;
-    if (found !== diffId) {
-      throw new ArchiveError(`layer ${index + 1} unpacks to ${found}, the configuration says ${diffId}`);
+  const thread = startUnpackThread(job);
+  const stop = (): void => void thread.close();
+  signal?.addEventListener("abort", stop, { once: true });
+  try {
+    for (const [index, diffId] of diffIds.entries()) {
+      const range = await locateLayer(index);
+      signal?.throwIfAborted();
+      const found = await thread.layer(range, diffId.slice(0, diffId.indexOf(":")));
+      if (found !== diffId) {
+        throw new ArchiveError(`layer ${index + 1} unpacks to ${found}, the configuration says ${diffId}`);
+      }
+      onLayer?.(index + 1);
     }
-    options.onLayer?.(index + 1);
+    signal?.throwIfAborted();
+    const { bytes, skipped, ownershipKept } = await thread.finish();
+    return { bytes, skipped: { ...skipped }, ownershipKept };
+  } finally {
+    signal?.removeEventListener("abort", stop);
+    await thread.close();
   }
-  const { bytes, skipped, ownershipKept } = unpacker.finish();
-  return { bytes, skipped: { ...skipped }, ownershipKept };
 }
 
 /** A decompression bomb is stopped before it fills the disk. */

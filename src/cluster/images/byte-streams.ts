@@ -10,11 +10,22 @@ export type ByteStream = AsyncIterable<Uint8Array>;
 
 const CHUNK_BYTES = 256 * 1024;
 
-/** `length` bytes of a file from `start`; to its end without a length. */
-export function readFileRange(path: string, start = 0, length?: number): ByteStream {
+/** Part of a file: a blob on its own, or inside an archive. */
+export interface FileRange {
+  readonly path: string;
+  readonly start: number;
+  /** To the end of the file when left out. */
+  readonly length?: number;
+}
+
+export function readFileRange({ path, start, length }: FileRange): ByteStream {
   if (length === 0) return emptyStream();
   const end = length === undefined ? {} : { end: start + length - 1 };
   return createReadStream(path, { start, ...end, highWaterMark: CHUNK_BYTES });
+}
+
+export function readFile(path: string): ByteStream {
+  return readFileRange({ path, start: 0 });
 }
 
 /** Throws `ArchiveError` with `message` once more than `most` bytes have come. */

@@ -113,7 +113,7 @@ async function dockerImages(layout: Layout): Promise<readonly FoundImage[]> {
       parts: {
         configBytes,
         layerCount: Layers.length,
-        openLayer: (index) => layout.open(Layers[index] ?? ""),
+        locateLayer: (index) => layout.locate(Layers[index] ?? ""),
       },
     });
   }
@@ -151,7 +151,7 @@ async function ociImage(layout: Layout, top: Descriptor, platform: Platform): Pr
     parts: {
       configBytes: await readBlob(layout, config),
       layerCount: layers.length,
-      openLayer: (index) => layout.open(blobPath(layers[index]?.digest ?? "")),
+      locateLayer: (index) => layout.locate(blobPath(layers[index]?.digest ?? "")),
     },
   };
 }

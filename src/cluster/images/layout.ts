@@ -3,8 +3,8 @@ import { createWriteStream, statSync } from "node:fs";
 import { join, posix } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { ArchiveError } from "./archive-error.ts";
-import { collect, decompressed, limited, readFileRange } from "./byte-streams.ts";
-import type { ByteStream } from "./byte-streams.ts";
+import { collect, decompressed, limited, readFile, readFileRange } from "./byte-streams.ts";
+import type { FileRange } from "./byte-streams.ts";
 import { MAX_DOCUMENT_BYTES } from "./oci.ts";
 import { cleanPath, parentOf } from "./safe-tree.ts";
 import { readTar } from "./tar-reader.ts";
@@ -12,7 +12,7 @@ import { readTar } from "./tar-reader.ts";
 export interface Layout {
   has(path: string): boolean;
   /** Throws `ArchiveError` when there is no such file. */
-  open(path: string): ByteStream;
+  locate(path: string): FileRange;
 }
 
 const MAX_MEMBERS = 200_000;
@@ -20,7 +20,7 @@ const MAX_LINKS = 8;
 
 /** The whole of a small file of the layout. Throws `ArchiveError`. */
 export function readDocument(layout: Layout, path: string): Promise<Uint8Array> {
-  return collect(layout.open(path), MAX_DOCUMENT_BYTES, `"${path}"`);
+  return collect(readFileRange(layout.locate(path)), MAX_DOCUMENT_BYTES, `"${path}"`);
 }
 
 /** An image layout as a folder. */
@@ -29,9 +29,9 @@ export function folderLayout(folder: string): Layout {
   const has = (path: string): boolean => statSync(full(path), { throwIfNoEntry: false })?.isFile() === true;
   return {
     has,
-    open(path) {
+    locate(path) {
       if (!has(path)) throw new ArchiveError(`it has no file "${path}"`);
-      return readFileRange(full(path));
+      return { path: full(path), start: 0 };
     },
   };
 }
@@ -48,7 +48,7 @@ export async function archiveLayout(file: string, { scratch, maxBytes }: Archive
   const plain = (await isCompressed(file)) ? join(scratch, "archive.tar") : file;
   if (plain !== file) {
     const source = limited(
-      decompressed(readFileRange(file)),
+      decompressed(readFile(file)),
       maxBytes,
       `the archive unpacks to more than ${maxBytes} bytes`,
     );
@@ -59,10 +59,10 @@ export async function archiveLayout(file: string, { scratch, maxBytes }: Archive
     follow(members, cleanPath(path));
   return {
     has: (path) => found(path) !== undefined,
-    open(path) {
+    locate(path) {
       const entry = found(path);
       if (entry === undefined) throw new ArchiveError(`it has no file "${path}"`);
-      return readFileRange(plain, entry.offset, entry.size);
+      return { path: plain, start: entry.offset, length: entry.size };
     },
   };
 }
@@ -73,7 +73,7 @@ type Entry =
 
 async function indexOf(file: string): Promise<ReadonlyMap<string, Entry>> {
   const members = new Map<string, Entry>();
-  for await (const { path, type, offset, size, linkPath } of readTar(readFileRange(file))) {
+  for await (const { path, type, offset, size, linkPath } of readTar(readFile(file))) {
     const clean = cleanPath(path);
     if (type === "file") members.set(clean, { kind: "file", offset, size });
     // `docker save` writes a layer that two images share once, and links to it.
@@ -99,7 +99,7 @@ function follow(
 }
 
 async function isCompressed(file: string): Promise<boolean> {
-  const head = await collect(readFileRange(file, 0, 4), 4, "the beginning");
+  const head = await collect(readFileRange({ path: file, start: 0, length: 4 }), 4, "the beginning");
   const magic = Buffer.from(head).toString("hex");
   return magic.startsWith("1f8b") || magic === "28b52ffd";
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { ArchiveError } from "./archive-error.ts";
 import { addImage } from "./assemble.ts";
 import { downloadBlob } from "./blob-download.ts";
-import { readFileRange } from "./byte-streams.ts";
+import type { FileRange } from "./byte-streams.ts";
 import { ImageError } from "./image.ts";
 import type { RegistryCredentials } from "./image.ts";
 import { choosePlatform, parseDocument, sha256 } from "./oci.ts";
@@ -115,12 +115,12 @@ async function addLayers(layerPull: LayerPull, configBytes: Uint8Array): Promise
   const progress = trackProgress(layerPull);
   const downloads = startDownloads(layerPull, { folder, signal, onBytes: progress.bytes });
   try {
-    const openLayer = async (index: number): Promise<AsyncIterable<Uint8Array>> => {
-      const file = await downloads.files[index];
-      if (file === undefined) throw new Error(`layer ${index} was not downloaded`);
-      return readFileRange(file);
+    const locateLayer = async (index: number): Promise<FileRange> => {
+      const path = await downloads.files[index];
+      if (path === undefined) throw new Error(`layer ${index} was not downloaded`);
+      return { path, start: 0 };
     };
-    const parts = { configBytes, layerCount: layers.length, openLayer };
+    const parts = { configBytes, layerCount: layers.length, locateLayer };
     await addImage(store, parts, { platform, limits, signal, onLayer: progress.layer });
   } finally {
     giveUp.abort();

@@ -16,6 +16,7 @@ import { systemClock } from "../../kernel/clock.ts";
 import { startFakeRegistry } from "../../testing/fake-registry.ts";
 import { TEST_PLATFORM, buildImage } from "../../testing/image-builder.ts";
 import { addImage } from "./assemble.ts";
+import type { FileRange } from "./byte-streams.ts";
 import { openImages } from "./open-images.ts";
 import { canonicalName, parseReference } from "./reference.ts";
 import type { Reference } from "./reference.ts";
@@ -33,17 +34,15 @@ const two = buildImage({ layers: [[{ name: "which", content: "two" }]] });
 const ref = (name: string): Reference => parseReference(name);
 
 async function add(store: ImageStore, image: typeof one, ...names: string[]): Promise<void> {
-  const openLayer = (index: number): AsyncIterable<Uint8Array> => bytesOf(image.layers[index]);
+  const folder = mkdtempSync(join(base, "layers-"));
+  image.layers.forEach((layer, index) => writeFileSync(join(folder, String(index)), layer));
+  const locateLayer = (index: number): FileRange => ({ path: join(folder, String(index)), start: 0 });
   await addImage(
     store,
-    { configBytes: image.config, layerCount: image.layers.length, openLayer },
+    { configBytes: image.config, layerCount: image.layers.length, locateLayer },
     { platform: TEST_PLATFORM },
   );
   for (const name of names) await store.name(ref(name), { id: image.id, manifestDigest: image.digest });
-}
-
-async function* bytesOf(bytes: Uint8Array | undefined): AsyncGenerator<Uint8Array> {
-  yield bytes ?? new Uint8Array(0);
 }
 
 const names = (store: ImageStore): readonly string[] =>
