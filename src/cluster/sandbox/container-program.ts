@@ -13,6 +13,8 @@ import type { ContainerSpec } from "./sandbox.ts";
 
 const SIGKILL = 9;
 const EINVAL = 22;
+/** The kubelet's `oom_score_adj` of BestEffort pods. */
+const FIRST_TO_GO = 1000;
 /** `_LINUX_CAPABILITY_VERSION_3`: two halves of 32 bits. */
 const CAPABILITY_VERSION = 0x20080522;
 
@@ -57,6 +59,7 @@ export function containerProgram(parts: ContainerParts): ContainerProgram {
   mountPseudo(program, spec);
   switchRoot(program);
   connectStreams(program, parts);
+  setOomScore(program, spec.oomScoreAdj ?? FIRST_TO_GO);
   const bases = spec.readOnlyRootFilesystem ? root.writable.map((path) => hold(program, path)) : [];
   for (const attachment of parts.attachments) attachMount(program, attachment);
   const workingDir = spec.workingDir === "" ? "/" : spec.workingDir;
@@ -117,6 +120,17 @@ function connectStreams(program: Program, { stdout, stderr }: ContainerParts): v
     .call("dup3", [empty, 0, 0], { ignore: EINVAL })
     .call("dup3", [stdout, 1, 0])
     .call("dup3", [stderr, 2, 0]);
+}
+
+/** Rather the container than the engine or the user's editor. Going below the engine's own value takes a capability. */
+function setOomScore(program: Program, score: number): void {
+  const file = program.slot();
+  const text = String(score);
+  program
+    .call("openat", [linux.AT_FDCWD, "/proc/self/oom_score_adj", linux.O_WRONLY | linux.O_CLOEXEC, 0], {
+      save: file,
+    })
+    .call("write", [file, text, text.length], { ignore: "all" });
 }
 
 function hold(program: Program, path: string): Slot {

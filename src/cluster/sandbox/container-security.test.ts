@@ -1,6 +1,6 @@
 /** Asked from inside: a container cannot harm the machine, whichever root it has. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { canRunContainers, openWorld, type TestSpec, type TestWorld } from "./container.test-support.ts";
 
@@ -92,6 +92,12 @@ describe.if(canRunContainers())("a container", () => {
         "echo x > /dev/null && head -c 3 /dev/zero | wc -c; head -c 3 /dev/urandom | wc -c",
       );
       expect(stdout).toEqual(["3", "3"]);
+    });
+
+    test("goes first when memory runs out, unless it is said otherwise", async () => {
+      expect((await sh("cat /proc/self/oom_score_adj")).stdout).toEqual(["1000"]);
+      expect((await sh("cat /proc/self/oom_score_adj", { oomScoreAdj: 500 })).stdout).toEqual(["500"]);
+      expect(readFileSync("/proc/self/oom_score_adj", "utf8")).not.toBe("1000\n");
     });
 
     test("cannot mount, load modules, set the clock or leave its root", async () => {

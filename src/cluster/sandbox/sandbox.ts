@@ -56,6 +56,8 @@ export interface ContainerSpec {
   readonly readOnlyRootFilesystem: boolean;
   /** All capabilities and devices, no masks. The caller has checked that the cluster allows it. */
   readonly privileged: boolean;
+  /** Who the kernel ends first when memory runs out (proc(5)); 1000, the kubelet's value for BestEffort, by default. */
+  readonly oomScoreAdj?: number;
   /** In the order of the pod; nested targets are mounted parent first. */
   readonly mounts: readonly Mount[];
   /** CRI log file to append to: `<RFC3339Nano> stdout|stderr F|P <text>`. */
