@@ -21,7 +21,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** `env` is handed to the engine without the launcher's own variables. */
 export function createEngineControl(env: Environment): EngineControl {
   const internal = (words: readonly string[]) =>
-    namespaceCommand([process.execPath, new URL("main.ts", import.meta.url).pathname, ...words]);
+    namespaceCommand([process.execPath, "--smol", new URL("main.ts", import.meta.url).pathname, ...words]);
   return {
     async start(options) {
       const { folder } = options;
@@ -42,10 +42,15 @@ export function createEngineControl(env: Environment): EngineControl {
 }
 
 /** Without the launcher's own variables, and with Bun's own files inside the state folder. */
-function innerEnv({ PILLION_LIFELINE_FD: _, ...env }: Environment, folder: StateFolder): Environment {
+function innerEnv(env: Environment, folder: StateFolder): Environment {
   const tmp = join(folder.path, "tmp");
   mkdirSync(tmp, { recursive: true, mode: 0o700 });
-  return { ...env, BUN_TMPDIR: tmp, BUN_RUNTIME_TRANSPILER_CACHE_PATH: join(tmp, "transpiled") };
+  return {
+    ...env,
+    PILLION_LIFELINE_FD: undefined,
+    BUN_TMPDIR: tmp,
+    BUN_RUNTIME_TRANSPILER_CACHE_PATH: join(tmp, "transpiled"),
+  };
 }
 
 async function startEngine(
