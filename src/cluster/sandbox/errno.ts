@@ -12,6 +12,8 @@ NAMES.set(constants.errno.EOPNOTSUPP, "EOPNOTSUPP");
 const TEXTS: Readonly<Record<string, string>> = {
   E2BIG: "argument list too long",
   EACCES: "permission denied",
+  EAGAIN: "resource temporarily unavailable",
+  EBADF: "bad file descriptor",
   EBUSY: "device or resource busy",
   EEXIST: "file exists",
   EINVAL: "invalid argument",
@@ -28,8 +30,11 @@ const TEXTS: Readonly<Record<string, string>> = {
   ENOSPC: "no space left on device",
   ENOSYS: "function not implemented",
   ENOTDIR: "not a directory",
+  ENXIO: "no such device or address",
+  EOVERFLOW: "value too large for defined data type",
   EPERM: "operation not permitted",
   EROFS: "read-only file system",
+  ESRCH: "no such process",
   ETXTBSY: "text file busy",
   EXDEV: "invalid cross-device link",
 };

@@ -169,6 +169,16 @@ describe("call()", () => {
   });
 });
 
+test("loadLauncher() says what to do when it cannot compile", () => {
+  const script = `
+    const { loadLauncher } = await import(${JSON.stringify(import.meta.resolve("./launcher.ts"))});
+    try { loadLauncher(); } catch (error) { console.log(error.code, error.message, error.fix); }`;
+  const run = Bun.spawnSync([process.execPath, "-e", script], { env: { TMPDIR: "/no/such/place" } });
+  expect(run.stdout.toString()).toMatch(
+    /^E_LAUNCHER Cannot start pods: Bun .* did not compile the launcher: .*ENOENT.* "\/no\/such\/place" can be written to\n$/,
+  );
+});
+
 test("decodeWaitStatus() follows wait(2)", () => {
   expect([0, 0x0300, 9, 15, 0x8b].map(decodeWaitStatus)).toEqual([
     { exitCode: 0 },

@@ -109,8 +109,9 @@ function compile(): Native {
     });
   }
   // `cc` reads a file, and in a compiled program the source is not one.
-  const folder = mkdtempSync(join(tmpdir(), "pillion-launcher-"));
+  let folder: string | undefined;
   try {
+    folder = mkdtempSync(join(tmpdir(), "pillion-launcher-"));
     const file = join(folder, "launcher.c");
     writeFileSync(file, source, { mode: 0o600 });
     const { symbols } = cc({
@@ -128,11 +129,11 @@ function compile(): Native {
     throw new Problem({
       code: "E_LAUNCHER",
       message: `Cannot start pods: Bun ${Bun.version} did not compile the launcher: ${messageOf(cause)}`,
-      fix: "use the Bun version that Pillion pins (npm install)",
+      fix: `use the Bun version that Pillion pins (npm install), and see that "${tmpdir()}" can be written to`,
       cause,
     });
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -3,10 +3,8 @@
 export const AT_FDCWD = -100;
 export const AT_EMPTY_PATH = 0x1000;
 export const AT_RECURSIVE = 0x8000;
-export const AT_SYMLINK_NOFOLLOW = 0x100;
 
 export const CLONE_NEWNS = 0x0002_0000;
-export const CLONE_NEWCGROUP = 0x0200_0000;
 export const CLONE_NEWUTS = 0x0400_0000;
 export const CLONE_NEWIPC = 0x0800_0000;
 export const CLONE_NEWUSER = 0x1000_0000;
@@ -17,7 +15,6 @@ export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
-export const MS_REMOUNT = 32;
 export const MS_BIND = 4096;
 export const MS_REC = 16384;
 export const MS_PRIVATE = 1 << 18;
@@ -26,14 +23,11 @@ export const MNT_DETACH = 2;
 export const UMOUNT_NOFOLLOW = 8;
 
 export const MOUNT_ATTR_RDONLY = 1;
-export const MOUNT_ATTR_NOSUID = 2;
 export const MOUNT_ATTR_NODEV = 4;
-export const MOUNT_ATTR_NOEXEC = 8;
 
 export const OPEN_TREE_CLONE = 1;
 export const OPEN_TREE_CLOEXEC = 0o2000000;
 export const MOVE_MOUNT_F_EMPTY_PATH = 0x4;
-export const MOVE_MOUNT_T_SYMLINKS = 0x10;
 export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
 export const FSOPEN_CLOEXEC = 1;
@@ -49,9 +43,8 @@ export const O_EXCL = 0o200;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
-/** These two are swapped with O_DIRECT and O_LARGEFILE between x64 and arm64. */
+/** Its number is that of O_DIRECT on the other processor. */
 export const O_DIRECTORY = process.arch === "arm64" ? 0o40000 : 0o200000;
-export const O_NOFOLLOW = process.arch === "arm64" ? 0o100000 : 0o400000;
 
 export const RESOLVE_NO_MAGICLINKS = 0x02;
 export const RESOLVE_BENEATH = 0x08;
@@ -60,17 +53,11 @@ export const RESOLVE_IN_ROOT = 0x10;
 export const PR_SET_PDEATHSIG = 1;
 export const PR_CAPBSET_DROP = 24;
 export const PR_SET_NO_NEW_PRIVS = 38;
-export const PR_CAP_AMBIENT = 47;
-export const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 
 export const KEYCTL_JOIN_SESSION_KEYRING = 1;
 
-export const F_SETFD = 2;
-export const F_SETFL = 4;
 export const F_SETPIPE_SZ = 1031;
-export const F_GETPIPE_SZ = 1032;
 export const FIONREAD = 0x541b;
 
 export const WNOHANG = 1;
-export const CLOSE_RANGE_CLOEXEC = 4;
 export const MAX_FD = 0x7fff_ffff;
