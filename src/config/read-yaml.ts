@@ -69,7 +69,7 @@ interface Shape {
 }
 
 function refuse(code: "E_CONFIG_SYNTAX" | "E_CONFIG_INVALID", message: string): Problem {
-  return new Problem({ code, message, fix: "correct the file at the marked places" });
+  return new Problem({ code, message, fix: "Correct the file at the marked places" });
 }
 
 function toIssues(

@@ -86,7 +86,7 @@ export function loadImageMap(file: string): ImageMapSource {
     throw new Problem({
       code: "E_IMAGE_MAP_UNREADABLE",
       message: `Cannot read the image map "${file}": ${messageOf(because)}`,
-      fix: "name a readable file, or create it with a line `images:`",
+      fix: "Name a readable file, or create it with a line `images:`",
       cause: because,
     });
   }
@@ -142,7 +142,7 @@ export function checkMapName(name: string): void {
   throw new Problem({
     code: "E_IMAGE_NAME_INVALID",
     message: `Cannot use the image name: ${because}`,
-    fix: "write the name as the manifest does, for example nginx:1.27",
+    fix: "Write the name as the manifest does, for example nginx:1.27",
   });
 }
 

@@ -110,7 +110,7 @@ export function mergeMaps(sources: readonly ImageMapSource[]): readonly MapEntry
     throw new Problem({
       code: "E_IMAGE_MAP_CONFLICT",
       message: `Cannot merge the image maps: ${conflicts.join("; ")}`,
-      fix: "keep one of the two; `pillion images unmap NAME` forgets an entry that the cluster keeps",
+      fix: "Keep one of the two; `pillion images unmap NAME` forgets an entry that the cluster keeps",
     });
   }
   return [...merged.values()];

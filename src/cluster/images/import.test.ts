@@ -145,7 +145,7 @@ describe("import", () => {
     const path = folder(ociLayout([{ image: web, refName: "1" }]));
     await expect(images.import(path)).rejects.toMatchObject({
       code: "E_IMAGE_IMPORT_NAME",
-      fix: `name it: pillion images import ${path} --name NAME`,
+      fix: `Name it: pillion images import ${path} --as NAME`,
     });
     expect(await images.import(path, "my/web")).toEqual([{ name: "docker.io/my/web:latest", id: web.id }]);
     await images.import(folder(ociLayout([{ image: db }])), "my/web");

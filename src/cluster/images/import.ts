@@ -201,7 +201,7 @@ function severalImages(images: readonly FoundImage[]): Problem {
   return new Problem({
     code: "E_IMAGE_IMPORT_NAME",
     message: `Cannot import under one name: there are ${images.length} images: ${names.join(", ")}`,
-    fix: "leave the name out to import all under their own names",
+    fix: "Leave the name out to import all under their own names",
   });
 }
 
@@ -211,7 +211,7 @@ function toProblem(path: string, because: unknown): unknown {
     return new Problem({
       code: "E_IMAGE_IMPORT_NAME",
       message: `Cannot import "${path}": it does not say what its image is called`,
-      fix: `name it: pillion images import ${path} --name NAME`,
+      fix: `Name it: pillion images import ${path} --as NAME`,
       cause: because,
     });
   }
@@ -220,7 +220,7 @@ function toProblem(path: string, because: unknown): unknown {
   return new Problem({
     code: "E_IMAGE_ARCHIVE",
     message: `Cannot import "${path}": ${messageOf(because)}`,
-    fix: "name an OCI image layout (folder or tar), or an archive that `docker save` or `podman save` wrote",
+    fix: "Name an OCI image layout (folder or tar), or an archive that `docker save` or `podman save` wrote",
     cause: because,
   });
 }

@@ -78,7 +78,7 @@ function readKept(file: string): readonly MapEntry[] {
     throw new Problem({
       code: "E_IMAGE_MAP_UNREADABLE",
       message: `Cannot read the image map that the cluster keeps in "${file}": ${messageOf(because)}`,
-      fix: "make the file readable, or delete it and map the images again",
+      fix: "Make the file readable, or delete it and map the images again",
       cause: because,
     });
   }
@@ -88,6 +88,6 @@ function notMapped(name: string): Problem {
   return new Problem({
     code: "E_IMAGE_NOT_MAPPED",
     message: `Cannot unmap the image "${name}": it is not mapped`,
-    fix: "see the map with: pillion images ls",
+    fix: "See the map with: pillion images ls",
   });
 }

@@ -113,7 +113,7 @@ export function openStore(root: string, options: StoreOptions): ImageStore {
     throw new Problem({
       code: "E_IMAGE_STORE_UNUSABLE",
       message: `Cannot open the image store "${root}": ${messageOf(because)}`,
-      fix: "make the folder writable for this user, or choose another with PILLION_HOME",
+      fix: "Make the folder writable for this user, or choose another with PILLION_HOME",
       cause: because,
     });
   }
@@ -274,7 +274,7 @@ function notFound(name: string): Problem {
   return new Problem({
     code: "E_IMAGE_NOT_FOUND",
     message: `Cannot remove the image "${name}": there is none of that name`,
-    fix: "see the names with: pillion images ls",
+    fix: "See the names with: pillion images ls",
   });
 }
 
@@ -282,6 +282,6 @@ function stillInUse(name: string): Problem {
   return new Problem({
     code: "E_IMAGE_IN_USE",
     message: `Cannot remove the image "${name}": a container runs from it`,
-    fix: "delete the pods that use it first",
+    fix: "Delete the pods that use it first",
   });
 }
