@@ -114,6 +114,18 @@ describe.if(canRunContainers())("a container", () => {
       expect(stdout).toEqual(["/", "done"]);
     });
 
+    test("gains nothing from a user namespace of its own", async () => {
+      const inside = `
+        umount /proc/sys && echo UNCOVERED; umount -l /proc && echo DETACHED; umount /dev/null && echo DEVICE
+        mount -o remount,bind,rw /proc/sys && echo REMOUNTED; mount -o remount,bind,dev / && echo DEVICES
+        mkdir -p /tmp/p; mount -t proc p /tmp/p && echo PROC; mount -t sysfs s /tmp/p && echo 1 > /tmp/p/class/net/lo/mtu && echo SYS
+        echo 1 > /proc/sys/vm/drop_caches && echo WROTE; mknod /tmp/d c 1 1 && echo NODE; echo tried`;
+      const { stdout } = await sh(
+        `unshare --user --map-root-user --mount --pid --net --fork sh -c '${inside}' 2>/dev/null`,
+      );
+      expect(stdout).toEqual(["tried"]);
+    });
+
     test("has the default capabilities as root, bounded for good", async () => {
       expect(await capabilities({})).toEqual([
         NONE,
