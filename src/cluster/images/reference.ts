@@ -33,7 +33,6 @@ const TAG = String.raw`[\w][\w.-]{0,127}`;
 const DIGEST = "[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}";
 const REFERENCE = new RegExp(`^(${DOMAIN})/(${PATH})(?::(${TAG}))?(?:@(${DIGEST}))?$`);
 const IDENTIFIER = /^[a-f0-9]{64}$/;
-const TAG_ONLY = new RegExp(`^${TAG}$`);
 
 /** Parses a name as people write it (`ParseNormalizedNamed`). Throws `InvalidReference`. Adds no tag. */
 export function parseReference(name: string): Reference {
@@ -106,11 +105,6 @@ export function isDigest(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** True when `text` may stand behind the colon of a name. */
-export function isTag(text: string): boolean {
-  return TAG_ONLY.test(text);
 }
 
 function suffixOf({ tag, digest }: Reference): string {

@@ -2,6 +2,7 @@
 import { request as httpRequest } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { rootCertificates } from "node:tls";
 import type { Clock } from "../../kernel/clock.ts";
 import type { ByteStream } from "./byte-streams.ts";
 
@@ -145,7 +146,7 @@ function sendDirect(
 ): Promise<RawAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
   const send = url.protocol === "https:" ? httpsRequest : httpRequest;
-  const trust = ca === undefined ? {} : { ca };
+  const trust = ca === undefined ? {} : { ca: [...rootCertificates, ca] };
   const request = send(
     url,
     { method, headers, signal, agent: false, ...trust },
@@ -186,7 +187,7 @@ async function sendThroughProxy(
     proxy,
     redirect: "manual",
     decompress: false,
-    ...(ca === undefined ? {} : { tls: { ca } }),
+    ...(ca === undefined ? {} : { tls: { ca: [...rootCertificates, ca] } }),
   });
   return {
     status: answer.status,
@@ -215,7 +216,7 @@ function toUnreachable(because: unknown, url: URL, proxy: string | undefined): R
   const code = because instanceof Error && "code" in because ? String(because.code) : "";
   const host = proxy === undefined ? url.host : `${url.host} through the proxy`;
   const known = SENTENCES[code]?.(host);
-  const isCertificate = /CERT|SIGNED|ISSUER|CHAIN/.test(code);
+  const isCertificate = /CERT|SIGNED|ISSUER|CHAIN|VERIFY/.test(code);
   const untrusted = isCertificate ? `the certificate of ${host} is not trusted (${code})` : undefined;
   const message = known ?? untrusted ?? `the connection to ${host} failed${code === "" ? "" : ` (${code})`}`;
   return new RegistryUnreachable(message, TRANSIENT.has(code), { cause: because });

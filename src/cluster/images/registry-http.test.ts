@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createServer as createPlainServer } from "node:http";
+import { createServer } from "node:https";
+import type { AddressInfo, Server } from "node:net";
+import { createAuthority, createServerCertificate } from "../../lib/certificate.ts";
+import { ManualClock } from "../../testing/manual-clock.ts";
+import { collect } from "./byte-streams.ts";
+import { sendRequest } from "./registry-http.ts";
+import type { HttpOptions } from "./registry-http.ts";
+
+const HOUR_MS = 3_600_000;
+const now = Date.now();
+const current = { notBefore: now - HOUR_MS, notAfter: now + HOUR_MS };
+const authority = { commonName: "test", ...createAuthority({ commonName: "test", ...current }) };
+
+function listen(server: Server): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port));
+  return promise;
+}
+
+function tlsServer(names: readonly string[], times = current): Server {
+  const { key, certificate } = createServerCertificate({
+    commonName: "server",
+    names,
+    issuer: authority,
+    ...times,
+  });
+  return createServer({ key, cert: certificate }, (request, response) =>
+    response.end(`secret ${request.url}`),
+  );
+}
+
+const servers = {
+  good: tlsServer(["127.0.0.1"]),
+  otherName: tlsServer(["other.test"]),
+  expired: tlsServer(["127.0.0.1"], { notBefore: now - 2 * HOUR_MS, notAfter: now - HOUR_MS }),
+  plain: createPlainServer((_request, response) => response.end("plain")),
+};
+const ports: Record<string, number> = {};
+beforeAll(async () => {
+  for (const [name, server] of Object.entries(servers)) ports[name] = await listen(server);
+});
+afterAll(() =>
+  Promise.all(Object.values(servers).map((server) => new Promise((resolve) => server.close(resolve)))),
+);
+
+async function get(server: keyof typeof servers, options: Partial<HttpOptions> = {}): Promise<string> {
+  const url = new URL(`https://127.0.0.1:${ports[server]}/v2/`);
+  const answer = await sendRequest(
+    { method: "GET", url, headers: {} },
+    { clock: new ManualClock(), ...options },
+  );
+  return Buffer.from(await collect(answer.body, 1_000, "the answer")).toString();
+}
+
+describe("over TLS, sendRequest()", () => {
+  test("trusts the certificates it is given", async () => {
+    expect(await get("good", { ca: authority.certificate })).toBe("secret /v2/");
+  });
+
+  test.each<[string, keyof typeof servers, boolean, RegExp]>([
+    [
+      "an unknown authority",
+      "good",
+      false,
+      /^the certificate of 127\.0\.0\.1:\d+ is not trusted \([A-Z_]+\)$/,
+    ],
+    [
+      "a certificate for another host",
+      "otherName",
+      true,
+      /^the certificate of 127\.0\.0\.1:\d+ is for another host$/,
+    ],
+    ["an expired certificate", "expired", true, /^the certificate of 127\.0\.0\.1:\d+ has expired$/],
+    ["a server without TLS", "plain", true, /^127\.0\.0\.1:\d+ does not speak TLS$/],
+  ])("refuses %s, and does not try again", async (_name, server, isTrusted, message) => {
+    const failure: unknown = await get(server, isTrusted ? { ca: authority.certificate } : {}).catch(
+      (because: unknown) => because,
+    );
+    expect(failure).toMatchObject({ name: "RegistryUnreachable", isTransient: false });
+    expect((failure as Error).message).toMatch(message);
+  });
+});
+
+test("sendRequest() ends with the signal's reason, before and during an answer, and leaves no timer", async () => {
+  const clock = new ManualClock();
+  const url = new URL(`https://127.0.0.1:${ports["good"]}/v2/`);
+  const send = (signal: AbortSignal) =>
+    sendRequest({ method: "GET", url, headers: {} }, { clock, signal, ca: authority.certificate });
+  await expect(send(AbortSignal.abort(new Error("gone")))).rejects.toThrow("gone");
+  const controller = new AbortController();
+  const sent = send(controller.signal);
+  controller.abort(new Error("gone too"));
+  await expect(sent).rejects.toThrow("gone too");
+  expect(clock.pending).toBe(0);
+});
