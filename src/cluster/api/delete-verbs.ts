@@ -5,7 +5,7 @@ import { decodeObject } from "../../k8s/strict-decode.ts";
 import { isJsonObject } from "../../lib/frozen-json.ts";
 import type { DeleteOptions, Preconditions } from "../store/store.ts";
 import type { NamedRequest, ResourceRequest } from "./api-context.ts";
-import { contentTypeOf, parseObjectBody } from "./decode-body.ts";
+import { objectTypeOf, parseObjectBody } from "./decode-body.ts";
 import { type Answer, type ApiRequest, objectAnswer } from "./exchange.ts";
 import { presenterOf, selectionOf } from "./read-verbs.ts";
 import { asBoolean, dryRunErrors, integer, listOptions, refuse } from "./request-options.ts";
@@ -90,7 +90,7 @@ async function deleteOptions(request: ApiRequest, resource: GroupResource): Prom
 }
 
 function bodyOptions(request: ApiRequest, bytes: Uint8Array): Given {
-  const { value, duplicates } = parseObjectBody(bytes, contentTypeOf(request), OPTIONS_KIND);
+  const { value, duplicates } = parseObjectBody(bytes, objectTypeOf(request), OPTIONS_KIND);
   return { ...decodeObject(value, OPTIONS_KIND, duplicates).object };
 }
 

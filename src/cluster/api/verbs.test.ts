@@ -119,6 +119,20 @@ describe("create", () => {
     expect(warningsOf(await api.call(`${NAMESPACE}/services/inert`))).toBeNull();
   });
 
+  test("names keys that come twice, in JSON and in YAML", async () => {
+    const send = async (type: string, body: string) =>
+      await api.call(`${CONFIG_MAPS}?dryRun=All`, {
+        method: "POST",
+        body,
+        headers: { "Content-Type": `application/${type}` },
+      });
+    const json = await send("json", '{"metadata":{"name":"twice"},"data":{"a":"1","a":"2"}}');
+    const yaml = await send("yaml", "metadata: {name: twice}\ndata:\n  a: '1'\n  a: '2'\n");
+    const warning = String.raw`299 - "duplicate field \"data.a\""`;
+    expect([warningsOf(json), warningsOf(yaml)]).toEqual([warning, warning]);
+    expect(yaml.body["data"]).toEqual({ a: "2" });
+  });
+
   test("keeps warnings within what a header can carry", async () => {
     const many = Object.fromEntries(Array.from({ length: 90 }, (_, i) => [`${"x".repeat(300)}${i}`, 1]));
     const created = await post(`${CONFIG_MAPS}?dryRun=All`, { ...configMap("many"), ...many });
