@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer as createPlainServer } from "node:http";
 import { createServer } from "node:https";
+import { connect } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { createAuthority, createServerCertificate } from "../../lib/certificate.ts";
 import { ManualClock } from "../../testing/manual-clock.ts";
@@ -94,4 +95,43 @@ test("sendRequest() ends with the signal's reason, before and during an answer, 
   controller.abort(new Error("gone too"));
   await expect(sent).rejects.toThrow("gone too");
   expect(clock.pending).toBe(0);
+});
+
+test("sendRequest() goes through a proxy by CONNECT, and says so when the proxy cannot", async () => {
+  const registry = tlsServer(["registry.test"]);
+  const port = await listen(registry);
+  const asked: string[] = [];
+  const proxy = createPlainServer();
+  proxy.on("connect", (request, client) => {
+    asked.push(`${request.url} ${request.headers["proxy-authorization"]}`);
+    if (request.url !== "registry.test:443") {
+      client.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+      return;
+    }
+    const upstream = connect(port, "127.0.0.1", () => {
+      client.write("HTTP/1.1 200 OK\r\n\r\n");
+      upstream.pipe(client).pipe(upstream);
+    });
+    upstream.on("error", () => client.destroy());
+    client.on("error", () => upstream.destroy());
+  });
+  const address = `http://user:pass@127.0.0.1:${await listen(proxy)}`;
+  const options = { clock: new ManualClock(), ca: authority.certificate, proxy: () => address };
+  const send = (host: string) =>
+    sendRequest({ method: "GET", url: new URL(`https://${host}/v2/`), headers: {} }, options);
+  try {
+    const answer = await send("registry.test");
+    expect(Buffer.from(await collect(answer.body, 1_000, "the answer")).toString()).toBe("secret /v2/");
+    expect(asked).toEqual([`registry.test:443 Basic ${btoa("user:pass")}`]);
+    // The proxy's own refusal comes back as an answer or as a failed connection, never as the registry's content.
+    const outcome = await send("other.test").then(
+      ({ status }) => status,
+      (because: unknown) => String(because),
+    );
+    expect(String(outcome)).toMatch(/^502$|through the proxy/);
+  } finally {
+    proxy.closeAllConnections();
+    registry.close();
+    proxy.close();
+  }
 });
