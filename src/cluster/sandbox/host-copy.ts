@@ -1,8 +1,9 @@
 /** Puts files of the image map's `copy:` into a host-root container before it starts. */
-import { chmodSync, existsSync, lstatSync, mkdirSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { chmod, copyFile, mkdir, readdir, readlink, stat, symlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { messageOf } from "../../kernel/problem.ts";
+import { lstatIfThere } from "../../lib/lstat-if-there.ts";
 import type { HostCopy } from "../images/image.ts";
 import { makeFolderLike, type Scratch } from "./root-layers.ts";
 import { ContainerStartError } from "./sandbox.ts";
@@ -57,7 +58,7 @@ export function makeFolders(scratch: Scratch, { base, rest, lower }: Place): voi
 }
 
 export function isFolderAt(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return lstatIfThere(path)?.isDirectory() ?? false;
 }
 
 function makePlainFolder(path: string): void {

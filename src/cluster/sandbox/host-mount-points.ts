@@ -2,8 +2,9 @@
  * Makes missing mount points of a host-root container in its upper layers, before they are mounted: in a user namespace
  * nobody may make a folder in a folder whose owner that namespace does not know, such as /usr/share.
  */
-import { closeSync, lstatSync, openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { lstatIfThere } from "../../lib/lstat-if-there.ts";
 import { isFolderAt, makeFolders } from "./host-copy.ts";
 import type { HostView } from "./host-view.ts";
 import type { Scratch } from "./root-layers.ts";
@@ -27,7 +28,7 @@ export function makeMountPoints(scratch: Scratch, view: HostView, mountPoints: r
 }
 
 function exists(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  return lstatIfThere(path) !== undefined;
 }
 
 /** True when what there is of the path on this machine is folders. */

@@ -1,6 +1,7 @@
 /** Knows, for a host-root container, which part of the scratch space holds a path of the container. */
-import { lstatSync, readlinkSync, realpathSync } from "node:fs";
+import { readlinkSync, realpathSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { lstatIfThere } from "../../lib/lstat-if-there.ts";
 
 /** Something mounted over the top-level folders, in the order it was added. */
 export type Layer =
@@ -139,6 +140,6 @@ export class HostView {
 }
 
 function linkTarget(path: string): string | undefined {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return undefined;
+  if (lstatIfThere(path)?.isSymbolicLink() !== true) return undefined;
   return resolve(dirname(path), readlinkSync(path));
 }
