@@ -5,7 +5,7 @@ import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { ArchiveError } from "./archive-error.ts";
 import type { Descriptor } from "./oci.ts";
-import { retrying } from "./registry.ts";
+import { retrying } from "./registry-retry.ts";
 import type { Registry } from "./registry.ts";
 import { RegistryUnreachable } from "./registry-http.ts";
 import type { HttpAnswer, HttpOptions } from "./registry-http.ts";

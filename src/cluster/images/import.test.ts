@@ -32,7 +32,7 @@ const newPath = (): string => join(base, String(count++));
 
 function open(): LocalImages & { readonly root: string } {
   const root = newPath();
-  return { root, ...openImages({ root, clock: new ManualClock(), platform: TEST_PLATFORM }) };
+  return Object.assign(openImages({ root, clock: new ManualClock(), platform: TEST_PLATFORM }), { root });
 }
 
 function file(bytes: Uint8Array): string {

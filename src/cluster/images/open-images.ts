@@ -11,8 +11,9 @@ import type { ImageRequest, Images, RegistryCredentials, ResolvedImage } from ".
 import { importImages } from "./import.ts";
 import type { ImportedImage } from "./import.ts";
 import { openKeptMap } from "./kept-map.ts";
+import type { KeptMap } from "./kept-map.ts";
 import { DEFAULT_PATH, MAPPED_DOMAIN, resolveHost, storeMapped } from "./mapped-image.ts";
-import type { MappedRequest, StoreMappedOptions } from "./mapped-image.ts";
+import type { StoreMappedOptions } from "./mapped-image.ts";
 import type { Platform } from "./oci.ts";
 import { proxyFrom } from "./proxy.ts";
 import type { ProxyVariables } from "./proxy.ts";
@@ -22,7 +23,7 @@ import { InvalidReference, familiarName, parseReference, repositoryOf, withDefau
 import type { Reference } from "./reference.ts";
 import { SharedWork } from "./shared-work.ts";
 import { openStore } from "./store.ts";
-import type { InUse, NamedImage } from "./store.ts";
+import type { ImageStore, InUse, NamedImage } from "./store.ts";
 import type { UnpackLimits } from "./unpack.ts";
 
 export interface OpenImagesOptions {
@@ -79,60 +80,43 @@ export interface LocalImages extends Images {
 
 /** Opens the images below `root`. Throws `Problem` for a store that cannot be used and maps that disagree. */
 export function openImages(options: OpenImagesOptions): LocalImages {
-  const { root, clock, platform, limits, builtin, inUse = () => false } = options;
-  const store = openStore(root, { now: () => clock.now(), inUse: options.inUse });
+  const { root, clock, inUse } = options;
+  const store = openStore(root, { now: () => clock.now(), inUse });
   const kept = openKeptMap(join(root, "map.json"));
   if (options.maps !== undefined) kept.adopt(options.maps);
-  const context: PullContext = {
-    store,
-    platform,
-    limits,
-    onProgress: options.onProgress,
-    network: {
-      clock,
-      ca: options.ca,
-      insecureRegistries: options.insecureRegistries,
-      proxy: options.proxyVariables === undefined ? undefined : proxyFrom(options.proxyVariables),
-    },
-  };
-  const pulls = new SharedWork<NamedImage>();
-  const mapped = new SharedWork<NamedImage>();
-  const seen: StoreMappedOptions["seen"] = new Map();
+  return new ClusterImages(options, store, kept);
+}
 
-  async function pull(request: Pull): Promise<NamedImage> {
-    const { reference, shownName, credentials: lookUpCredentials } = request;
-    const credentials = lookUpCredentials?.(reference.domain);
-    const key = `${familiarName(reference)} ${fingerprint(credentials)}`;
-    const start = (signal: AbortSignal): Promise<NamedImage> =>
-      pullImage(context, { reference, shownName, credentials, signal });
-    return await pulls.join(key, start, request.signal);
+class ClusterImages implements LocalImages {
+  readonly #options: OpenImagesOptions;
+  readonly #store: ImageStore;
+  readonly #kept: KeptMap;
+  readonly #pullContext: PullContext;
+  readonly #pulls = new SharedWork<NamedImage>();
+  readonly #mapped = new SharedWork<NamedImage>();
+  readonly #seen: StoreMappedOptions["seen"] = new Map();
+
+  constructor(options: OpenImagesOptions, store: ImageStore, kept: KeptMap) {
+    const { clock, ca, insecureRegistries, platform, limits, onProgress, proxyVariables } = options;
+    this.#options = options;
+    this.#store = store;
+    this.#kept = kept;
+    const proxy = proxyVariables === undefined ? undefined : proxyFrom(proxyVariables);
+    this.#pullContext = {
+      store,
+      platform,
+      limits,
+      onProgress,
+      network: { clock, ca, insecureRegistries, proxy },
+    };
   }
 
-  async function resolveMapped(
-    request: MappedRequest & { readonly signal?: AbortSignal | undefined },
-  ): Promise<ResolvedImage> {
-    const { mapping } = request.entry;
-    if (mapping.kind === "host") return resolveHost(request, mapping);
-    const { path } = mapping;
-    const start = (signal: AbortSignal): Promise<NamedImage> =>
-      storeMapped({ ...request, path }, { store, seen, platform, limits, signal });
-    const image = await mapped.join(`${path} ${request.name}`, start, request.signal);
-    return toResolved(request.name, image);
-  }
-
-  async function resolve(
-    request: ImageRequest,
-  ): Promise<ResolvedImage & { pulled: boolean; pullMs: number }> {
+  async resolve(request: ImageRequest): Promise<ResolvedImage & { pulled: boolean; pullMs: number }> {
     const { name, policy, credentials, signal } = request;
     const reference = parseName(name);
-    const entry = lookUp(kept.entries(), reference);
-    if (entry !== undefined) {
-      const image = await resolveMapped({ name, reference, entry, signal });
-      return { ...image, pulled: false, pullMs: 0 };
-    }
-    const own = builtin?.(reference, name);
-    if (own !== undefined) return { ...own, pulled: false, pullMs: 0 };
-    const present = inspect(name, () => store.find(reference));
+    const provided = await this.#provided(reference, request);
+    if (provided !== undefined) return { ...provided, pulled: false, pullMs: 0 };
+    const present = inspect(name, () => this.#store.find(reference));
     if (present !== undefined && policy !== "Always") {
       return { ...toResolved(name, present), pulled: false, pullMs: 0 };
     }
@@ -140,52 +124,110 @@ export function openImages(options: OpenImagesOptions): LocalImages {
       const message = `Container image "${name}" is not present with pull policy of Never`;
       throw new ImageError("ErrImageNeverPull", message);
     }
+    const { clock } = this.#options;
     const startedAt = clock.monotonic();
-    const image = await pull({ reference, shownName: name, credentials, signal });
-    const pullMs = Math.round(clock.monotonic() - startedAt);
-    return { ...toResolved(name, image), pulled: true, pullMs };
+    const image = await this.#pull({ reference, shownName: name, credentials, signal });
+    return { ...toResolved(name, image), pulled: true, pullMs: Math.round(clock.monotonic() - startedAt) };
   }
 
-  return {
-    resolve,
-    isPresent(name) {
-      try {
-        const reference = parseName(name);
-        if (lookUp(kept.entries(), reference) !== undefined) return true;
-        return builtin?.(reference, name) !== undefined || store.find(reference) !== undefined;
-      } catch (because) {
-        // Whoever asks to resolve it is told what is wrong with it.
-        if (because instanceof Error) return false;
-        throw because;
-      }
-    },
-    list: () => store.list().map((image) => toListed(image, inUse)),
-    import: (path, name) => importImages(store, path, { platform, limits, name }),
-    async pull(name, { credentials, signal } = {}) {
+  isPresent(name: string): boolean {
+    try {
       const reference = parseName(name);
-      return toListed(await pull({ reference, shownName: name, credentials, signal }), inUse);
-    },
-    async remove(name) {
-      const id = /^(?:sha256:)?([0-9a-f]{12,64})$/.exec(name)?.[1];
-      const found =
-        id === undefined ? undefined : store.list().find((image) => image.id.startsWith(`sha256:${id}`));
-      if (found !== undefined) await store.removeImage(found.id);
-      else {
-        checkMapName(name);
-        await store.remove(parseName(name));
-      }
-    },
-    map(name, mapping) {
-      checkMapName(name);
-      kept.map(name, mapping);
-    },
-    unmap(name) {
-      checkMapName(name);
-      kept.unmap(name);
-    },
-    mappings: () => kept.entries(),
-    adoptMaps: (maps) => kept.adopt(maps),
-  };
+      if (lookUp(this.#kept.entries(), reference) !== undefined) return true;
+      return (
+        this.#options.builtin?.(reference, name) !== undefined || this.#store.find(reference) !== undefined
+      );
+    } catch (because) {
+      // Whoever asks to resolve it is told what is wrong with it.
+      if (because instanceof Error) return false;
+      throw because;
+    }
+  }
+
+  list(): readonly ListedImage[] {
+    return this.#store.list().map((image) => this.#toListed(image));
+  }
+
+  import(path: string, name?: string): Promise<readonly ImportedImage[]> {
+    const { platform, limits } = this.#options;
+    return importImages(this.#store, path, { platform, limits, name });
+  }
+
+  async pull(name: string, options: Omit<ImageRequest, "name" | "policy"> = {}): Promise<ListedImage> {
+    const { credentials, signal } = options;
+    const reference = parseName(name);
+    return this.#toListed(await this.#pull({ reference, shownName: name, credentials, signal }));
+  }
+
+  async remove(name: string): Promise<void> {
+    const id = /^(?:sha256:)?([0-9a-f]{12,64})$/.exec(name)?.[1];
+    const byId =
+      id === undefined ? [] : this.#store.list().filter((image) => image.id.startsWith(`sha256:${id}`));
+    const [found] = byId;
+    if (found !== undefined) {
+      await this.#store.removeImage(found.id);
+      return;
+    }
+    checkMapName(name);
+    await this.#store.remove(parseName(name));
+  }
+
+  map(name: string, mapping: Mapping): void {
+    checkMapName(name);
+    this.#kept.map(name, mapping);
+  }
+
+  unmap(name: string): void {
+    checkMapName(name);
+    this.#kept.unmap(name);
+  }
+
+  mappings(): readonly MapEntry[] {
+    return this.#kept.entries();
+  }
+
+  adoptMaps(maps: readonly ImageMapSource[]): void {
+    this.#kept.adopt(maps);
+  }
+
+  /** What the map or the program itself provides; undefined when neither knows the name. */
+  async #provided(
+    reference: Reference,
+    { name, signal }: Pick<ImageRequest, "name" | "signal">,
+  ): Promise<ResolvedImage | undefined> {
+    const entry = lookUp(this.#kept.entries(), reference);
+    if (entry === undefined) return this.#options.builtin?.(reference, name);
+    const { mapping } = entry;
+    const request = { name, reference, entry };
+    if (mapping.kind === "host") return resolveHost(request, mapping);
+    const { path } = mapping;
+    const { platform, limits } = this.#options;
+    const fixed = { store: this.#store, seen: this.#seen, platform, limits };
+    const start = (given: AbortSignal): Promise<NamedImage> =>
+      storeMapped({ ...request, path }, { ...fixed, signal: given });
+    return toResolved(name, await this.#mapped.join(`${path} ${name}`, start, signal));
+  }
+
+  async #pull({ reference, shownName, credentials: lookUpCredentials, signal }: Pull): Promise<NamedImage> {
+    const credentials = lookUpCredentials?.(reference.domain);
+    const key = `${familiarName(reference)} ${fingerprint(credentials)}`;
+    const start = (given: AbortSignal): Promise<NamedImage> =>
+      pullImage(this.#pullContext, { reference, shownName, credentials, signal: given });
+    return await this.#pulls.join(key, start, signal);
+  }
+
+  #toListed(image: NamedImage): ListedImage {
+    const { id, name, manifestDigest, namedAt, record, config } = image;
+    return {
+      name: shownName(name),
+      id,
+      manifestDigest,
+      size: record.bytes,
+      pulledAt: namedAt,
+      platform: `${config.os}/${config.architecture}`,
+      inUse: this.#options.inUse?.(image) ?? false,
+    };
+  }
 }
 
 interface Pull {
@@ -225,19 +267,6 @@ function toResolved(name: string, image: NamedImage): ResolvedImage {
     rootfs: { kind: "image", path: rootfs },
     config: hasPath ? config.image : { ...config.image, env: [DEFAULT_PATH, ...env] },
     size: record.bytes,
-  };
-}
-
-function toListed(image: NamedImage, inUse: InUse): ListedImage {
-  const { id, name, manifestDigest, namedAt, record, config } = image;
-  return {
-    name: shownName(name),
-    id,
-    manifestDigest,
-    size: record.bytes,
-    pulledAt: namedAt,
-    platform: `${config.os}/${config.architecture}`,
-    inUse: inUse(image),
   };
 }
 

@@ -20,7 +20,7 @@ function open(
 ): LocalImages & { readonly root: string; readonly clock: ManualClock } {
   const root = join(base, String(count++));
   const clock = new ManualClock();
-  return { root, clock, ...openImages({ root, clock, platform: TEST_PLATFORM, ...options }) };
+  return Object.assign(openImages({ root, clock, platform: TEST_PLATFORM, ...options }), { root, clock });
 }
 
 /** Nothing half done is left. */

@@ -10,9 +10,10 @@ import { choosePlatform, parseDocument, sha256 } from "./oci.ts";
 import type { Descriptor, Platform } from "./oci.ts";
 import { familiarName } from "./reference.ts";
 import type { Reference } from "./reference.ts";
-import { Registry, RegistryRefused } from "./registry.ts";
+import { Registry } from "./registry.ts";
 import type { RegistryOptions } from "./registry.ts";
 import { RegistryUnreachable } from "./registry-http.ts";
+import { RegistryRefused } from "./registry-retry.ts";
 import type { NamedImage, ImageStore } from "./store.ts";
 import type { UnpackLimits } from "./unpack.ts";
 

@@ -1,6 +1,5 @@
 /** Client of the OCI distribution API: manifests and blobs of one repository, with challenges, redirects and retries. */
 import { messageOf } from "../../kernel/problem.ts";
-import { sleep } from "../../lib/sleep.ts";
 import { ArchiveError } from "./archive-error.ts";
 import { collect } from "./byte-streams.ts";
 import type { RegistryCredentials } from "./image.ts";
@@ -8,6 +7,7 @@ import { MANIFEST_TYPES, MAX_DOCUMENT_BYTES, digestOf, parseJson, sha256 } from 
 import type { Descriptor } from "./oci.ts";
 import { isLoopback } from "./proxy.ts";
 import { isDigest } from "./reference.ts";
+import { RegistryRefused, RetryLater, retrying } from "./registry-retry.ts";
 import { basicAuthorization, parseChallenges, tokenOf, tokenUrl } from "./registry-auth.ts";
 import type { Challenge } from "./registry-auth.ts";
 import { RegistryUnreachable, sendRequest } from "./registry-http.ts";
@@ -23,23 +23,6 @@ export interface RegistryOptions extends HttpOptions {
   readonly insecureRegistries?: readonly string[] | undefined;
 }
 
-export type RefusalKind = "not found" | "denied" | "rate limit" | "unexpected";
-
-/** The registry answered, with a refusal. `message` goes on after "cannot pull …: ". */
-export class RegistryRefused extends Error {
-  readonly kind: RefusalKind;
-
-  constructor(kind: RefusalKind, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "RegistryRefused";
-    this.kind = kind;
-  }
-}
-
-const ATTEMPTS = 5;
-const FIRST_WAIT_MS = 500;
-/** A registry that wants us to wait longer than this is reported, not waited for. */
-const LONGEST_WAIT_MS = 60_000;
 const MAX_REDIRECTS = 10;
 const ACCEPT = { accept: MANIFEST_TYPES.join(", "), "accept-encoding": "identity", "user-agent": "pillion" };
 
@@ -205,40 +188,6 @@ export class Registry {
       isLoopback(url.hostname) || (this.#base.protocol === "http:" && url.hostname === this.#base.hostname)
     );
   }
-}
-
-/** The answer asks to come back later. */
-export class RetryLater extends RegistryRefused {
-  readonly afterMs: number | undefined;
-
-  constructor(kind: RefusalKind, message: string, afterMs: number | undefined) {
-    super(kind, message);
-    this.afterMs = afterMs;
-  }
-}
-
-/** Runs `attempt` again after a transient failure: 0.5 s, 1 s, 2 s, 4 s, or when the registry says. */
-export async function retrying<Result>(
-  attempt: () => Promise<Result>,
-  { clock, signal }: HttpOptions,
-  hasProgressed: () => boolean = () => false,
-): Promise<Result> {
-  for (let failures = 0; ;) {
-    try {
-      return await attempt();
-    } catch (because) {
-      failures = hasProgressed() ? 1 : failures + 1;
-      const wait = waitAfter(because, failures);
-      if (wait === undefined || failures >= ATTEMPTS || wait > LONGEST_WAIT_MS) throw because;
-      if (!(await sleep(wait, clock, signal))) signal?.throwIfAborted();
-    }
-  }
-}
-
-function waitAfter(because: unknown, failures: number): number | undefined {
-  const backoff = FIRST_WAIT_MS * 2 ** (failures - 1);
-  if (because instanceof RetryLater) return because.afterMs ?? backoff;
-  return because instanceof RegistryUnreachable && because.isTransient ? backoff : undefined;
 }
 
 /** The error for an answer that is no success; reads what the registry says about it. */
