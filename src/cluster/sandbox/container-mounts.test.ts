@@ -246,6 +246,7 @@ describe.if(canRunContainers())("mounts of a container", () => {
       root: await refusal(bind(folder, "/")),
       proc: await refusal(bind(folder, "/proc/sys")),
       procAside: await refusal(bind(folder, "/a/../proc/../proc/x")),
+      belowHostFile: await refusal(bind(folder, "/etc/passwd/x/y"), { rootfs: world.host }),
     }).toEqual({
       belowFile: `${prefix} "${folder}" to rootfs at "/etc/passwd/x": not a directory (ENOTDIR)`,
       folderOnFile: `${prefix} "${folder}" to rootfs at "/etc/passwd": not a directory (ENOTDIR)`,
@@ -255,6 +256,13 @@ describe.if(canRunContainers())("mounts of a container", () => {
       root: `${prefix} "${folder}" to rootfs at "/": "/" cannot be mounted because it is the root itself`,
       proc: `${prefix} "${folder}" to rootfs at "/proc/sys": "/proc/sys" cannot be mounted because it is inside /proc`,
       procAside: `${prefix} "${folder}" to rootfs at "/a/../proc/../proc/x": "/a/../proc/../proc/x" cannot be mounted because it is inside /proc`,
+      belowHostFile: `${prefix} "${folder}" to rootfs at "/etc/passwd/x/y": not a directory (ENOTDIR)`,
     });
+  });
+
+  test("an error that nobody thought of is a ContainerStartError all the same", async () => {
+    const refused = world.start({ argv: ["true"], workingDir: "/a\0b" });
+    expect(refused).rejects.toBeInstanceOf(ContainerStartError);
+    await refused.catch(() => undefined);
   });
 });

@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../kernel/clock.ts";
+import { messageOf } from "../../kernel/problem.ts";
 import { startTimeOf } from "../../lib/process-identity.ts";
 import { prepareDev } from "./container-dev.ts";
 import { openMounts } from "./container-mounts.ts";
@@ -221,9 +222,9 @@ function permittedCapabilities(): bigint {
   return BigInt(`0x${hex ?? "0"}`);
 }
 
-function asStartError(error: unknown): unknown {
-  if (!(error instanceof SyscallError)) return error;
-  return new ContainerStartError("CreateContainerError", `failed to create container: ${error.message}`, {
-    cause: error,
-  });
+/** The contract has one kind of error: a file system that fails in a new way must not stop the kubelet's loop. */
+function asStartError(error: unknown): ContainerStartError {
+  if (error instanceof ContainerStartError) return error;
+  const message = `failed to create container: ${messageOf(error)}`;
+  return new ContainerStartError("CreateContainerError", message, { cause: error });
 }
