@@ -17,6 +17,7 @@ const NOBODY = 65_534;
 const PACKAGES = {
   "nginx-light": ["nginx", "examples/access-log"],
   "docker-registry": ["docker-registry", "pulling images from a registry"],
+  zstd: ["zstd", "unpacking layers that other programs have compressed"],
   uidmap: ["newuidmap", "rootless pods whose containers run as several users"],
 };
 
