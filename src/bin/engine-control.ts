@@ -1,7 +1,8 @@
 /** Starts the engine as a process of its own, inside namespaces of its own, and hears from it when it is ready. */
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { namespaceCommand } from "../cluster/sandbox/enter-namespaces.ts";
+import { fileURLToPath } from "node:url";
+import { namespaceCommand, readOnlyProgram } from "../cluster/sandbox/enter-namespaces.ts";
 import { reapLeftovers } from "../cluster/sandbox/leftovers.ts";
 import type { EngineControl, EngineOptions, ImageCall, StartedEngine } from "../cli/engine-control.ts";
 import { ApiClient } from "../cli/api-client.ts";
@@ -16,12 +17,14 @@ export type EngineReport =
       readonly problem: { readonly code: string; readonly message: string; readonly fix: string };
     };
 
+const MAIN = new URL("main.ts", import.meta.url);
+
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** `env` is handed to the engine without the launcher's own variables. */
 export function createEngineControl(env: Environment): EngineControl {
   const internal = (words: readonly string[]) =>
-    namespaceCommand([process.execPath, "--smol", new URL("main.ts", import.meta.url).pathname, ...words]);
+    namespaceCommand(readOnlyProgram([process.execPath, "--smol", fileURLToPath(MAIN), ...words]));
   return {
     async start(options) {
       const { folder } = options;

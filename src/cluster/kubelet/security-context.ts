@@ -1,6 +1,7 @@
 /** Who a container runs as and what it may do: the pod's and the container's securityContext, and the image's user. */
 import type { Container, PodSecurityContext, SecurityContext } from "../../../generated/kubernetes.ts";
 import { describePod, type StoredPod } from "../../k8s/pod.ts";
+import { dangerousCapabilities } from "../sandbox/capabilities.ts";
 import type { ContainerSpec } from "../sandbox/sandbox.ts";
 import { ContainerConfigError } from "./config-error.ts";
 
@@ -25,12 +26,7 @@ export function containerIdentity(facts: SecurityFacts): Identity {
   const runAsUser = own.runAsUser ?? ofPod.runAsUser;
   const runAsGroup = own.runAsGroup ?? ofPod.runAsGroup;
   const privileged = own.privileged === true;
-  if (privileged && !facts.allowPrivileged) {
-    throw new ContainerConfigError(
-      `Cannot run container "${container.name}" privileged: the cluster does not allow it. ` +
-        "Start it with `--allow-privileged`, or remove `securityContext.privileged`",
-    );
-  }
+  if (!facts.allowPrivileged) refusePower(container);
   if ((own.runAsNonRoot ?? ofPod.runAsNonRoot) === true)
     verifyNonRoot(runAsUser, imageUser, `(pod: "${describePod(pod)}", container: ${container.name})`);
 
@@ -45,6 +41,22 @@ export function containerIdentity(facts: SecurityFacts): Identity {
     readOnlyRootFilesystem: own.readOnlyRootFilesystem === true,
     privileged,
   };
+}
+
+/** What would give the container power over this machine needs the cluster's consent. */
+function refusePower({ name, securityContext }: Container): void {
+  if (securityContext?.privileged === true) {
+    throw new ContainerConfigError(
+      `Cannot run container "${name}" privileged: the cluster does not allow it. ` +
+        "Start it with `--allow-privileged`, or remove `securityContext.privileged`",
+    );
+  }
+  const dangerous = dangerousCapabilities(securityContext?.capabilities?.add ?? []);
+  if (dangerous.length === 0) return;
+  throw new ContainerConfigError(
+    `Cannot give container "${name}" the capabilities ${dangerous.join(", ")}: with them it could change this machine. ` +
+      "Start the cluster with `--allow-privileged`, or remove them from `securityContext.capabilities.add`",
+  );
 }
 
 /** The image's group belongs to the image's user: another user has its own. */

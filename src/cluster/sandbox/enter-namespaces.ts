@@ -46,6 +46,18 @@ export function namespaceCommand(
   throw noNamespaces(facts, detail);
 }
 
+/**
+ * Shows the program to itself through a read-only mount, in the mount namespace of `namespaceCommand`: a container whose
+ * entrypoint is `/proc/self/exe` gets hold of the engine's own file, and must not write to it (CVE-2019-5736).
+ * In a user namespace a mount keeps the restrictions it had, which have to be named again.
+ */
+export function readOnlyProgram([program = "", ...args]: readonly string[]): string[] {
+  const script = `mount --bind "$0" "$0" &&
+{ mount -o remount,bind,ro "$0" || mount -o remount,bind,ro,nosuid "$0" || mount -o remount,bind,ro,nosuid,nodev "$0"; } 2>/dev/null &&
+exec "$0" "$@"`;
+  return ["/bin/sh", "-c", script, program, ...args];
+}
+
 /** Flags of unshare(1), the way with the fewest limits first. */
 function waysIn(facts: MachineFacts): readonly (readonly string[])[] {
   const asRoot = OWN_MOUNTS;
