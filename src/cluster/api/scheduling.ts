@@ -37,8 +37,6 @@ function withNode(pod: KubeObject, nodeName: string): KubeObject {
   return { ...pod, spec: { ...(pod as Pod).spec, nodeName } };
 }
 
-let sequence = 0;
-
 function announce({ store, clock }: ApiContext, pod: KubeObject): void {
-  store.create("events", scheduledEvent(pod, { now: clock.now(), sequence: sequence++ }));
+  store.create("events", scheduledEvent(pod, clock.now()));
 }

@@ -3,6 +3,7 @@ import type { Event, ObjectReference } from "../../../generated/kubernetes.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import type { Clock } from "../../kernel/clock.ts";
+import { uniqueNanoseconds } from "../../lib/unique-time.ts";
 import type { Store } from "../store/store.ts";
 
 /** client-go `EventCorrelator` defaults. */
@@ -50,7 +51,6 @@ export interface RecorderOptions {
 }
 
 export function createEventRecorder(options: RecorderOptions): EventRecorder {
-  const nextSuffix = eventSuffixes(options.clock);
   const written = new Map<string, Written>();
   const buckets = new Map<string, Bucket>();
   const similar = new Map<string, SimilarGroup>();
@@ -62,22 +62,12 @@ export function createEventRecorder(options: RecorderOptions): EventRecorder {
       const isAllowed = takeToken(buckets, objectKey(event.about), options.clock.monotonic());
       if (!isAllowed) return;
       try {
-        remember(written, key, write(options, event, { known: written.get(key), now, nextSuffix }));
+        remember(written, key, write(options, event, { known: written.get(key), now }));
       } catch {
         // The namespace is going away, or the store is closing: an event is never worth more than that.
         written.delete(key);
       }
     },
-  };
-}
-
-/** Nanoseconds since the epoch in hexadecimal, as client-go names events; never twice the same, so names sort by age. */
-function eventSuffixes(clock: Clock): () => string {
-  let last = 0n;
-  return () => {
-    const now = BigInt(Math.floor(clock.now())) * 1_000_000n;
-    last = now > last ? now : last + 1n;
-    return last.toString(16).padStart(16, "0");
   };
 }
 
@@ -87,10 +77,9 @@ function write(
   context: {
     readonly known: Written | undefined;
     readonly now: number;
-    readonly nextSuffix: () => string;
   },
 ): Written {
-  const { known, now, nextSuffix } = context;
+  const { known, now } = context;
   const at = { namespace: event.about.namespace ?? "default", name: known?.name ?? "" };
   const timestamp = formatTimestamp(now);
   if (known !== undefined && options.store.get("events", at) !== undefined) {
@@ -98,7 +87,8 @@ function write(
     options.store.update("events", at, (current) => ({ ...current, count, lastTimestamp: timestamp }));
     return { ...known, count };
   }
-  const name = `${event.about.name ?? "unknown"}.${nextSuffix()}`;
+  // Nanoseconds in hexadecimal, as client-go names events.
+  const name = `${event.about.name ?? "unknown"}.${uniqueNanoseconds(now).toString(16).padStart(16, "0")}`;
   options.store.create("events", newEvent(options, event, { name, timestamp }));
   return { name, count: 1, firstTimestamp: timestamp };
 }
