@@ -1,39 +1,12 @@
 /** Clusters start, refuse, stop and recover; this machine looks the same afterwards. */
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { snapshotHost } from "../../src/testing/host-snapshot.ts";
-import { PillionHome } from "../../src/testing/pillion.ts";
+import { enginePid, homeWithPod, POD } from "./pod-home.ts";
 
 const TEST_MS = 60_000;
-
-/** A pod that ends at once on SIGTERM, on this machine's shell. */
-const POD = `apiVersion: v1
-kind: Pod
-metadata: { name: waiter }
-spec:
-  terminationGracePeriodSeconds: 5
-  containers:
-  - name: main
-    image: busybox
-    command: [sh, -c, "trap 'exit 0' TERM; echo started; sleep 1000 & wait"]
-`;
-
-/** A state folder with a manifest and an image map beside it. */
-function homeWithPod(manifest = POD): PillionHome & { readonly manifests: string } {
-  const home = new PillionHome();
-  const manifests = join(home.path, "manifests");
-  mkdirSync(join(manifests, ".pillion"), { recursive: true });
-  writeFileSync(join(manifests, "pod.yaml"), manifest);
-  writeFileSync(join(manifests, ".pillion/images.yaml"), "images: { busybox: host }\n");
-  return Object.assign(home, { manifests });
-}
-
-function enginePid(home: PillionHome, cluster = "default"): number {
-  const record = readFileSync(join(home.path, "state", cluster, "engine.json"), "utf8");
-  return (JSON.parse(record) as { pid: number }).pid;
-}
 
 /** Resolves when the process is gone; it is not our child, so there is nothing to wait on but the table of processes. */
 async function processEnd(pid: number): Promise<void> {
@@ -250,36 +223,6 @@ describe("state", () => {
       const folder = join(home.path, "state/default");
       const modes = await Bun.$`stat -c '%a %n' ${folder} ${folder}/kubeconfig ${folder}/pki/*.key`.text();
       for (const line of modes.trim().split("\n")) expect(line).toMatch(/^(700 .*\/default|600 .*)$/);
-    },
-    TEST_MS,
-  );
-});
-
-describe("a pod cannot harm the machine", () => {
-  test(
-    "the engine runs from a read-only mount of its program, so that /proc/self/exe leads to nothing writable",
-    async () => {
-      await using home = homeWithPod();
-      await home.mustRun(["up", "-d"]);
-      const pid = enginePid(home);
-      const program = readlinkSync(`/proc/${pid}/exe`);
-      const mounts = readFileSync(`/proc/${pid}/mountinfo`, "utf8").split("\n");
-      const options = mounts.map((line) => line.split(" ")).find((fields) => fields[4] === program)?.[5];
-      expect(options?.split(",")).toContain("ro");
-    },
-    TEST_MS,
-  );
-
-  test.each([
-    ["privileged", "{ privileged: true }", /privileged: the cluster does not allow it.*--allow-privileged/],
-    ["SYS_ADMIN", "{ capabilities: { add: [SYS_ADMIN] } }", /the capabilities SYS_ADMIN.*--allow-privileged/],
-    ["all capabilities", "{ capabilities: { add: [ALL] } }", /the capabilities ALL.*--allow-privileged/],
-  ])(
-    "a container that asks for %s does not start, and is told how it could",
-    async (_, context, message) => {
-      await using home = homeWithPod(`${POD}    securityContext: ${context}\n`);
-      const { code, stderr } = await home.run(["up", "-d", "-f", home.manifests]);
-      expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(message) });
     },
     TEST_MS,
   );
