@@ -81,8 +81,9 @@ class LogFollower {
       for await (const line of this.#api.lines(path, this.#signal))
         this.#terminal.out(`[${source}] ${line}\n`);
     } catch (error) {
-      if (!this.#signal.aborted)
-        this.#terminal.err(`[${source}] its log cannot be read: ${messageOf(error)}\n`);
+      // A cluster that ends cuts off what does not end by itself in time.
+      const isEnding = this.#signal.aborted || this.#terminal.stop.aborted;
+      if (!isEnding) this.#terminal.err(`[${source}] its log cannot be read: ${messageOf(error)}\n`);
     }
   }
 }

@@ -199,6 +199,22 @@ describe("up", () => {
   );
 });
 
+describe("up in the foreground", () => {
+  test(
+    "shows the last lines of containers that end on Ctrl-C",
+    async () => {
+      await using home = homeWithPod(POD.replace("trap 'exit 0' TERM", "trap 'echo goodbye; exit 0' TERM"));
+      const up = home.start(["up", "-f", home.manifests]);
+      await up.line(/^\[waiter\/main\] started$/);
+      up.kill("SIGINT");
+      const { code, stdout, stderr } = await up.exited;
+      expect({ code, stdout }).toEqual({ code: 0, stdout: "[waiter/main] started\n[waiter/main] goodbye\n" });
+      expect(stderr).not.toContain("cannot be read");
+    },
+    TEST_MS,
+  );
+});
+
 describe("state", () => {
   test(
     "down removes objects, down --keep-state keeps them",

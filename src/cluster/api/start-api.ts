@@ -1,4 +1,5 @@
 /** The cluster's API server: HTTPS on loopback, one token, answers as kube-apiserver gives them. */
+import type { ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import { type Clock, systemClock } from "../../kernel/clock.ts";
 import { messageOf, Problem } from "../../kernel/problem.ts";
@@ -58,7 +59,9 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   const closing = new AbortController();
   const serving = serveOptions(options, address);
   const server = createServer({ key: pki.key, cert: pki.certificate, minVersion: "TLSv1.2" });
+  const logs = new Set<Promise<void>>();
   server.on("request", (incoming, response) => {
+    if (isLogPath(incoming.url)) trackUntilSent(logs, response);
     void serveRequest({ incoming, response }, serving, closing.signal);
   });
   // What is not HTTP gets no answer; one connection's error is nobody else's.
@@ -70,12 +73,35 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   return {
     port: bound,
     async close() {
+      // The last lines of containers that have just ended are on their way.
+      await allSent(logs, LOG_DRAIN_MS);
       closing.abort();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
       await closed;
     },
   };
+}
+
+function isLogPath(url = ""): boolean {
+  return /^\/api\/v1\/namespaces\/[^/]+\/pods\/[^/]+\/log(\?|$)/.test(url);
+}
+
+function trackUntilSent(pending: Set<Promise<void>>, response: ServerResponse): void {
+  const sent = new Promise<void>((resolve) => {
+    response.once("finish", resolve);
+    response.once("close", resolve);
+  });
+  pending.add(sent);
+  void sent.then(() => pending.delete(sent));
+}
+
+/** Resolves when every response is sent, or after `ms`. */
+async function allSent(pending: ReadonlySet<Promise<void>>, ms: number): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  await Promise.race([Promise.all(pending), late]);
+  clearTimeout(timer);
 }
 
 function serveOptions(options: ApiOptions, address: string): ServeOptions {
@@ -95,6 +121,9 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
     onBug: options.onBug ?? ((error) => console.error("the API failed in a way it should not:", error)),
   };
 }
+
+/** A reader that does not read, or a container that has not ended, does not hold up the end for longer. */
+const LOG_DRAIN_MS = 500;
 
 async function listen(server: Server, address: string, port: number): Promise<number> {
   await new Promise<void>((resolve, reject) => {
