@@ -123,12 +123,12 @@ describe.if(canRunContainers())("createContainerRuntime()", () => {
         "echo $PATH $HOME $A; pwd; umask; echo $$; cd /proc/self/fd; echo *; hostname",
         {
           env: ["A=b c"],
-          workingDir: "/work/dir",
+          workingDir: "/srv/dir",
         },
       );
       expect(stdout).toEqual([
         "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /root b c",
-        "/work/dir",
+        "/srv/dir",
         "0022",
         "1",
         expect.stringMatching(/^0 1 2( [3-9]| 10)?$/),
