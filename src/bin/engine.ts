@@ -55,7 +55,7 @@ export async function startEngine(
     for (const close of closing.splice(0).toReversed()) await close();
   };
   try {
-    const pki = openPki({ folder: folder.pki, now: clock.now() });
+    const pki = await openPki({ folder: folder.pki, now: clock.now() });
     const store = openStore({ path: folder.database, clock, resources: resourceOf });
     closing.push(() => store.close());
     const sandbox = await openSandbox({ stateDir: folder.path });

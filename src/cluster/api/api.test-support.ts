@@ -18,15 +18,20 @@ const noLogs: KubeletPort = {
 };
 
 // One for all tests of the process: making it is not what they test.
-const shared = { folder: "", pki: undefined as Pki | undefined };
+const shared = { pki: undefined as Promise<Pki> | undefined };
 
-function sharedPki(): Pki {
-  if (shared.pki === undefined) {
-    shared.folder = mkdtempSync(join(tmpdir(), "pillion-api-"));
-    shared.pki = openPki({ folder: shared.folder, now: Date.now() });
-    rmSync(shared.folder, { recursive: true });
-  }
+function sharedPki(): Promise<Pki> {
+  shared.pki ??= newPki();
   return shared.pki;
+}
+
+async function newPki(): Promise<Pki> {
+  const folder = mkdtempSync(join(tmpdir(), "pillion-api-"));
+  try {
+    return await openPki({ folder, now: Date.now() });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 export interface Json {
@@ -143,7 +148,7 @@ export async function startTestApi(
   options: Partial<ApiOptions> & { readonly clock?: Clock; readonly historyLimit?: number } = {},
 ): Promise<TestApi> {
   const { clock = systemClock, historyLimit, ...rest } = options;
-  const pki = sharedPki();
+  const pki = await sharedPki();
   const bugs: unknown[] = [];
   const store = openStore({
     path: ":memory:",

@@ -24,8 +24,8 @@ function open(now = NOW, extraNames: readonly string[] = []) {
 }
 
 describe("openPki()", () => {
-  test("makes certificates for ten years, keys for nobody else, and a token of 256 bits", () => {
-    const pki = open();
+  test("makes certificates for ten years, keys for nobody else, and a token of 256 bits", async () => {
+    const pki = await open();
     const server = new X509Certificate(pki.certificate);
     expect(Date.parse(server.validTo) - NOW).toBe(3650 * 86_400_000);
     expect(server.subjectAltName).toBe(
@@ -39,12 +39,22 @@ describe("openPki()", () => {
     expect(statSync(folder).mode & 0o777).toBe(0o700);
   });
 
-  test("answers the same at the next start", () => {
-    const first = open();
-    expect(open(NOW + YEAR_MS)).toEqual(first);
+  test("answers the same at the next start", async () => {
+    const first = await open();
+    expect(await open(NOW + YEAR_MS)).toEqual(first);
   });
 
-  const damages: readonly (readonly [string, () => void])[] = [
+  test("loads what makes certificates only when it makes some", () => {
+    const script = `
+      const { openPki } = await import(${JSON.stringify(join(import.meta.dirname, "pki.ts"))});
+      await openPki({ folder: ${JSON.stringify(folder)}, now: ${NOW} });
+      console.log("getMetadata" in Reflect);
+    `;
+    const start = () => Bun.spawnSync([process.execPath, "-e", script]).stdout.toString().trim();
+    expect([start(), start()]).toEqual(["true", "false"]);
+  });
+
+  const damages: readonly (readonly [string, () => void | Promise<void>])[] = [
     ["an empty certificate", () => writeFileSync(join(folder, "server.crt"), "")],
     ["text in place of the key", () => writeFileSync(join(folder, "server.key"), "nonsense")],
     ["a missing authority", () => rmSync(join(folder, "ca.crt"))],
@@ -57,48 +67,48 @@ describe("openPki()", () => {
     ],
     [
       "another cluster's authority",
-      () => {
-        const other = openPki({ folder: join(folder, "other"), now: NOW });
+      async () => {
+        const other = await openPki({ folder: join(folder, "other"), now: NOW });
         writeFileSync(join(folder, "ca.crt"), other.authority);
       },
     ],
   ];
-  test.each(damages)("makes new certificates and keeps the token after %s", (_, damage) => {
-    const first = open();
-    damage();
-    const second = open();
+  test.each(damages)("makes new certificates and keeps the token after %s", async (_, damage) => {
+    const first = await open();
+    await damage();
+    const second = await open();
     expect(second.token).toBe(first.token);
     expect(second.certificate).not.toBe(first.certificate);
     expect(
       new X509Certificate(second.certificate).verify(new X509Certificate(second.authority).publicKey),
     ).toBe(true);
-    expect(open()).toEqual(second);
+    expect(await open()).toEqual(second);
   });
 
   test.each([
     ["a month before they expire", NOW + 3_630 * 86_400_000],
     ["when the clock stands before they begin", NOW - 2 * 86_400_000],
-  ])("makes new certificates %s", (_, later) => {
-    const first = open();
-    expect(open(later).certificate).not.toBe(first.certificate);
+  ])("makes new certificates %s", async (_, later) => {
+    const first = await open();
+    expect((await open(later)).certificate).not.toBe(first.certificate);
   });
 
-  test("makes new certificates for a further name, and a new token for one that is no token", () => {
-    const first = open();
-    const second = open(NOW, ["10.0.0.1", "host.internal"]);
+  test("makes new certificates for a further name, and a new token for one that is no token", async () => {
+    const first = await open();
+    const second = await open(NOW, ["10.0.0.1", "host.internal"]);
     expect(new X509Certificate(second.certificate).subjectAltName).toEndWith(
       "IP Address:10.0.0.1, DNS:host.internal",
     );
     writeFileSync(join(folder, "token"), "short");
-    const third = open(NOW, ["10.0.0.1", "host.internal"]);
+    const third = await open(NOW, ["10.0.0.1", "host.internal"]);
     expect(third.token).not.toBe(first.token);
     expect(third.certificate).toBe(second.certificate);
   });
 
-  test("explains a folder that it cannot use", () => {
+  test("explains a folder that it cannot use", async () => {
     mkdirSync(join(folder, "token"), { recursive: true });
     try {
-      open();
+      await open();
       expect.unreachable();
     } catch (error) {
       expect(error).toBeInstanceOf(Problem);

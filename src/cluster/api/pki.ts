@@ -4,7 +4,6 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, Problem } from "../../kernel/problem.ts";
 import { writeFileAtomic } from "../../lib/atomic-file.ts";
-import { type CertifiedKey, createAuthority, createServerCertificate } from "../../lib/certificate.ts";
 
 /** PEM texts; `authority` is the certificate that clients trust. */
 export interface Pki {
@@ -15,7 +14,6 @@ export interface Pki {
   readonly token: string;
 }
 
-const AUTHORITY_NAME = "pillion-ca";
 const SERVER_NAMES = [
   "127.0.0.1",
   "localhost",
@@ -45,7 +43,7 @@ const FILES = {
  * `extraNames` are further DNS names and IPv4 addresses the API answers under. `now` in milliseconds since the epoch.
  * `E_PKI` when the folder cannot be used.
  */
-export function openPki({
+export async function openPki({
   folder,
   now,
   extraNames = [],
@@ -53,13 +51,13 @@ export function openPki({
   readonly folder: string;
   readonly now: number;
   readonly extraNames?: readonly string[];
-}): Pki {
+}): Promise<Pki> {
   const names = [...SERVER_NAMES, ...extraNames];
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const kept = readCertificates(folder);
     const isKept = kept !== undefined && isUsable(kept, { names, now });
-    const certificates = isKept ? kept : makeCertificates(folder, { names, now });
+    const certificates = isKept ? kept : await renewCertificates(folder, { names, now });
     return { ...certificates, token: openToken(folder) };
   } catch (cause) {
     throw new Problem({
@@ -111,25 +109,22 @@ function isUsable(
   }
 }
 
-function makeCertificates(
+async function renewCertificates(
   folder: string,
   { names, now }: { readonly names: readonly string[]; readonly now: number },
-): Certificates {
+): Promise<Certificates> {
+  // Here, not above: a start that finds its certificates does not load the libraries that make them.
+  const { createAuthority, createServerCertificate } = await import("./make-certificates.ts");
   const validity = { notBefore: now - CLOCK_SKEW_MS, notAfter: now + LIFETIME_MS };
-  const authority = createAuthority({ commonName: AUTHORITY_NAME, ...validity });
-  const server: CertifiedKey = createServerCertificate({
-    commonName: "pillion-api",
-    names,
-    issuer: { ...authority, commonName: AUTHORITY_NAME },
-    ...validity,
-  });
+  const issuer = await createAuthority({ commonName: "pillion-ca", ...validity });
+  const server = await createServerCertificate({ commonName: "pillion-api", names, issuer, ...validity });
   const write = (file: keyof typeof FILES, text: string, mode: number) =>
     writeFileAtomic(join(folder, FILES[file]), text, mode);
-  write("authorityKey", authority.key, 0o600);
+  write("authorityKey", issuer.key, 0o600);
   write("key", server.key, 0o600);
   write("certificate", server.certificate, 0o644);
-  write("authority", authority.certificate, 0o644);
-  return { authority: authority.certificate, certificate: server.certificate, key: server.key };
+  write("authority", issuer.certificate, 0o644);
+  return { authority: issuer.certificate, certificate: server.certificate, key: server.key };
 }
 
 function openToken(folder: string): string {

@@ -3,8 +3,8 @@ import { createServer as createPlainServer } from "node:http";
 import { createServer } from "node:https";
 import { connect } from "node:net";
 import type { AddressInfo, Server } from "node:net";
-import { createAuthority, createServerCertificate } from "../../lib/certificate.ts";
 import { ManualClock } from "../../testing/manual-clock.ts";
+import { createAuthority, createServerCertificate } from "../api/make-certificates.ts";
 import { collect } from "./byte-streams.ts";
 import { sendRequest } from "./registry-http.ts";
 import type { HttpOptions } from "./registry-http.ts";
@@ -12,7 +12,7 @@ import type { HttpOptions } from "./registry-http.ts";
 const HOUR_MS = 3_600_000;
 const now = Date.now();
 const current = { notBefore: now - HOUR_MS, notAfter: now + HOUR_MS };
-const authority = { commonName: "test", ...createAuthority({ commonName: "test", ...current }) };
+const authority = await createAuthority({ commonName: "test", ...current });
 
 function listen(server: Server): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
@@ -20,8 +20,8 @@ function listen(server: Server): Promise<number> {
   return promise;
 }
 
-function tlsServer(names: readonly string[], times = current): Server {
-  const { key, certificate } = createServerCertificate({
+async function tlsServer(names: readonly string[], times = current): Promise<Server> {
+  const { key, certificate } = await createServerCertificate({
     commonName: "server",
     names,
     issuer: authority,
@@ -33,9 +33,9 @@ function tlsServer(names: readonly string[], times = current): Server {
 }
 
 const servers = {
-  good: tlsServer(["127.0.0.1"]),
-  otherName: tlsServer(["other.test"]),
-  expired: tlsServer(["127.0.0.1"], { notBefore: now - 2 * HOUR_MS, notAfter: now - HOUR_MS }),
+  good: await tlsServer(["127.0.0.1"]),
+  otherName: await tlsServer(["other.test"]),
+  expired: await tlsServer(["127.0.0.1"], { notBefore: now - 2 * HOUR_MS, notAfter: now - HOUR_MS }),
   plain: createPlainServer((_request, response) => response.end("plain")),
 };
 const ports: Record<string, number> = {};
@@ -98,7 +98,7 @@ test("sendRequest() ends with the signal's reason, before and during an answer, 
 });
 
 test("sendRequest() goes through a proxy by CONNECT, and says so when the proxy cannot", async () => {
-  const registry = tlsServer(["registry.test"]);
+  const registry = await tlsServer(["registry.test"]);
   const port = await listen(registry);
   const asked: string[] = [];
   const proxy = createPlainServer();

@@ -4,11 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../kernel/clock.ts";
-import { createAuthority, createServerCertificate } from "../../lib/certificate.ts";
 import { dockerRegistryPath, startDockerRegistry } from "../../testing/docker-registry.ts";
 import type { DockerRegistry } from "../../testing/docker-registry.ts";
 import { startFakeRegistry } from "../../testing/fake-registry.ts";
 import { TEST_PLATFORM, buildImage, buildIndex, pushImage } from "../../testing/image-builder.ts";
+import { createAuthority, createServerCertificate } from "../api/make-certificates.ts";
 import { openImages } from "./open-images.ts";
 import type { LocalImages } from "./open-images.ts";
 
@@ -107,8 +107,8 @@ describe.skipIf(dockerRegistryPath === undefined)("with Debian's docker-registry
   test("gets a signed token from a token server", async () => {
     const now = Date.now();
     const times = { notBefore: now - 3_600_000, notAfter: now + 3_600_000 };
-    const authority = { commonName: "tokens", ...createAuthority({ commonName: "tokens", ...times }) };
-    const signer = createServerCertificate({
+    const authority = await createAuthority({ commonName: "tokens", ...times });
+    const signer = await createServerCertificate({
       commonName: "signer",
       names: ["localhost"],
       issuer: authority,
