@@ -1,6 +1,6 @@
 /** What tests do inside an engine's namespaces: each function runs in a process of its own and prints what it found as JSON. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { formatIpv4 } from "../../lib/ipv4.ts";
 import { messageOf } from "../../kernel/problem.ts";
 import { sandboxFolder } from "./leftovers.ts";
@@ -25,13 +25,16 @@ function podSpec(name: string, more: Partial<PodSandboxSpec> = {}): PodSandboxSp
 
 let containers = 0;
 
-/** Programs of this machine, and the Bun that runs the test. */
+/** The Bun that runs the test, where every user of the container may run it: its own folder may be closed. */
+const BUN_INSIDE = "/opt/bun";
+
+/** Programs of this machine, and Bun. */
 function containerSpec(folder: string, name: string, argv: readonly string[]): ContainerSpec {
   containers += 1;
   return {
     name,
     id: String(containers).padStart(64, "0"),
-    rootfs: { kind: "host", folders: [{ path: dirname(process.execPath) }], copies: [] },
+    rootfs: { kind: "host", folders: [], copies: [] },
     argv,
     env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", `PILLION_TEST=${folder}`],
     workingDir: "/",
@@ -40,7 +43,7 @@ function containerSpec(folder: string, name: string, argv: readonly string[]): C
     noNewPrivileges: false,
     readOnlyRootFilesystem: false,
     privileged: false,
-    mounts: [],
+    mounts: [{ kind: "bind", source: process.execPath, target: BUN_INSIDE, readOnly: true }],
     logPath: join(folder, `${name}.log`),
   };
 }
@@ -78,7 +81,7 @@ const serverScript = (text: string, port: number) =>
 async function network(folder: string): Promise<void> {
   const host = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("this machine") });
   const sandbox = await openSandbox({ stateDir: folder });
-  const bun = (script: string, ...args: string[]) => [process.execPath, "-e", script, ...args];
+  const bun = (script: string, ...args: string[]) => [BUN_INSIDE, "-e", script, ...args];
   const [one, two] = [await sandbox.createPod(podSpec("one")), await sandbox.createPod(podSpec("two"))];
   const onNode = await sandbox.createPod(podSpec("on-node", { hostNetwork: true }));
   await one.startContainer(containerSpec(folder, "server-one", bun(serverScript("one", 80))));
