@@ -10,7 +10,7 @@ const COMPUTE_RESOURCES = ["cpu", "memory"] as const;
 export function podQosClass(spec: PodSpec): QosClass {
   const all = spec.resources
     ? [spec.resources]
-    : [...(spec.initContainers ?? []), ...spec.containers].map(({ resources = {} }) => resources);
+    : [...(spec.initContainers ?? []), ...(spec.containers ?? [])].map(({ resources = {} }) => resources);
   if (!all.some(({ limits, requests }) => asksForSome(limits) || asksForSome(requests))) return "BestEffort";
   return all.every(isGuaranteed) ? "Guaranteed" : "Burstable";
 }

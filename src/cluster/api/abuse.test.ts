@@ -68,7 +68,6 @@ const REFUSED: readonly (readonly [string, string, CallOptions, readonly [number
     {},
     [404, "NotFound", "the server could not find the requested resource"],
   ],
-  ["OpenAPI v2", "/openapi/v2", {}, [404, "NotFound", "the server could not find the requested resource"]],
   [
     "a subresource that is not served",
     "/api/v1/namespaces/default/pods/x/exec",

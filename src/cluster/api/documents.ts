@@ -3,12 +3,14 @@ import { apiVersionOf, resources } from "../../k8s/catalogue.ts";
 import { discoveryDocument } from "./discovery.ts";
 import { type Answer, type ApiRequest, objectAnswer } from "./exchange.ts";
 import { openApiDocument } from "./openapi.ts";
+import { openApiV2Document } from "./openapi-v2.ts";
 
 /** Undefined for paths that name no such page. */
 export function documentAnswer({ path, query, headers, segments }: ApiRequest): Answer | undefined {
   if (segments.length === 0) return objectAnswer({ paths: indexPaths() });
   const discovery = discoveryDocument(path, headers.accept);
   if (discovery !== undefined) return { kind: "text", code: 200, ...discovery };
+  if (path === "/openapi/v2") return { kind: "text", code: 200, ...openApiV2Document(headers.accept) };
   const openApi = openApiDocument({ path, query, headers });
   return openApi === undefined ? undefined : { kind: "text", ...openApi };
 }
@@ -24,6 +26,7 @@ function indexPaths(): string[] {
     ...[...versions].filter((version) => version.includes("/")).map((version) => `/apis/${version}`),
     "/healthz",
     "/livez",
+    "/openapi/v2",
     "/openapi/v3",
     "/readyz",
     "/version",

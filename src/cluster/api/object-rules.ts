@@ -1,5 +1,5 @@
 /** What a resource's strategy does to an object before it is stored: fresh status and, on the way, defaults and checks. */
-import type { PodSpec } from "../../../generated/kubernetes.ts";
+import type { PodCondition, PodSpec, PodStatus } from "../../../generated/kubernetes.ts";
 import type { ResourceInfo } from "../../k8s/catalogue.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { podQosClass } from "../../k8s/qos.ts";
@@ -18,7 +18,7 @@ export function withFirstStatus(info: ResourceInfo, object: KubeObject): KubeObj
 function firstStatus({ groupResource }: ResourceInfo, { spec }: KubeObject): object {
   switch (groupResource) {
     case "pods":
-      return { phase: "Pending", qosClass: podQosClass(spec as PodSpec) };
+      return firstPodStatus((spec ?? {}) as PodSpec);
     case "persistentvolumes":
     case "persistentvolumeclaims":
       return { phase: "Pending" };
@@ -28,6 +28,20 @@ function firstStatus({ groupResource }: ResourceInfo, { spec }: KubeObject): obj
       return {};
   }
 }
+
+/** What is wrong with the specification is found later; until then it may lack anything. */
+function firstPodStatus(spec: PodSpec): PodStatus {
+  const status: PodStatus = { phase: "Pending", qosClass: podQosClass(spec) };
+  if ((spec.schedulingGates ?? []).length === 0) return status;
+  return { ...status, conditions: [GATED] };
+}
+
+const GATED: PodCondition = {
+  type: "PodScheduled",
+  status: "False",
+  reason: "SchedulingGated",
+  message: "Scheduling is blocked due to non-empty scheduling gates",
+};
 
 /** Throws `Invalid` with every mistake of a new object. A name that has yet to be generated is checked as it will look. */
 export function refuseInvalidFresh(info: ResourceInfo, object: KubeObject): void {

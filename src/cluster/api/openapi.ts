@@ -35,7 +35,7 @@ export function openApiDetail(headers: IncomingHttpHeaders): OpenApiDetail {
   return /^helm\//i.test(headers["user-agent"] ?? "") ? "sparse" : "full";
 }
 
-/** The index at `/openapi/v3` and the documents below it; undefined for other paths, `/openapi/v2` among them. */
+/** The index at `/openapi/v3` and the documents below it; undefined for other paths. */
 export function openApiDocument(request: OpenApiRequest, now = Date.now()): OpenApiDocument | undefined {
   const path = request.path.replace(/\/$/, "");
   if (path === "/openapi/v3") {

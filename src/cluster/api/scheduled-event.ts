@@ -1,28 +1,48 @@
-/** The event with which the scheduler says where a Pod goes; here the API says it, since there is one node. */
+/** The events with which the scheduler says where a Pod goes or why it waits; here the API says it, since there is one node. */
 import type { Pod } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
-import { uniqueNanoseconds } from "../../lib/unique-time.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 
-/** `now` in milliseconds since the epoch. */
-export function scheduledEvent(pod: Pod, now: number): KubeObject {
+/** `now` in milliseconds since the epoch; `sequence` tells events of the same moment apart. */
+export interface EventMoment {
+  readonly now: number;
+  readonly sequence: number;
+}
+
+export function scheduledEvent(pod: Pod, moment: EventMoment): KubeObject {
+  const { name = "", namespace = "" } = pod.metadata ?? {};
+  const message = `Successfully assigned ${namespace}/${name} to ${pod.spec?.nodeName ?? ""}`;
+  return schedulerEvent(pod, moment, { type: "Normal", reason: "Scheduled", message });
+}
+
+export function failedSchedulingEvent(
+  pod: Pod,
+  { message, ...moment }: EventMoment & { readonly message: string },
+): KubeObject {
+  return schedulerEvent(pod, moment, { type: "Warning", reason: "FailedScheduling", message });
+}
+
+interface Said {
+  readonly type: "Normal" | "Warning";
+  readonly reason: string;
+  readonly message: string;
+}
+
+function schedulerEvent(pod: Pod, { now, sequence }: EventMoment, said: Said): KubeObject {
   const { name = "", namespace = "", uid = "", resourceVersion = "" } = pod.metadata ?? {};
-  const nodeName = pod.spec?.nodeName ?? "";
   const timestamp = formatTimestamp(now);
   // The name's suffix is the time in nanoseconds, as client-go's recorder writes it.
-  const suffix = uniqueNanoseconds(now).toString(16);
+  const suffix = (BigInt(now) * 1_000_000n + BigInt(sequence % 1_000_000)).toString(16);
   return {
     apiVersion: "v1",
     kind: "Event",
     metadata: { name: `${name}.${suffix}`, namespace },
     involvedObject: { kind: "Pod", namespace, name, uid, apiVersion: "v1", resourceVersion },
-    reason: "Scheduled",
-    message: `Successfully assigned ${namespace}/${name} to ${nodeName}`,
+    ...said,
     source: { component: "default-scheduler" },
     firstTimestamp: timestamp,
     lastTimestamp: timestamp,
     count: 1,
-    type: "Normal",
     eventTime: null,
     reportingComponent: "default-scheduler",
     reportingInstance: "",

@@ -112,7 +112,7 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
       kubelet,
       clock,
       nodeName,
-      admit: [assignServiceAccount(store), scheduleOn(nodeName), ...(options.admit ?? [])],
+      admit: [assignServiceAccount(store), scheduleOn({ store, nodeName }), ...(options.admit ?? [])],
       userOfToken: (token) => (token === pki.token ? ADMINISTRATOR : undefined),
     },
     extensions: options.extensions ?? [],
