@@ -6,8 +6,9 @@ import { createHash } from "node:crypto";
 import { apiVersionOf, type ResourceInfo, resources } from "../../k8s/catalogue.ts";
 import { mediaRanges } from "./accept.ts";
 
-/** gnostic's `openapi.v2.Document`, which is all that kubectl reads. */
-const PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+/** gnostic's `openapi.v2.Document`, which is all that kubectl reads. An answer's type may not have the `@`. */
+const ASKED_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+const PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 export interface OpenApiV2Document {
   readonly contentType: string;
@@ -17,7 +18,9 @@ export interface OpenApiV2Document {
 
 /** Which kinds can be patched, with `dryRun` and `fieldValidation`; no schemas, which are in v3. */
 export function openApiV2Document(accept: string | undefined): OpenApiV2Document {
-  const isProtobuf = mediaRanges(accept ?? "").some(({ type }) => type === PROTOBUF);
+  const isProtobuf = mediaRanges(accept ?? "").some(
+    ({ type }) => type === ASKED_PROTOBUF || type === PROTOBUF,
+  );
   const body = isProtobuf ? protobufDocument() : JSON.stringify(jsonDocument());
   return {
     contentType: isProtobuf ? PROTOBUF : "application/json",

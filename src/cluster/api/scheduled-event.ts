@@ -1,12 +1,12 @@
 /** The events with which the scheduler says where a Pod goes or why it waits; here the API says it, since there is one node. */
 import type { Pod } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
+import { uniqueNanoseconds } from "../../lib/unique-time.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 
-/** `now` in milliseconds since the epoch; `sequence` tells events of the same moment apart. */
+/** `now` in milliseconds since the epoch. */
 export interface EventMoment {
   readonly now: number;
-  readonly sequence: number;
 }
 
 export function scheduledEvent(pod: Pod, moment: EventMoment): KubeObject {
@@ -28,11 +28,11 @@ interface Said {
   readonly message: string;
 }
 
-function schedulerEvent(pod: Pod, { now, sequence }: EventMoment, said: Said): KubeObject {
+function schedulerEvent(pod: Pod, { now }: EventMoment, said: Said): KubeObject {
   const { name = "", namespace = "", uid = "", resourceVersion = "" } = pod.metadata ?? {};
   const timestamp = formatTimestamp(now);
   // The name's suffix is the time in nanoseconds, as client-go's recorder writes it.
-  const suffix = (BigInt(now) * 1_000_000n + BigInt(sequence % 1_000_000)).toString(16);
+  const suffix = uniqueNanoseconds(now).toString(16);
   return {
     apiVersion: "v1",
     kind: "Event",

@@ -1,5 +1,5 @@
 /** Assigns Pods to the single node: with no choice to make there is no scheduler, but there are its refusals and events. */
-import type { Node, Pod, PodCondition } from "../../../generated/kubernetes.ts";
+import type { Pod, PodCondition } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 import type { Store } from "../store/store.ts";
@@ -46,7 +46,7 @@ function bindWaiting(context: ApiContext, pod: KubeObject): KubeObject {
 
 function refusalOf({ store, nodeName }: Placement, pod: Pod): string | undefined {
   const node = store.get("nodes", { namespace: "", name: nodeName });
-  return node === undefined ? undefined : whyUnfit(pod, node as Node);
+  return node === undefined ? undefined : whyUnfit(pod, node);
 }
 
 /** Said once for each reason: in the Pod's condition, and as an event. */
@@ -68,7 +68,7 @@ function refuse({ store, clock }: ApiContext, pod: KubeObject, message: string):
     return { ...current, status: { ...status, conditions: [...others, condition] } };
   };
   const updated = store.update("pods", keyOf(pod), withCondition, { subresource: "status" });
-  store.create("events", failedSchedulingEvent(updated, { now, sequence: sequence++, message }));
+  store.create("events", failedSchedulingEvent(updated, { now, message }));
   return updated;
 }
 
@@ -85,8 +85,6 @@ function keyOf({ metadata: { namespace = "", name = "" } }: KubeObject) {
   return { namespace, name };
 }
 
-let sequence = 0;
-
 function announce({ store, clock }: ApiContext, pod: KubeObject): void {
-  store.create("events", scheduledEvent(pod, { now: clock.now(), sequence: sequence++ }));
+  store.create("events", scheduledEvent(pod, { now: clock.now() }));
 }
