@@ -6,6 +6,7 @@ import { messageOf, Problem } from "../../kernel/problem.ts";
 import type { KubeletPort } from "../kubelet/port.ts";
 import type { Store } from "../store/store.ts";
 import { assignServiceAccount } from "./service-account-admission.ts";
+import { addTolerations, assignPriority } from "./pod-admission.ts";
 import { scheduleOn } from "./scheduling.ts";
 import type { Admit } from "./api-context.ts";
 import { ADMINISTRATOR, authenticateToken } from "./authenticate.ts";
@@ -112,7 +113,13 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
       kubelet,
       clock,
       nodeName,
-      admit: [assignServiceAccount(store), scheduleOn({ store, nodeName }), ...(options.admit ?? [])],
+      admit: [
+        assignServiceAccount(store),
+        assignPriority(store),
+        addTolerations,
+        scheduleOn({ store, nodeName }),
+        ...(options.admit ?? []),
+      ],
       userOfToken: (token) => (token === pki.token ? ADMINISTRATOR : undefined),
     },
     extensions: options.extensions ?? [],
