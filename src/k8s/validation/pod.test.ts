@@ -503,6 +503,11 @@ describe("a change of a Pod (O8)", () => {
       [`${only}  + spec.containers[0].env: [{"name":"A"}]\n`],
     ],
     [
+      "an image to none",
+      { containers: [{ ...container, image: "" }] },
+      ["spec.containers[0].image: Required value"],
+    ],
+    [
       "one more container",
       { containers: [container, { ...container, name: "d" }] },
       ["spec.containers: Forbidden: pod updates may not add or remove containers"],

@@ -106,7 +106,7 @@ type Containers = Spec["containers"];
 function withImages(old: Containers, wanted: Containers): Containers {
   return old?.map((container, index) => {
     const image = wanted?.[index]?.image;
-    return image === undefined ? container : { ...container, image };
+    return image === undefined ? withoutKey({ ...container }, "image") : { ...container, image };
   });
 }
 
