@@ -158,7 +158,7 @@ async function sharedVolume(cluster: Cluster) {
       ),
       shell(
         "reader",
-        "trap 'exit 0' TERM; while [ ! -e /var/log/app/x ]; do sleep 0.01; done; cat /var/log/app/x; hostname; sleep 1000 & wait",
+        "trap 'exit 0' TERM; while [ ! -s /var/log/app/x ]; do sleep 0.01; done; cat /var/log/app/x; hostname; sleep 1000 & wait",
         {
           volumeMounts: [{ name: "log", mountPath: "/var/log/app", readOnly: true }],
         },
