@@ -125,6 +125,9 @@ const NO_CHANGES: Changes = {
   [Symbol.dispose]() {},
 };
 
+/** Bun's watch now and then misses what happens while it starts: the last lines of a quiet container must come all the same. */
+const LOOK_AGAIN_MS = 250;
+
 /** One inotify watch on the folder: files change, are renamed and appear in it. */
 function watchFolder({ path, ended, signal }: LogStreamOptions): Changes {
   let hasChanged = false;
@@ -148,7 +151,12 @@ function watchFolder({ path, ended, signal }: LogStreamOptions): Changes {
     },
     mayCome: () => !hasEnded,
     async next() {
-      if (!hasChanged && !hasEnded) await new Promise<void>((resolve) => (wake = resolve));
+      if (!hasChanged && !hasEnded) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          setTimeout(resolve, LOOK_AGAIN_MS);
+        });
+      }
       return hasEnded ? "ended" : "changed";
     },
     [Symbol.dispose]() {
