@@ -7,14 +7,22 @@ import { type Clock, systemClock } from "../../kernel/clock.ts";
 import { resourceOf } from "../../k8s/catalogue.ts";
 import { seedCluster } from "../controllers/bootstrap.ts";
 import type { KubeletPort } from "../kubelet/port.ts";
+import { StatusError } from "../../k8s/status-error.ts";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/store.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { openPki, type Pki } from "./pki.ts";
 import { type ApiOptions, type ApiServer, startApi } from "./start-api.ts";
 
-const noLogs: KubeletPort = {
+const nothing = () => Promise.reject(new StatusError("NotFound", "no pod runs here"));
+
+/** A node on which nothing runs. */
+export const idleKubelet: KubeletPort = {
   openLog: async () => (async function* () {})(),
+  exec: nothing,
+  attach: nothing,
+  connect: nothing,
+  usage: () => ({ node: { cpuNanoseconds: 0, memoryBytes: 0, measuredAt: 0 }, pods: [] }),
 };
 
 // One for all tests of the process: making it is not what they test.
@@ -158,7 +166,7 @@ export async function startTestApi(
   });
   const server = await startApi({
     store,
-    kubelet: noLogs,
+    kubelet: idleKubelet,
     pki,
     clock,
     nodeName: "node-1",

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { kubectlPath, type KubectlVersion } from "../../testing/kubectl.ts";
-import { startTestApi, type TestApi } from "./api.test-support.ts";
+import { idleKubelet, startTestApi, type TestApi } from "./api.test-support.ts";
 
 const VERSIONS: readonly KubectlVersion[] = ["29", "35"];
 const TEST_MS = 30_000;
@@ -36,6 +36,7 @@ describe.each(VERSIONS)("kubectl 1.%s", (version) => {
   beforeAll(async () => {
     api = await startTestApi({
       kubelet: {
+        ...idleKubelet,
         openLog: async (_, { container }) =>
           (async function* () {
             yield Buffer.from(`log of ${container}\n`);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Problem } from "../../kernel/problem.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import type { KubeletPort, LogOptions } from "../kubelet/port.ts";
-import { startTestApi, type TestApi } from "./api.test-support.ts";
+import { idleKubelet, startTestApi, type TestApi } from "./api.test-support.ts";
 import type { ExtensionCall } from "./extension.ts";
 
 const PODS = "/api/v1/namespaces/default/pods";
@@ -18,6 +18,7 @@ function scriptedKubelet(
 ): KubeletPort & { asked: Asked[] } {
   const asked: Asked[] = [];
   return {
+    ...idleKubelet,
     asked,
     async openLog(pod, options, signal) {
       if (pod.name === "waiting") {

@@ -1,6 +1,8 @@
 /** One worker per pod: takes in what happens to it, and never does two things to it at once. */
 import { asPod, type StoredPod } from "../../k8s/pod.ts";
 import type { KubeObject } from "../../k8s/object.ts";
+import type { PodSandbox, RunningContainer } from "../sandbox/sandbox.ts";
+import type { PodUse } from "./port.ts";
 import type { KubeletContext } from "./kubelet-context.ts";
 import { podEvent } from "./pod-events.ts";
 import { messageOf } from "../../kernel/problem.ts";
@@ -93,6 +95,30 @@ export class PodWorker {
   /** A container runs from this unpacked image, or is about to. */
   usesRootfs(path: string): boolean {
     return [...this.#state.containers.values()].some(({ rootfs }) => rootfs === path);
+  }
+
+  isFor(namespace: string, name: string): boolean {
+    const { metadata } = this.#state.pod;
+    return metadata.namespace === namespace && metadata.name === name && !this.#state.isGone;
+  }
+
+  runningContainer(name: string): RunningContainer | undefined {
+    return this.#state.containers.get(name)?.running;
+  }
+
+  /** Absent before there is one and after it died. */
+  readySandbox(): PodSandbox | undefined {
+    return this.#state.isSandboxDead || this.#state.isTornDown ? undefined : this.#state.sandbox;
+  }
+
+  /** `undefined` when nothing of it runs. */
+  usage(): PodUse | undefined {
+    const { namespace, name } = this.#state.pod.metadata;
+    const containers = [...this.#state.containers].flatMap(([container, { running }]) => {
+      const use = running?.usage();
+      return use === undefined ? [] : [{ name: container, ...use }];
+    });
+    return containers.length === 0 ? undefined : { namespace, name, containers };
   }
 
   /** Settled when the container's present instance has ended and its log is complete. */

@@ -1,4 +1,7 @@
-/** What the API needs of the node: the logs of a container (exec, attach and port-forward come with their subresources). */
+/** What the API needs of the node: logs, streams to processes and ports, and what they use. */
+import type { Duplex } from "node:stream";
+import type { AttachedProcess, AttachSpec, ExecProcess, ExecSpec } from "../sandbox/process-io.ts";
+import type { ResourceUse } from "../sandbox/sandbox.ts";
 
 /** Query of `GET …/pods/NAME/log` (`v1.PodLogOptions`). */
 export interface LogOptions {
@@ -13,6 +16,20 @@ export interface LogOptions {
   readonly limitBytes?: number;
 }
 
+/** Names a container of a pod, as a subresource does. */
+export interface ContainerPlace {
+  readonly namespace: string;
+  readonly name: string;
+  readonly container: string;
+}
+
+/** Of one pod, for `metrics.k8s.io`. */
+export interface PodUse {
+  readonly namespace: string;
+  readonly name: string;
+  readonly containers: readonly ({ readonly name: string } & ResourceUse)[];
+}
+
 export interface KubeletPort {
   /**
    * Text of a container's log, ready to send. With `follow` it ends when the container instance ends or `signal` aborts.
@@ -24,4 +41,26 @@ export interface KubeletPort {
     options: LogOptions,
     signal: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>>;
+
+  /** Rejects with `StatusError` in the kubelet's words: no such container, not running, program not found. */
+  exec(at: ContainerPlace, spec: ExecSpec): Promise<ExecProcess>;
+
+  /** As `exec`. `exited` resolves when the instance that was attached to has ended. */
+  attach(
+    at: ContainerPlace,
+    spec: AttachSpec,
+  ): Promise<AttachedProcess & { readonly exited: Promise<{ readonly exitCode: number }> }>;
+
+  /**
+   * Connects to a port on the pod's own loopback. Rejects with `StatusError` when there is no such running pod, and with the
+   * kernel's error when nobody listens.
+   */
+  connect(
+    pod: { readonly namespace: string; readonly name: string },
+    port: number,
+    signal: AbortSignal,
+  ): Promise<Duplex>;
+
+  /** What runs now. Bytes and CPU time are measured when it is called. */
+  usage(): { readonly node: ResourceUse; readonly pods: readonly PodUse[] };
 }

@@ -9,6 +9,7 @@ import { parseResolvConf, withoutLoopback, type ResolverSettings } from "../net/
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Store, WatchEvent } from "../store/store.ts";
 import { backoffLimits } from "./crash-backoff.ts";
+import { containerStreams } from "./container-streams.ts";
 import { createEventRecorder } from "./event-recorder.ts";
 import { stateFolders, type KubeletContext, type StateFolders } from "./kubelet-context.ts";
 import { openLog } from "./logs/open-log.ts";
@@ -82,7 +83,10 @@ export async function startKubelet(parts: KubeletParts): Promise<Kubelet> {
   const node = startNode({ store, clock, nodeName, sandbox, capacity, version: options.version ?? "0.1.0" });
   const pods = followPods(context, options.onError ?? (() => {}));
   return {
-    port: { openLog: openLog({ store, clock, folders, ended: pods.containerEnded }) },
+    port: {
+      openLog: openLog({ store, clock, folders, ended: pods.containerEnded }),
+      ...containerStreams({ workers: pods.workers, nodeUse: () => sandbox.usage() }),
+    },
     imagesChanged: pods.imagesChanged,
     usesRootfs: pods.usesRootfs,
     async stop() {
@@ -93,6 +97,7 @@ export async function startKubelet(parts: KubeletParts): Promise<Kubelet> {
 }
 
 interface FollowedPods {
+  readonly workers: () => Iterable<PodWorker>;
   readonly containerEnded: (podUid: string, container: string) => Promise<unknown> | undefined;
   readonly imagesChanged: () => void;
   readonly usesRootfs: (path: string) => boolean;
@@ -118,6 +123,7 @@ function followPods(context: KubeletContext, onError: (error: unknown) => void):
     ),
   ];
   return {
+    workers: () => workers.values(),
     containerEnded: (uid, container) => workers.get(uid)?.containerEnded(container),
     imagesChanged() {
       for (const worker of workers.values()) worker.imagesChanged();

@@ -178,6 +178,9 @@ function follow(
     startTime,
     startedAt,
     exited,
+    exec: () => Promise.reject(new ContainerStartError("RunContainerError", "exec is not available")),
+    attach: () => ({ resize() {}, detach() {} }),
+    usage: () => undefined,
     kill(signal) {
       if (exits.isRunning(pid)) launcher.tryCall("kill", [pid, signal]);
     },

@@ -82,6 +82,8 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
       pods.add(pod);
       return pod;
     },
+    connect: () => Promise.reject(new Error("connecting to pods is not available")),
+    usage: () => ({ cpuNanoseconds: 0, memoryBytes: 0, measuredAt: clock.now() }),
     close: () => (closed ??= close()),
   };
 }

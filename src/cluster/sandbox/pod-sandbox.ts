@@ -1,4 +1,5 @@
 /** A pod as the kernel sees it: namespaces that its containers share, a cable to the node, and what must go with it. */
+import type { Duplex } from "node:stream";
 import { messageOf } from "../../kernel/problem.ts";
 import { formatIpv4 } from "../../lib/ipv4.ts";
 import type { ProcessIdentity } from "../../lib/process-identity.ts";
@@ -14,6 +15,7 @@ import {
   ContainerStartError,
   type PodSandbox,
   type PodSandboxSpec,
+  type ResourceUse,
   type RunningContainer,
 } from "./sandbox.ts";
 
@@ -127,6 +129,14 @@ class KernelPod implements PodSandbox {
   unmount(path: string): void {
     unmount(this.#tools.launcher, path);
     this.#mounts.delete(path);
+  }
+
+  connect(): Promise<Duplex> {
+    return Promise.reject(new Error(`connecting to pod ${this.uid} is not available`));
+  }
+
+  usage(): ResourceUse | undefined {
+    return undefined;
   }
 
   destroy(): Promise<void> {

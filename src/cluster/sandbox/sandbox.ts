@@ -1,5 +1,7 @@
 /** The contract of the sandbox: pods as namespaces, containers as processes in them. The only room that spawns. */
+import type { Duplex } from "node:stream";
 import type { RootFs } from "../images/image.ts";
+import type { AttachedProcess, AttachSpec, ExecProcess, ExecSpec } from "./process-io.ts";
 
 /** What this machine lets us do; found once by the probe. */
 export interface Tier {
@@ -8,6 +10,28 @@ export interface Tier {
   readonly limits: readonly string[];
   /** Containers may run as other users than the engine's. */
   readonly otherUsers: boolean;
+  /** Who enforces limits of memory, CPU and processes; `none` = nobody, and an event has to say so. */
+  readonly resourceLimits: "cgroup-v1" | "cgroup-v2" | "none";
+}
+
+/** Numbers as the kernel takes them; what is absent is not limited. */
+export interface ResourceLimits {
+  /** Bytes. */
+  readonly memory?: number;
+  /** Microseconds of one CPU in each 100 ms. */
+  readonly cpuQuota?: number;
+  /** `cpu.shares` of cgroup v1, 2 to 262144. */
+  readonly cpuShares?: number;
+}
+
+/** What a container or pod uses at this moment. */
+export interface ResourceUse {
+  /** Since its start, over all CPUs. */
+  readonly cpuNanoseconds: number;
+  /** Bytes that cannot be reclaimed at once (`working set`). */
+  readonly memoryBytes: number;
+  /** Unix milliseconds. */
+  readonly measuredAt: number;
 }
 
 export interface Mount {
@@ -31,6 +55,14 @@ export interface PodSandboxSpec {
   readonly hostname: string;
   /** Joins the node's network namespace (never this machine's). */
   readonly hostNetwork: boolean;
+  /** `shareProcessNamespace`: the sandbox's own process is process 1 of all containers and reaps their orphans. */
+  readonly sharesProcesses?: boolean;
+  /** `sysctls` of the pod's namespaces, already allowed. */
+  readonly sysctls?: readonly { readonly name: string; readonly value: string }[];
+  /** Decides where the pod's cgroup lies. */
+  readonly qosClass?: "Guaranteed" | "Burstable" | "BestEffort";
+  /** Of the pod as a whole. */
+  readonly resources?: ResourceLimits;
 }
 
 export interface ContainerSpec {
@@ -58,6 +90,17 @@ export interface ContainerSpec {
   readonly privileged: boolean;
   /** Who the kernel ends first when memory runs out (proc(5)); 1000, the kubelet's value for BestEffort, by default. */
   readonly oomScoreAdj?: number;
+  /** System calls that no ordinary program needs are refused (`seccompProfile: RuntimeDefault`). */
+  readonly seccomp?: "RuntimeDefault" | "Unconfined";
+  readonly resources?: ResourceLimits;
+  /** Standard input stays open for `attach`; without it the program reads from /dev/null. */
+  readonly stdin?: boolean;
+  /** Standard input ends when the first that attached to it goes away. */
+  readonly stdinOnce?: boolean;
+  /** Standard input, output and error are one terminal. */
+  readonly tty?: boolean;
+  /** Id of a running container of the pod whose process namespace this one joins (`targetContainerName`). */
+  readonly processesOf?: string;
   /** In the order of the pod; nested targets are mounted parent first. */
   readonly mounts: readonly Mount[];
   /** CRI log file to append to: `<RFC3339Nano> stdout|stderr F|P <text>`. */
@@ -84,6 +127,12 @@ export interface RunningContainer {
   readonly exited: Promise<ExitStatus>;
   /** Signal to the container's process 1; SIGKILL ends the whole container. Ended containers are ignored. */
   kill(signal: number): void;
+  /** Rejects with `ContainerStartError`, also when the container has ended. */
+  exec(spec: ExecSpec): Promise<ExecProcess>;
+  /** Output from now on; what was before is in the log. Throws when the container has ended. */
+  attach(spec: AttachSpec): AttachedProcess;
+  /** `undefined` when it has ended or cannot be measured. */
+  usage(): ResourceUse | undefined;
 }
 
 /** A container that could not be started. `code` 128 = the kernel refused to run argv (StartError). */
@@ -97,6 +146,12 @@ export class ContainerStartError extends Error {
   }
 }
 
+export interface Address {
+  /** IPv4, in digits. */
+  readonly ip: string;
+  readonly port: number;
+}
+
 export interface PodSandbox {
   readonly uid: string;
   /** The pod's address; the node's for hostNetwork. */
@@ -108,6 +163,13 @@ export interface PodSandbox {
   /** Mounts a tmpfs at a folder on the engine's side (memory volumes, secrets); gone with the engine's mount namespace. */
   mountTmpfs(path: string, options: { readonly sizeLimit?: number; readonly mode: number }): void;
   unmount(path: string): void;
+  /**
+   * Connects from inside the pod's network namespace, as its own processes would. Rejects with an error that has the
+   * kernel's `code` (ECONNREFUSED, ETIMEDOUT, ...), or when the signal aborts.
+   */
+  connect(to: Address, signal: AbortSignal): Promise<Duplex>;
+  /** `undefined` when it cannot be measured. */
+  usage(): ResourceUse | undefined;
   /** Kills what is left, removes network and mounts. Idempotent. */
   destroy(): Promise<void>;
 }
@@ -117,6 +179,10 @@ export interface Sandbox {
   /** The node's own address on the pod network. */
   readonly nodeIP: string;
   createPod(spec: PodSandboxSpec): Promise<PodSandbox>;
+  /** Connects from the node, which is where probes come from. Rejects as `PodSandbox.connect` does. */
+  connect(to: Address, signal: AbortSignal): Promise<Duplex>;
+  /** Of all pods together. */
+  usage(): ResourceUse;
   /** Ends all pods and the node's namespaces. Idempotent. */
   close(): Promise<void>;
 }

@@ -102,7 +102,7 @@ describe("noNamespaces()", () => {
 
 describe("decideTier()", () => {
   test("root has no limits", () => {
-    expect(decideTier(ROOT, ALL_WORKS)).toEqual({ name: "root", limits: [], otherUsers: true });
+    expect(decideTier(ROOT, ALL_WORKS)).toMatchObject({ name: "root", limits: [], otherUsers: true });
   });
 
   test("a range of ids is rootless-subuid, without limits about users", () => {

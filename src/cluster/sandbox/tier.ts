@@ -88,13 +88,18 @@ export function decideTier(facts: MachineFacts, probe: ProbeResult): Tier {
   const failed = Object.entries(probe).filter(([name, error]) => error !== undefined && name !== "setuid");
   if (failed.length > 0) throw probeProblem(facts, Object.fromEntries(failed));
   const otherUsers = probe.setuid === undefined;
-  if (facts.ids === "all") return { name: "root", limits: [], otherUsers };
+  if (facts.ids === "all") return { name: "root", limits: [], otherUsers, resourceLimits: "none" };
   const limits = [
     "Memory and CPU limits of containers are not enforced: an ordinary user has no control groups. Run as root (`sudo`) for limits.",
     "Ports below 1024 of this machine cannot be published. Run as root, or lower `net.ipv4.ip_unprivileged_port_start`.",
   ];
-  if (otherUsers) return { name: "rootless-subuid", limits, otherUsers };
-  return { name: "rootless-1-id", limits: [oneIdLimit(facts), ...limits], otherUsers };
+  if (otherUsers) return { name: "rootless-subuid", limits, otherUsers, resourceLimits: "none" };
+  return {
+    name: "rootless-1-id",
+    limits: [oneIdLimit(facts), ...limits],
+    otherUsers,
+    resourceLimits: "none",
+  };
 }
 
 function oneIdLimit({ newuidmap, subordinateIds }: MachineFacts): string {

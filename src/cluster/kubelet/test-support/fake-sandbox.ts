@@ -1,11 +1,14 @@
 /** A sandbox without processes, for tests that decide themselves when a container ends. */
+import type { Duplex } from "node:stream";
 import type { Clock } from "../../../kernel/clock.ts";
+import type { AttachedProcess, ExecProcess, ExecSpec } from "../../sandbox/process-io.ts";
 import type {
   ContainerSpec,
   ContainerStartError,
   ExitStatus,
   PodSandbox,
   PodSandboxSpec,
+  ResourceUse,
   RunningContainer,
   Sandbox,
   Tier,
@@ -29,6 +32,12 @@ export class FakeContainer implements RunningContainer {
   readonly podName: string;
   readonly podUid: string;
   hasEnded = false;
+  /** What `exec` starts; by default a program that ends with 0 at once. */
+  onExec: (spec: ExecSpec) => ExecProcess = () => ({
+    exited: Promise.resolve({ exitCode: 0 }),
+    kill() {},
+    resize() {},
+  });
   onSignal: SignalBehaviour = (signal) => 128 + signal;
 
   constructor(clock: Clock, spec: ContainerSpec, pod: PodSandboxSpec) {
@@ -51,6 +60,18 @@ export class FakeContainer implements RunningContainer {
     if (this.hasEnded) return;
     this.hasEnded = true;
     this.#resolve({ exitCode, oomKilled, finishedAt: this.#clock.now() });
+  }
+
+  exec(spec: ExecSpec): Promise<ExecProcess> {
+    return Promise.resolve(this.onExec(spec));
+  }
+
+  attach(): AttachedProcess {
+    return { resize() {}, detach() {} };
+  }
+
+  usage(): ResourceUse | undefined {
+    return undefined;
   }
 
   kill(signal: number): void {
@@ -110,6 +131,14 @@ export class FakePodSandbox implements PodSandbox {
     this.mounts.delete(path);
   }
 
+  connect(): Promise<Duplex> {
+    return Promise.reject(new Error("nobody listens"));
+  }
+
+  usage(): ResourceUse | undefined {
+    return undefined;
+  }
+
   async destroy(): Promise<void> {
     this.isDestroyed = true;
     for (const container of this.#world.containers)
@@ -120,7 +149,7 @@ export class FakePodSandbox implements PodSandbox {
 }
 
 export class FakeSandbox implements Sandbox {
-  readonly tier: Tier = { name: "root", limits: [], otherUsers: false };
+  readonly tier: Tier = { name: "root", limits: [], otherUsers: false, resourceLimits: "none" };
   readonly nodeIP = "10.99.0.1";
   readonly pods: FakePodSandbox[] = [];
   readonly containers: FakeContainer[] = [];
@@ -139,6 +168,14 @@ export class FakeSandbox implements Sandbox {
     const pod = new FakePodSandbox(this, spec, `10.99.1.${this.pods.length + 1}`);
     this.pods.push(pod);
     return pod;
+  }
+
+  connect(): Promise<Duplex> {
+    return Promise.reject(new Error("nobody listens"));
+  }
+
+  usage(): ResourceUse {
+    return { cpuNanoseconds: 0, memoryBytes: 0, measuredAt: this.clock.now() };
   }
 
   close(): Promise<void> {
