@@ -1,11 +1,19 @@
 /**
- * Runs every generator (`tools/gen-*.ts`). With `--check` it says which files of `generated/` are out of date,
+ * Runs every generator (`tools/gen-*.ts`). With `--check` it says which generated files are out of date,
  * leaves them as they were, and ends with exit code 1.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-const generated = join(import.meta.dirname, "../generated");
+const root = join(import.meta.dirname, "..");
+/** Files that generators write elsewhere: next to what is written by hand. */
+const PAGES = ["docs/reference/conformance.md"];
+
+/** Everything that is generated, relative to the root. */
+function generatedFiles(): string[] {
+  const names = readdirSync(join(root, "generated")).map((name) => `generated/${name}`);
+  return [...names, ...PAGES.filter((page) => existsSync(join(root, page)))].toSorted();
+}
 
 function runGenerators(): void {
   const names = readdirSync(import.meta.dirname).filter((name) => /^gen-.*(?<!\.test)\.ts$/.test(name));
@@ -18,16 +26,15 @@ function runGenerators(): void {
 }
 
 function readGenerated(): Map<string, string> {
-  const names = readdirSync(generated).toSorted();
-  return new Map(names.map((name) => [name, readFileSync(join(generated, name), "utf8")]));
+  return new Map(generatedFiles().map((name) => [name, readFileSync(join(root, name), "utf8")]));
 }
 
 function restore(before: ReadonlyMap<string, string>): void {
-  for (const name of readdirSync(generated)) {
-    if (!before.has(name)) rmSync(join(generated, name));
+  for (const name of generatedFiles()) {
+    if (!before.has(name)) rmSync(join(root, name));
   }
   for (const [name, text] of before) {
-    const file = join(generated, name);
+    const file = join(root, name);
     if (!existsSync(file) || readFileSync(file, "utf8") !== text) writeFileSync(file, text);
   }
 }
@@ -46,7 +53,7 @@ function check(): string[] {
 
 if (process.argv.includes("--check")) {
   const drifted = check();
-  for (const name of drifted) console.error(`generated/${name} is out of date\n  fix: bun run generate`);
+  for (const name of drifted) console.error(`${name} is out of date\n  fix: bun run generate`);
   process.exitCode = drifted.length === 0 ? 0 : 1;
 } else {
   runGenerators();

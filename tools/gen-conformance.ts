@@ -1,0 +1,72 @@
+/** Writes `docs/reference/conformance.md`: every rule of pods with the tests that prove it, or why it is not kept. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { writeGenerated } from "./generated-file.ts";
+import { findProofs, readRules, type Proof, type Rule, type Rules, rulesFile } from "./pod-rules.ts";
+
+const root = join(import.meta.dirname, "..");
+const rules = readRules(root);
+const all = rules.sections.flatMap((section) => section.rules);
+const paths = [...new Bun.Glob("{src,test}/**/*.test.ts").scanSync(root)].toSorted();
+const files = paths.map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
+const proofs = findProofs(files, new Set(all.map(({ id }) => id)));
+
+for (const { id, notImplemented } of all) {
+  if (notImplemented !== undefined && proofs.has(id))
+    throw new Error(`${id} is proven by a test: take its notImplemented out of ${rulesFile}`);
+}
+writeGenerated("../docs/reference/conformance.md", page(rules));
+
+function page({ sections }: Rules): string {
+  return `${[
+    "# Pods: rules and proofs",
+    "<!-- Made by tools/gen-conformance.ts from test/conformance/pod-rules.yaml and the names of the tests. -->",
+    "What a pod does in Kubernetes 1.36, rule by rule, and the test that shows that the local cluster does the same. " +
+      "Rules of Services, workload controllers and cluster DNS are not on this page.",
+    summary(),
+    "Sources are files and functions of Kubernetes 1.36: `kl/` is `pkg/kubelet/`, `kr/` is `pkg/kubelet/kuberuntime/`, " +
+      "`val` and `def` are `pkg/apis/core/validation/validation.go` and `pkg/apis/core/v1/defaults.go`, `e2e` is `test/e2e`, " +
+      "`e2e_node` is `test/e2e_node/container_lifecycle_test.go`, KEP-n is an enhancement proposal, k/k an issue of kubernetes/kubernetes.",
+    ...sections.map(({ title, rules: ofSection }) => `## ${title}\n\n${table(ofSection)}`),
+  ].join("\n\n")}\n`;
+}
+
+function summary(): string {
+  const proven = all.filter(({ id }) => proofs.has(id)).length;
+  const reasoned = all.filter(({ notImplemented }) => notImplemented !== undefined).length;
+  const open = all.length - proven - reasoned;
+  const share = ((reasoned / all.length) * 100).toFixed(0);
+  return (
+    `**${all.length} rules: ${proven} proven, ${reasoned} not implemented for a reason (${share} %)` +
+    `${open > 0 ? `, ${open} open` : ""}.**`
+  );
+}
+
+function table(ofSection: readonly Rule[]): string {
+  const rows = ofSection.map((rule) => `| ${rule.id} | ${cell(rule.rule)}${source(rule)} | ${proof(rule)} |`);
+  return ["| | Rule | Proof |", "| --- | --- | --- |", ...rows].join("\n");
+}
+
+function source(rule: Rule): string {
+  return rule.source === undefined || rule.source === "—" ? "" : ` <sub>${cell(rule.source)}</sub>`;
+}
+
+function proof({ id, notImplemented, note }: Rule): string {
+  const more = note === undefined ? [] : [cell(note)];
+  if (notImplemented !== undefined) return [`not implemented: ${cell(notImplemented)}`, ...more].join("<br>");
+  const found = proofs.get(id) ?? [];
+  if (found.length === 0) return ["**open**", ...more].join("<br>");
+  return [...byFile(found), ...more].join("<br>");
+}
+
+function byFile(found: readonly Proof[]): string[] {
+  const grouped = Map.groupBy(found, ({ file }) => file);
+  return [...grouped].map(([file, tests]) => {
+    const names = tests.map(({ test }) => cell(test)).join("; ");
+    return `[${file.slice(file.lastIndexOf("/") + 1)}](../../${file}): ${names}`;
+  });
+}
+
+function cell(text: string): string {
+  return text.replaceAll("|", "\\|").replaceAll("\n", " ").replaceAll("<", "&lt;");
+}
