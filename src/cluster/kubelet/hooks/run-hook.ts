@@ -1,0 +1,93 @@
+/** Runs a lifecycle hook of a container (kubelet lifecycle/handlers.go). Who calls it decides what a failure means. */
+import type { Container, HTTPGetAction, LifecycleHandler } from "../../../../generated/kubernetes.ts";
+import { goQuote } from "../../../k8s/go-format.ts";
+import { describePod, type StoredPod } from "../../../k8s/pod.ts";
+import { messageOf } from "../../../kernel/problem.ts";
+import { sleep } from "../../../lib/sleep.ts";
+import type { RunningContainer } from "../../sandbox/sandbox.ts";
+import type { KubeletContext } from "../kubelet-context.ts";
+import { captureCommand } from "../probes/capture-command.ts";
+
+const OUTPUT_BYTES = 10 * 1024;
+
+/** A hook that failed, or was given up. The message is the kubelet's: it shows in a status, never in an event. */
+export class HookError extends Error {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "HookError";
+  }
+}
+
+export interface HookTarget {
+  readonly context: Pick<KubeletContext, "sandbox" | "clock" | "recorder">;
+  readonly pod: StoredPod;
+  readonly podIP: string;
+  readonly container: Container;
+  readonly running: RunningContainer;
+}
+
+/**
+ * Resolves when the hook is done. Rejects with `HookError`, and nothing else: the hook failed, cannot be run, or `signal`
+ * gave it up. Without an abort it may take for ever (H1).
+ */
+export async function runHook(
+  handler: LifecycleHandler,
+  target: HookTarget,
+  signal: AbortSignal,
+): Promise<void> {
+  const of = `for Container "${target.container.name}" in Pod "${describePod(target.pod)}" failed - error:`;
+  if (handler.exec !== undefined) {
+    const argv = handler.exec.command ?? [];
+    const { error, output } = await runExec(argv, target, signal);
+    if (error === undefined) return;
+    throw new HookError(
+      `Exec lifecycle hook ([${argv.join(" ")}]) ${of} ${error}, message: ${goQuote(output)}`,
+    );
+  }
+  if (handler.httpGet !== undefined) {
+    const { httpGet } = handler;
+    try {
+      await runHttpGet(httpGet, target, signal);
+      return;
+    } catch (cause) {
+      throw new HookError(`HTTP lifecycle hook (${httpGet.path ?? ""}) ${of} ${messageOf(cause)}`, { cause });
+    }
+  }
+  if (handler.sleep !== undefined) {
+    const { seconds } = handler.sleep;
+    if (await sleep(seconds * 1000, target.context.clock, signal)) return;
+    const error = "container terminated before sleep hook finished";
+    throw new HookError(`Sleep lifecycle hook (${seconds}) ${of} ${error}`);
+  }
+  throw new HookError(`Cannot run handler: invalid handler: ${goHandler(handler)}`);
+}
+
+async function runExec(
+  argv: readonly string[],
+  { running }: HookTarget,
+  signal: AbortSignal,
+): Promise<{ readonly error?: string; readonly output: string }> {
+  try {
+    const { exitCode, stdout, stderr } = await captureCommand(running, argv, { bytes: OUTPUT_BYTES, signal });
+    const output = stdout + stderr;
+    if (exitCode === 0) return { output };
+    return { output, error: `command '${argv.join(" ")}' exited with ${exitCode}: ${stderr}` };
+  } catch (error) {
+    return { output: "", error: signal.aborted ? "context canceled" : messageOf(error) };
+  }
+}
+
+async function runHttpGet(_action: HTTPGetAction, _target: HookTarget, _signal: AbortSignal): Promise<void> {
+  throw new Error("not available");
+}
+
+/** The handler as Go prints it; only a tcpSocket or an empty one gets here, and validation lets the first through (H3). */
+function goHandler({ tcpSocket }: LifecycleHandler): string {
+  const socket = tcpSocket === undefined ? "nil" : goTcpSocket(tcpSocket);
+  return `&LifecycleHandler{Exec:nil,HTTPGet:nil,TCPSocket:${socket},Sleep:nil,}`;
+}
+
+function goTcpSocket({ port, host = "" }: NonNullable<LifecycleHandler["tcpSocket"]>): string {
+  const portText = typeof port === "number" ? `{0 ${port} }` : `{1 0 ${port}}`;
+  return `&TCPSocketAction{Port:${portText},Host:${host},}`;
+}
