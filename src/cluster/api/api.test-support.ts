@@ -19,6 +19,7 @@ const nothing = () => Promise.reject(new StatusError("NotFound", "no pod runs he
 /** A node on which nothing runs. */
 export const idleKubelet: KubeletPort = {
   openLog: async () => (async function* () {})(),
+  isRunning: () => false,
   exec: nothing,
   attach: nothing,
   connect: nothing,

@@ -23,6 +23,11 @@ export function containerStreams({ workers, nodeUse }: RunningPods): Omit<Kubele
     return found;
   };
   return {
+    isRunning({ namespace, name, container }) {
+      const worker = find(namespace, name);
+      if (container === undefined) return worker?.readySandbox() !== undefined;
+      return worker?.runningContainer(container) !== undefined;
+    },
     async exec(at, spec) {
       try {
         return await running(at).exec(spec);

@@ -42,6 +42,9 @@ export interface KubeletPort {
     signal: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>>;
 
+  /** Whether such a container runs now; without a name, whether such a pod is ready to be connected to. */
+  isRunning(at: { readonly namespace: string; readonly name: string; readonly container?: string }): boolean;
+
   /** Rejects with `StatusError` in the kubelet's words: no such container, not running, program not found. */
   exec(at: ContainerPlace, spec: ExecSpec): Promise<ExecProcess>;
 

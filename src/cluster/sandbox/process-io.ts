@@ -23,6 +23,11 @@ export interface ProcessStreams {
   readonly stderr?: AsyncIterable<Uint8Array>;
   /** Does nothing without a terminal. */
   resize(size: TerminalSize): void;
+  /**
+   * Lets go of the streams, for a client that has gone: those that are being read end at once, standard input ends, the
+   * terminal of an exec hangs up. The process itself goes on as it likes. Idempotent.
+   */
+  detach(): void;
 }
 
 export interface ExecSpec {
@@ -52,7 +57,4 @@ export interface AttachSpec {
 }
 
 /** Streams of process 1. Detaching never disturbs it. */
-export interface AttachedProcess extends ProcessStreams {
-  /** Lets go of the streams; those that are being read end. */
-  detach(): void;
-}
+export type AttachedProcess = ProcessStreams;

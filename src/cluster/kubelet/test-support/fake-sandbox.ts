@@ -37,6 +37,7 @@ export class FakeContainer implements RunningContainer {
     exited: Promise.resolve({ exitCode: 0 }),
     kill() {},
     resize() {},
+    detach() {},
   });
   onSignal: SignalBehaviour = (signal) => 128 + signal;
 
