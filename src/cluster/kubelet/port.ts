@@ -30,6 +30,23 @@ export interface PodUse {
   readonly containers: readonly ({ readonly name: string } & ResourceUse)[];
 }
 
+/** What a token of a service account is asked for: `TokenRequest` of a pod (projected `serviceAccountToken`). */
+export interface TokenSubject {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  /** Empty: the API server itself. */
+  readonly audiences: readonly string[];
+  readonly expirationSeconds: number;
+  /** The pod that the token is bound to: with it, the token ends. */
+  readonly pod: { readonly name: string; readonly uid: string };
+}
+
+/**
+ * Signs a token; `expiresAt` in Unix milliseconds. Throws `StatusError`, for example when there is no such service account.
+ * Called anew before the token expires; must not keep the caller waiting.
+ */
+export type IssueToken = (subject: TokenSubject) => { readonly token: string; readonly expiresAt: number };
+
 export interface KubeletPort {
   /**
    * Text of a container's log, ready to send. With `follow` it ends when the container instance ends or `signal` aborts.
