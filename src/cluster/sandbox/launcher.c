@@ -1,5 +1,5 @@
 /*
- * Runs a list of system calls in a vforked child, and single ones in the engine.
+ * Runs a list of system calls in a vforked child or in a thread, and single ones in the engine.
  *
  * Compiled inside the engine when it starts; there are no headers, only what every libc exports. System call numbers
  * and constants come from TypeScript, except the few this file needs for itself.
@@ -10,6 +10,8 @@
  */
 
 #if defined(__x86_64__)
+#define NR_READ 0
+#define NR_WRITE 1
 #define NR_RT_SIGACTION 13
 #define NR_RT_SIGPROCMASK 14
 #define NR_SENDTO 44
@@ -17,6 +19,8 @@
 #define NR_PRCTL 157
 #define NR_EXIT_GROUP 231
 #elif defined(__aarch64__)
+#define NR_READ 63
+#define NR_WRITE 64
 #define NR_RT_SIGACTION 134
 #define NR_RT_SIGPROCMASK 135
 #define NR_SENDTO 206
@@ -30,18 +34,21 @@
 #define SIGCHLD 17
 #define CLONE_VM 0x100L
 #define CLONE_VFORK 0x4000L
+#define CLONE_PARENT 0x8000L
 #define PR_GET_DUMPABLE 3
 #define PR_SET_DUMPABLE 4
 #define EINTR 4
 #define EPROTO 71
 
 #define OP_NETLINK -1L
+#define OP_FORK -2L
 
 #define STACK_BYTES 65536
 
 extern long syscall(long, long, long, long, long, long, long);
 extern int clone(int (*)(void *), void *, int, void *);
 extern int *__errno_location(void);
+extern int pthread_create(unsigned long *, void *, void *(*)(void *), void *);
 
 /* Mirrored by OP_WORDS and the offsets in program.ts. */
 struct op {
@@ -61,10 +68,13 @@ struct job {
   long *slots;
   long at;     /* the op that runs or ran last; survives execve because the memory is the engine's */
   long error;  /* errno of the op that stopped the program */
+  long next;   /* where a grandchild begins */
   long mask;
 };
 
 static char stack[STACK_BYTES];
+/* The child's stack is in use while its own child runs. */
+static char inner_stack[STACK_BYTES];
 
 static long raw(long number, long a, long b, long c, long d, long e, long f) {
   long result = syscall(number, a, b, c, d, e, f);
@@ -91,12 +101,55 @@ static long netlink(long fd, unsigned int *request, long length) {
   }
 }
 
+/* A child that shares this memory until its execve or end, for which this waits. The pid, or -errno. */
+static long clone_on(char *lowest, int (*start)(void *), long flags, struct job *job) {
+  void *top = (void *)(((long)lowest + STACK_BYTES) & ~15L);
+  long pid = clone(start, top, (int)(flags | CLONE_VM | CLONE_VFORK | SIGCHLD), job);
+  return pid < 0 ? -(long)*__errno_location() : pid;
+}
+
 static long perform(struct op *op, long *slots) {
   long a[6];
   long i;
   for (i = 0; i < 6; i++) a[i] = (op->slots >> i) & 1 ? slots[op->argument[i]] : op->argument[i];
   if (op->number == OP_NETLINK) return netlink(a[0], (unsigned int *)a[1], a[2]);
   return raw(op->number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static int grandchild(void *pointer);
+
+/* Runs the ops from `i` on; stops at one that fails, and leaves its errno in the job. */
+static void run(struct job *job, long i) {
+  while (i < job->count) {
+    struct op *op = job->ops + i;
+    long result;
+    job->at = i;
+    if (op->number == OP_FORK) {
+      job->next = op->on_success;
+      result = clone_on(inner_stack, grandchild, CLONE_PARENT, job);
+    } else {
+      result = perform(op, job->slots);
+    }
+    if (op->save >= 0) job->slots[op->save] = result;
+    /* The rest was the grandchild's, which has called execve or ended. */
+    if (op->number == OP_FORK && result > 0) return;
+    if (result >= 0 || result < -4095) {
+      i = op->on_success;
+    } else if (op->on_error >= 0 && (op->caught == 0 || op->caught == -result)) {
+      i = op->on_error;
+    } else {
+      job->error = -result;
+      return;
+    }
+  }
+  job->at = job->count;
+}
+
+static int grandchild(void *pointer) {
+  struct job *job = pointer;
+  run(job, job->next);
+  raw(NR_EXIT_GROUP, job->error == 0 ? 0 : 125, 0, 0, 0, 0, 0);
+  return 0;
 }
 
 static int child(void *pointer) {
@@ -106,24 +159,8 @@ static int child(void *pointer) {
   long i;
   for (i = 1; i <= 64; i++) raw(NR_RT_SIGACTION, i, (long)defaults, 0, 8, 0, 0);
   raw(NR_RT_SIGPROCMASK, 2, (long)&none, 0, 8, 0, 0);
-  i = 0;
-  while (i < job->count) {
-    struct op *op = job->ops + i;
-    long result;
-    job->at = i;
-    result = perform(op, job->slots);
-    if (op->save >= 0) job->slots[op->save] = result;
-    if (result >= 0 || result < -4095) {
-      i = op->on_success;
-    } else if (op->on_error >= 0 && (op->caught == 0 || op->caught == -result)) {
-      i = op->on_error;
-    } else {
-      job->error = -result;
-      raw(NR_EXIT_GROUP, 125, 0, 0, 0, 0, 0);
-    }
-  }
-  job->at = job->count;
-  raw(NR_EXIT_GROUP, 0, 0, 0, 0, 0, 0);
+  run(job, 0);
+  raw(NR_EXIT_GROUP, job->error == 0 ? 0 : 125, 0, 0, 0, 0, 0);
   return 0;
 }
 
@@ -134,12 +171,50 @@ long launch(struct job *job, long flags) {
   long pid;
   raw(NR_RT_SIGPROCMASK, 2, (long)&all, (long)&job->mask, 8, 0, 0);
   dumpable = raw(NR_PRCTL, PR_GET_DUMPABLE, 0, 0, 0, 0, 0);
-  pid = clone(child, (void *)(((long)stack + STACK_BYTES) & ~15L), (int)(flags | CLONE_VM | CLONE_VFORK | SIGCHLD), job);
-  if (pid < 0) pid = -(long)*__errno_location();
+  pid = clone_on(stack, child, flags, job);
   /* A setuid in the child made the shared memory undumpable: rootless, the engine could no longer read /proc/self. */
   if (dumpable == 1) raw(NR_PRCTL, PR_SET_DUMPABLE, 1, 0, 0, 0, 0);
   raw(NR_RT_SIGPROCMASK, 2, (long)&job->mask, 0, 8, 0, 0);
   return pid;
+}
+
+/* Reads or writes one word of a pipe: 0, or -errno; -EPROTO when the other end is closed. */
+static long word(long number, int fd, struct job **value) {
+  long result;
+  do result = raw(number, fd, (long)value, sizeof *value, 0, 0, 0);
+  while (result == -EINTR);
+  if (result < 0) return result;
+  return result == sizeof *value ? 0 : -EPROTO;
+}
+
+/* A thread runs jobs whose addresses it reads, and writes each back when it is done. Ends when the pipe is closed. */
+static void *serve(void *pipes) {
+  int from = (int)((long)pipes >> 32);
+  int to = (int)(long)pipes;
+  struct job *job;
+  while (word(NR_READ, from, &job) == 0) {
+    run(job, 0);
+    if (word(NR_WRITE, to, &job) != 0) break;
+  }
+  return 0;
+}
+
+/* Starts the thread with the ends of two pipes that are its own. 0 or -errno. */
+long start_thread(long from, long to) {
+  unsigned long thread;
+  long all = -1;
+  long mask;
+  long result;
+  raw(NR_RT_SIGPROCMASK, 2, (long)&all, (long)&mask, 8, 0, 0);
+  result = pthread_create(&thread, 0, serve, (void *)(from << 32 | to));
+  raw(NR_RT_SIGPROCMASK, 2, (long)&mask, 0, 8, 0, 0);
+  return -result;
+}
+
+/* Has the thread at the other ends of the pipes run the job, and waits for it. 0 or -errno. */
+long run_in_thread(struct job *job, long to, long from) {
+  long result = word(NR_WRITE, (int)to, &job);
+  return result != 0 ? result : word(NR_READ, (int)from, &job);
 }
 
 /* One op in the engine itself: its result, or -errno. */

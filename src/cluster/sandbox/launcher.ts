@@ -6,7 +6,7 @@ import { cc, ptr } from "bun:ffi";
 import { messageOf, Problem } from "../../kernel/problem.ts";
 import { errnoName, errnoText } from "./errno.ts";
 import source from "./launcher.c" with { type: "text" };
-import { WNOHANG } from "./linux-constants.ts";
+import { O_CLOEXEC, WNOHANG } from "./linux-constants.ts";
 import { layOutCall, Program, type Argument, type LaidOut, type Slot } from "./program.ts";
 import type { SyscallName } from "./syscall-numbers.ts";
 
@@ -57,7 +57,8 @@ export interface WaitStatus {
 
 export interface Launcher {
   /**
-   * Runs `program` in a new process, in new namespaces as `cloneFlags` (CLONE_NEW…) say. Returns its pid at its `execve`;
+   * Runs `program` in a new process, in new namespaces as `cloneFlags` (CLONE_NEW…) say. Returns its pid (that of the
+   * second process when the program forks) at its `execve`;
    * throws `LaunchError` when an op failed. Blocks the thread meanwhile: programs take 1–3 ms.
    */
   start(program: Program, cloneFlags?: number): number;
@@ -67,18 +68,31 @@ export interface Launcher {
   call(name: SyscallName, args: readonly Argument[]): number;
   /** The same, but answers −errno instead of throwing. */
   tryCall(name: SyscallName, args: readonly Argument[]): number;
+  /** Starts a thread that can go where JavaScript must not: into another network namespace. */
+  startThread(): ProgramThread;
   /** `wait4` for one child: its status once it has ended, else undefined. Never hangs unless `hang`. */
   wait(pid: number, hang?: boolean): WaitStatus | undefined;
+}
+
+/** A thread of the engine that runs programs of system calls, and never JavaScript. What it opens is the engine's. */
+export interface ProgramThread {
+  /** Runs the program to its end, 20 µs and what its calls take; throws `LaunchError` when an op failed. */
+  run(program: Program): LaidOut;
+  /** Ends the thread. Idempotent. */
+  close(): void;
 }
 
 /** What the C part exports. */
 interface Native {
   launch(job: number, flags: number): number;
   here(op: number): number;
+  startThread(from: number, to: number): number;
+  runInThread(job: number, to: number, from: number): number;
 }
 
-const ECHILD = 10;
+const ESRCH = 3;
 const EINTR = 4;
+const ECHILD = 10;
 
 let loaded: Launcher | undefined;
 
@@ -119,11 +133,15 @@ function compile(): Native {
       symbols: {
         launch: { args: ["ptr", "int64_t"], returns: "int64_t" },
         here: { args: ["ptr"], returns: "int64_t" },
+        start_thread: { args: ["int64_t", "int64_t"], returns: "int64_t" },
+        run_in_thread: { args: ["ptr", "int64_t", "int64_t"], returns: "int64_t" },
       },
     });
     return {
       launch: (job, flags) => Number(symbols.launch(pointer(job), flags)),
       here: (op) => Number(symbols.here(pointer(op))),
+      startThread: (from, to) => Number(symbols.start_thread(from, to)),
+      runInThread: (job, to, from) => Number(symbols.run_in_thread(pointer(job), to, from)),
     };
   } catch (cause) {
     throw new Problem({
@@ -167,10 +185,15 @@ function wrap(native: Native): Launcher {
   };
   const launch = (program: Program, cloneFlags: number): { pid: number; laidOut: LaidOut } => {
     const laidOut = program.layOut();
-    const pid = native.launch(laidOut.address, cloneFlags);
-    if (pid < 0) throw new LaunchError(program, -1, { errno: -pid, laidOut });
-    if (laidOut.error() === 0) return { pid, laidOut };
-    wait(pid, true);
+    const child = native.launch(laidOut.address, cloneFlags);
+    if (child < 0) throw new LaunchError(program, -1, { errno: -child, laidOut });
+    const pid = program.forked === undefined ? child : laidOut.slot(program.forked);
+    // The one that forked has ended by now.
+    if (pid !== child) wait(child, true);
+    if (laidOut.error() === 0 && pid > 0) return { pid, laidOut };
+    if (pid > 0) wait(pid, true);
+    // Killed before it came to its fork: no op failed.
+    if (laidOut.error() === 0) throw new LaunchError(program, laidOut.at(), { errno: ESRCH, laidOut });
     throw new LaunchError(program, laidOut.at(), { errno: laidOut.error(), laidOut });
   };
   return {
@@ -179,10 +202,47 @@ function wrap(native: Native): Launcher {
       const { pid } = launch(program, cloneFlags);
       return wait(pid, true) ?? { exitCode: 255 };
     },
+    startThread: () => startThread(native, call),
     call,
     tryCall,
     wait,
   };
+}
+
+function startThread(native: Native, call: Launcher["call"]): ProgramThread {
+  const requests = openPipe(call);
+  const answers = openPipe(call);
+  const started = native.startThread(requests.from, answers.to);
+  let isOpen = true;
+  const close = (): void => {
+    if (!isOpen) return;
+    isOpen = false;
+    for (const fd of [requests.to, answers.from]) call("close", [fd]);
+  };
+  if (started !== 0) {
+    for (const fd of [requests.from, answers.to]) call("close", [fd]);
+    close();
+    throw new SyscallError("pthread_create()", -started);
+  }
+  return {
+    run(program) {
+      if (!isOpen) throw new Error("The thread has ended");
+      const laidOut = program.layOut();
+      const result = native.runInThread(laidOut.address, requests.to, answers.from);
+      if (result !== 0) throw new SyscallError("run_in_thread()", -result);
+      if (laidOut.error() !== 0)
+        throw new LaunchError(program, laidOut.at(), { errno: laidOut.error(), laidOut });
+      return laidOut;
+    },
+    close,
+  };
+}
+
+function openPipe(call: Launcher["call"]): { readonly from: number; readonly to: number } {
+  const ends = new Int32Array(2);
+  call("pipe2", [ptr(ends), O_CLOEXEC]);
+  const [from = -1, to = -1] = ends;
+  return { from, to };
 }
 
 /** Proves with one real child that ops run in order, slots hold results, errors come back, and memory is laid out alike. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../../kernel/clock.ts";
 import { Problem } from "../../kernel/problem.ts";
 import { formatIpv4 } from "../../lib/ipv4.ts";
+import { startCgroups } from "./cgroups/start-cgroups.ts";
 import { createContainerRuntime } from "./container.ts";
 import { watchExits } from "./exits.ts";
 import { LaunchError, loadLauncher } from "./launcher.ts";
@@ -16,7 +17,8 @@ import { type Holder, type HolderTools, startHolder } from "./pod-sandbox-holder
 import { probe } from "./probe.ts";
 import { type MachineFacts, readMachineFacts } from "./probe-facts.ts";
 import type { PodSandbox, Sandbox } from "./sandbox.ts";
-import { decideTier, noNamespaces, platformProblem } from "./tier.ts";
+import { createSocketFactory } from "./socket-factory.ts";
+import { decideTier, noNamespaces, platformProblem, withCgroups } from "./tier.ts";
 
 export interface SandboxOptions {
   /** The cluster's folder; the sandbox keeps to `sandbox/` in it. */
@@ -38,7 +40,9 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   const launcher = loadLauncher();
   const folder = sandboxFolder(stateDir);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const tier = decideTier(facts, probe(launcher, folder));
+  const namespaces = decideTier(facts, probe(launcher, folder));
+  const cgroups = startCgroups({ launcher, stateDir, sandboxFolder: folder });
+  const tier = withCgroups(namespaces, cgroups);
   const sleep = sleepPath();
   const exits = watchExits(launcher, clock);
   const tools = {
@@ -58,19 +62,25 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     stateDir,
     diesWithEngine: true,
   });
+  const sockets = createSocketFactory({ launcher, clock, node: node.netns });
   const podTools: PodTools = {
     ...tools,
+    sockets,
     ranges,
     addresses: addressPool(ranges.pods),
     nodeNetns: node.netns,
     containers,
+    cgroups,
+    clock,
     onDestroyed: (pod) => pods.delete(pod),
   };
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await Promise.all([...pods].map((pod) => pod.destroy()));
     await containers.close();
+    sockets.close();
     await node.stop();
+    cgroups.close();
     exits.close();
   };
   return {
@@ -82,8 +92,8 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
       pods.add(pod);
       return pod;
     },
-    connect: () => Promise.reject(new Error("connecting to pods is not available")),
-    usage: () => ({ cpuNanoseconds: 0, memoryBytes: 0, measuredAt: clock.now() }),
+    connect: (to, signal) => sockets.connect({ to, signal }),
+    usage: () => ({ cpuNanoseconds: 0, memoryBytes: 0, ...cgroups.usage(), measuredAt: clock.now() }),
     close: () => (closed ??= close()),
   };
 }

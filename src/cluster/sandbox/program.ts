@@ -35,7 +35,7 @@ interface Op {
 const WORD = 8;
 /** Mirrors `struct op` and `struct job` of launcher.c. */
 const OP_WORDS = 12;
-const JOB_WORDS = 6;
+const JOB_WORDS = 7;
 const JOB_AT = 3;
 const JOB_ERROR = 4;
 
@@ -57,6 +57,7 @@ export class Program {
   readonly #ops: Op[] = [];
   readonly #labels: number[] = [];
   #slots = 0;
+  #forked: Slot | undefined;
 
   get length(): number {
     return this.#ops.length;
@@ -64,6 +65,11 @@ export class Program {
 
   slot(): Slot {
     return { slot: this.#slots++ };
+  }
+
+  /** Where the pid of the process is that `fork` makes. */
+  get forked(): Slot | undefined {
+    return this.#forked;
   }
 
   /** A label that `place` puts somewhere later. */
@@ -80,6 +86,15 @@ export class Program {
   call(call: SyscallName, args: readonly Argument[], options: CallOptions = {}): this {
     this.#ops.push({ call, args, options });
     return this;
+  }
+
+  /**
+   * What follows runs in one more process, in the pid namespace that `setns` chose: a process never changes its own. That
+   * one is the engine's child, too; the first ends when it has called `execve`. At most once in a program.
+   */
+  fork(): this {
+    this.#forked = this.slot();
+    return this.call("fork", [], { save: this.#forked, name: "clone()" });
   }
 
   /** Ends the child here with this exit code. */

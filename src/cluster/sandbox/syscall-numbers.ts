@@ -5,6 +5,7 @@ const NUMBERS = {
   read: [0, 63],
   write: [1, 64],
   close: [3, 57],
+  rt_sigaction: [13, 134],
   ioctl: [16, 29],
   getpid: [39, 172],
   socket: [41, 198],
@@ -34,6 +35,7 @@ const NUMBERS = {
   mount: [165, 40],
   umount2: [166, 39],
   sethostname: [170, 161],
+  getxattr: [191, 8],
   exit_group: [231, 94],
   keyctl: [250, 219],
   openat: [257, 56],
@@ -65,6 +67,8 @@ const NUMBERS = {
   mount_setattr: [442, 442],
   /** Not a system call: `(fd, message, length)` sends one rtnetlink request and fails with the errno of its acknowledgement. */
   netlink: [-1, -1],
+  /** Not a system call: see `Program.fork`. */
+  fork: [-2, -2],
 } as const satisfies Record<string, readonly [number, number]>;
 
 export type SyscallName = keyof typeof NUMBERS;
