@@ -1,6 +1,7 @@
 /** The system calls that make one container, in the order in which they are safe. */
 import { attachMount, makeFolder, type Attachment } from "./attach.ts";
 import { boundingSet, capabilitiesToDrop } from "./capabilities.ts";
+import { joinCgroups } from "./cgroups/join-cgroup.ts";
 import { mountPseudo } from "./container-pseudo.ts";
 import type { ContainerUser } from "./container-user.ts";
 import { MOUNT_ATTRIBUTES_BYTES, mountAttributes } from "./detached-mount.ts";
@@ -35,6 +36,8 @@ export interface ContainerParts {
   readonly mountDev: (program: Program) => void;
   /** Parents before children. */
   readonly attachments: readonly Attachment[];
+  /** Files of the control groups to be in, open for writing. */
+  readonly joins: readonly number[];
   readonly stdout: number;
   readonly stderr: number;
   /** Capabilities of the engine, one bit each: a container cannot have others. */
@@ -52,6 +55,7 @@ export interface ContainerProgram {
 export function containerProgram(parts: ContainerParts): ContainerProgram {
   const program = new Program();
   const { spec, root } = parts;
+  joinCgroups(program, parts.joins);
   join(program, parts.namespaces);
   enterScratch(program, parts.scratch);
   root.mount(program);

@@ -78,7 +78,7 @@ export function openWorld(stateFolder?: string): TestWorld {
     const id = String(count).padStart(64, "0");
     const container = await runtime.start(
       { ...DEFAULT_SPEC, rootfs: image, ...spec, mounts, id, logPath },
-      namespacesOf(holder),
+      { namespaces: namespacesOf(holder) },
     );
     return { container, logPath };
   };

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import type { Clock } from "../../kernel/clock.ts";
 import { messageOf } from "../../kernel/problem.ts";
 import { startTimeOf } from "../../lib/process-identity.ts";
+import { openJoins } from "./cgroups/join-cgroup.ts";
+import type { ContainerCgroup } from "./cgroups/open-cgroups.ts";
 import { prepareDev } from "./container-dev.ts";
 import { openMounts } from "./container-mounts.ts";
 import { containerProgram, type PodNamespaces } from "./container-program.ts";
@@ -43,9 +45,16 @@ export interface ContainerRuntimeOptions {
 
 export interface ContainerRuntime {
   /** Takes 2–3 ms, of which the thread is blocked for all but the copying of files. Rejects with `ContainerStartError`. */
-  start(spec: ContainerSpec, namespaces: PodNamespaces): Promise<RunningContainer>;
+  start(spec: ContainerSpec, surroundings: Surroundings): Promise<RunningContainer>;
   /** Takes away what containers shared, so that `folder` can be removed. Containers are not touched. */
   close(): Promise<void>;
+}
+
+/** What a container is put into. */
+export interface Surroundings {
+  readonly namespaces: PodNamespaces;
+  /** Absent where control groups cannot be used. The runtime removes it once the container has ended. */
+  readonly cgroup?: ContainerCgroup;
 }
 
 /** The namespaces that a process holds for its pod. */
@@ -67,7 +76,7 @@ export function createContainerRuntime(options: ContainerRuntimeOptions): Contai
     ownedFolders: () => (owned ??= makeOwnedFolders({ launcher, folder: ownedFolder, stateDir })),
   };
   return {
-    start: (spec, namespaces) => start(context, spec, namespaces),
+    start: (spec, surroundings) => start(context, spec, surroundings),
     async close() {
       await owned?.catch(() => undefined);
       if (owned !== undefined) removeOwnedFolders(launcher, ownedFolder);
@@ -86,7 +95,7 @@ interface Context extends ContainerRuntimeOptions {
 async function start(
   context: Context,
   spec: ContainerSpec,
-  namespaces: PodNamespaces,
+  surroundings: Surroundings,
 ): Promise<RunningContainer> {
   // What must not stay open, whether the container starts or not.
   const fds: number[] = [];
@@ -103,18 +112,26 @@ async function start(
       gid: prepared.user.gid,
       onLost: (error) => context.onLogLost?.(spec.id, error),
     });
-    const pid = launch(context, { spec, namespaces, ...prepared, stdout: pump.stdout, stderr: pump.stderr });
-    return follow(context, { spec, pid, pump });
+    const pid = launch(context, {
+      spec,
+      ...surroundings,
+      ...prepared,
+      stdout: pump.stdout,
+      stderr: pump.stderr,
+    });
+    return follow(context, { spec, pid, pump, cgroup: surroundings.cgroup });
   } catch (error) {
     pump?.abandon();
+    surroundings.cgroup?.remove();
     throw asStartError(error);
   } finally {
     for (const fd of fds) closeSync(fd);
   }
 }
 
-type LaunchParts = Omit<Parameters<typeof containerProgram>[0], "permitted" | "diesWithEngine">;
-type Prepared = Omit<LaunchParts, "spec" | "namespaces" | "stdout" | "stderr">;
+type LaunchParts = Omit<Parameters<typeof containerProgram>[0], "permitted" | "diesWithEngine" | "joins"> &
+  Pick<Surroundings, "cgroup">;
+type Prepared = Omit<LaunchParts, "spec" | "namespaces" | "cgroup" | "stdout" | "stderr">;
 
 async function prepare(context: Context, spec: ContainerSpec, fds: number[]): Promise<Prepared> {
   const { launcher, ids } = context;
@@ -151,17 +168,25 @@ async function prepareRoot(context: Context, { spec, scratch, mountPoints }: Roo
 
 function launch(context: Context, parts: LaunchParts): number {
   const { permitted, diesWithEngine } = context;
-  const { program, exec } = containerProgram({ ...parts, permitted, diesWithEngine });
+  const joins = openJoins(parts.cgroup);
+  const { program, exec } = containerProgram({ ...parts, permitted, diesWithEngine, joins });
   try {
     return context.launcher.start(program, linux.CLONE_NEWPID | linux.CLONE_NEWNS);
   } catch (error) {
     throw error instanceof LaunchError ? explainLaunch(error, exec) : error;
+  } finally {
+    for (const fd of joins) closeSync(fd);
   }
 }
 
 function follow(
   { exits, launcher, clock }: Context,
-  { spec, pid, pump }: { spec: ContainerSpec; pid: number; pump: LogPump },
+  {
+    spec,
+    pid,
+    pump,
+    cgroup,
+  }: { spec: ContainerSpec; pid: number; pump: LogPump; cgroup: ContainerCgroup | undefined },
 ): RunningContainer {
   const startedAt = clock.now();
   // Read before the child can be reaped: its pid is still its own, even as a zombie.
@@ -169,8 +194,10 @@ function follow(
   const ended = exits.watch(pid);
   pump.started();
   const exited = ended.then(async (exit) => {
+    const oomKilled = cgroup?.hasOomKills() ?? false;
+    cgroup?.remove();
     await pump.drained();
-    return { ...exit, oomKilled: false };
+    return { ...exit, oomKilled };
   });
   return {
     id: spec.id,
@@ -180,7 +207,10 @@ function follow(
     exited,
     exec: () => Promise.reject(new ContainerStartError("RunContainerError", "exec is not available")),
     attach: () => ({ resize() {}, detach() {} }),
-    usage: () => undefined,
+    usage() {
+      const use = exits.isRunning(pid) ? cgroup?.usage() : undefined;
+      return use === undefined ? undefined : { ...use, measuredAt: clock.now() };
+    },
     kill(signal) {
       if (exits.isRunning(pid)) launcher.tryCall("kill", [pid, signal]);
     },

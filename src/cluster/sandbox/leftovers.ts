@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, Problem } from "../../kernel/problem.ts";
+import { reapCgroups, recordFile } from "./cgroups/cgroup-records.ts";
 import { isRunning, type ProcessIdentity, startTimeOf } from "../../lib/process-identity.ts";
 
 /** How long a killed process may take to end before it is reported, milliseconds. */
@@ -72,6 +73,7 @@ export async function reapLeftovers(stateDir: string): Promise<Leftovers> {
   }
   for (const identity of running) kill(identity);
   await ended(running);
+  await reapCgroups(stateDir, recordFile(sandboxFolder(stateDir)));
   rmSync(sandboxFolder(stateDir), { recursive: true, force: true });
   return { killed: running.length };
 }

@@ -1,6 +1,9 @@
 /** A process that does nothing but keep namespaces alive, so that containers can come and go in them. */
+import { closeSync } from "node:fs";
 import { Problem } from "../../kernel/problem.ts";
 import type { ProcessIdentity } from "../../lib/process-identity.ts";
+import { joinCgroups, openJoins } from "./cgroups/join-cgroup.ts";
+import type { ContainerCgroup } from "./cgroups/open-cgroups.ts";
 import type { Exits } from "./exits.ts";
 import type { Launcher } from "./launcher.ts";
 import type { ProcessRecords } from "./leftovers.ts";
@@ -28,6 +31,7 @@ export interface HolderSpec {
   readonly build: (program: Program) => void;
   /** For people: what the process stands for. */
   readonly what: string;
+  readonly cgroup?: ContainerCgroup;
 }
 
 export interface Holder {
@@ -40,15 +44,10 @@ export interface Holder {
 }
 
 /** Starts a holder; throws `LaunchError` when the kernel refuses a step. Takes 1–2 ms and blocks meanwhile. */
-export function startHolder(tools: HolderTools, { flags, build, what }: HolderSpec): Holder {
+export function startHolder(tools: HolderTools, spec: HolderSpec): Holder {
   const { launcher, exits, records } = tools;
-  const program = new Program();
-  // First of all: an engine that is killed a moment from now should take this process along.
-  program.call("prctl", [linux.PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]).call("setsid", []);
-  build(program);
-  letGoOfEngine(program);
-  program.call("execve", [tools.sleep, ["sleep", FOR_EVER], [...tools.env]]);
-  const pid = launcher.start(program, flags);
+  const { what } = spec;
+  const pid = launchHolder(tools, spec);
   const exited = exits.watch(pid);
   const identity = recordOrKill();
   const gone = exited.then(() => records.remove(identity));
@@ -71,6 +70,22 @@ export function startHolder(tools: HolderTools, { flags, build, what }: HolderSp
       throw error;
     }
     throw endedAtOnce(what);
+  }
+}
+
+function launchHolder({ launcher, sleep, env }: HolderTools, { flags, build, cgroup }: HolderSpec): number {
+  const program = new Program();
+  // First of all: an engine that is killed a moment from now should take this process along.
+  program.call("prctl", [linux.PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]).call("setsid", []);
+  const joins = openJoins(cgroup);
+  try {
+    joinCgroups(program, joins);
+    build(program);
+    letGoOfEngine(program);
+    program.call("execve", [sleep, ["sleep", FOR_EVER], [...env]]);
+    return launcher.start(program, flags);
+  } finally {
+    for (const fd of joins) closeSync(fd);
   }
 }
 

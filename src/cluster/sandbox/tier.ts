@@ -1,5 +1,6 @@
 /** Turns what the probe found into words: the tier of this machine with its limits, or the problem and its way out. */
 import { Problem } from "../../kernel/problem.ts";
+import type { Cgroups } from "./cgroups/open-cgroups.ts";
 import type { ProbeResult } from "./probe.ts";
 import type { MachineFacts } from "./probe-facts.ts";
 import type { Tier } from "./sandbox.ts";
@@ -81,7 +82,7 @@ function sysctlCause(
   };
 }
 
-/** Names the tier of an engine that is inside its namespaces. Throws a Problem where pods would not run right. */
+/** Names the tier of an engine that is inside its namespaces; `withCgroups` completes it. Throws a Problem where pods would not run right. */
 export function decideTier(facts: MachineFacts, probe: ProbeResult): Tier {
   const unsupported = platformProblem(facts);
   if (unsupported !== undefined) throw unsupported;
@@ -90,7 +91,6 @@ export function decideTier(facts: MachineFacts, probe: ProbeResult): Tier {
   const otherUsers = probe.setuid === undefined;
   if (facts.ids === "all") return { name: "root", limits: [], otherUsers, resourceLimits: "none" };
   const limits = [
-    "Memory and CPU limits of containers are not enforced: an ordinary user has no control groups. Run as root (`sudo`) for limits.",
     "Ports below 1024 of this machine cannot be published. Run as root, or lower `net.ipv4.ip_unprivileged_port_start`.",
   ];
   if (otherUsers) return { name: "rootless-subuid", limits, otherUsers, resourceLimits: "none" };
@@ -100,6 +100,11 @@ export function decideTier(facts: MachineFacts, probe: ProbeResult): Tier {
     otherUsers,
     resourceLimits: "none",
   };
+}
+
+/** Says of the tier what the control groups allow. */
+export function withCgroups(tier: Tier, { kind, limits }: Pick<Cgroups, "kind" | "limits">): Tier {
+  return { ...tier, resourceLimits: kind, limits: [...tier.limits, ...limits] };
 }
 
 function oneIdLimit({ newuidmap, subordinateIds }: MachineFacts): string {

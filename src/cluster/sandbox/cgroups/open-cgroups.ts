@@ -1,0 +1,292 @@
+/** The cluster's tree of control groups: made when the sandbox opens, one group per pod and container, gone when it closes. */
+import { messageOf } from "../../../kernel/problem.ts";
+import type { PodSandboxSpec, ResourceLimits, ResourceUse } from "../sandbox.ts";
+import { type CgroupDriver, type GroupLimits, processesIn, type Setting } from "./cgroup-driver.ts";
+import { type CgroupFiles, isErrno } from "./cgroup-files.ts";
+import { type CgroupChoice, SUPERVISOR } from "./choose-cgroups.ts";
+import { removeTree } from "./remove-tree.ts";
+import { v1Driver } from "./v1-driver.ts";
+import { v2Driver } from "./v2-driver.ts";
+
+/** Processes and threads of one container, when the kernel has room for more: contains a fork bomb, bothers no server. */
+const MAX_PIDS = 4096;
+/** `cpu.shares` of one CPU. */
+const SHARES_PER_CPU = 1024;
+const MIN_SHARES = 2;
+const MAX_SHARES = 262_144;
+/** How often processes are moved out of a group that keeps getting new ones. */
+const MOVE_ROUNDS = 10;
+
+export interface ContainerCgroup {
+  /** Files that a process writes `0` to in order to be in the group. */
+  readonly joins: readonly string[];
+  usage(): MeasuredUse | undefined;
+  /** The kernel has ended a process of it for want of memory. */
+  hasOomKills(): boolean;
+  /** SIGKILL to everything in it. */
+  kill(): void;
+  /** Where processes are left in it, it stays, for the pod to remove. */
+  remove(): void;
+}
+
+export type MeasuredUse = Omit<ResourceUse, "measuredAt">;
+
+export interface PodCgroup {
+  /** For the process that holds the pod's namespaces. */
+  readonly holder: ContainerCgroup;
+  /** Makes it, or finds it as an earlier engine made it. Throws the kernel's error. */
+  container(id: string, limits?: ResourceLimits): ContainerCgroup;
+  usage(): MeasuredUse | undefined;
+  /** Kills what is left in it. Idempotent. */
+  remove(): void;
+}
+
+export interface Cgroups {
+  readonly kind: CgroupChoice["kind"];
+  /** Sentences for people: what is not enforced, why, and what would change that. */
+  readonly limits: readonly string[];
+  /** Makes the pod's group, or finds it. Throws the kernel's error. */
+  pod(spec: Pick<PodSandboxSpec, "uid" | "qosClass" | "resources">): PodCgroup;
+  /** Of all pods together; `undefined` when nobody counts. */
+  usage(): MeasuredUse | undefined;
+  /** Takes the tree away, except groups in which processes live on. Idempotent. */
+  close(): void;
+}
+
+export interface CgroupTreeOptions {
+  readonly files: CgroupFiles;
+  readonly choice: CgroupChoice;
+  /** Name of the cluster's own group. */
+  readonly name: string;
+  readonly cpus: number;
+  /** Most processes that the machine can have. */
+  readonly maxPids: number;
+  readonly killProcess: (pid: number) => void;
+  /** Told of the folders of the cluster's own group before they are made. */
+  readonly onFolders: (folders: readonly string[]) => void;
+}
+
+/** Never throws: where groups cannot be made there are none, and `limits` says why. */
+export function openCgroupTree(options: CgroupTreeOptions): Cgroups {
+  const { choice } = options;
+  if (choice.kind === "none") return noCgroups(choice);
+  try {
+    return new Tree(options, choice);
+  } catch (error) {
+    return noCgroups({ because: messageOf(error), fix: "run as root (`sudo`)" });
+  }
+}
+
+/** Without control groups nothing is limited and nothing is counted. */
+export function noCgroups({ because, fix }: { readonly because: string; readonly fix: string }): Cgroups {
+  const container: ContainerCgroup = {
+    joins: [],
+    usage: () => undefined,
+    hasOomKills: () => false,
+    kill() {},
+    remove() {},
+  };
+  return {
+    kind: "none",
+    limits: [`Memory and CPU limits of containers are not enforced: ${because}. To have them, ${fix}.`],
+    pod: () => ({ holder: container, container: () => container, usage: () => undefined, remove() {} }),
+    usage: () => undefined,
+    close() {},
+  };
+}
+
+/** Where pods of each class are, as the kubelet has them. */
+const CLASS_GROUPS = {
+  Guaranteed: "kubepods",
+  Burstable: "kubepods/burstable",
+  BestEffort: "kubepods/besteffort",
+} as const;
+
+class Tree implements Cgroups {
+  readonly kind: "cgroup-v1" | "cgroup-v2";
+  readonly limits: readonly string[];
+  readonly #options: CgroupTreeOptions;
+  readonly #driver: CgroupDriver;
+  readonly #parent: V2Parent | undefined;
+  /** Shares of Burstable pods by uid: their class gets the sum. */
+  readonly #burstable = new Map<string, number>();
+
+  constructor(options: CgroupTreeOptions, choice: Exclude<CgroupChoice, { readonly kind: "none" }>) {
+    const { files, name, cpus, onFolders } = options;
+    this.#options = options;
+    this.kind = choice.kind;
+    this.limits = missingControllers(choice);
+    this.#driver = driverOf(files, choice, name);
+    onFolders(this.#driver.folders(""));
+    this.#parent = choice.kind === "cgroup-v2" ? prepareParent(files, choice) : undefined;
+    const cpuShares = clampShares(cpus * SHARES_PER_CPU);
+    this.make("", { cpuShares }, true);
+    this.make("kubepods", { cpuShares }, true);
+    this.make(CLASS_GROUPS.Burstable, { cpuShares: MIN_SHARES }, true);
+    this.make(CLASS_GROUPS.BestEffort, { cpuShares: MIN_SHARES }, true);
+  }
+
+  pod({ uid, qosClass = "BestEffort", resources = {} }: Parameters<Cgroups["pod"]>[0]): PodCgroup {
+    const path = `${CLASS_GROUPS[qosClass]}/pod${uid}`;
+    this.make(path, resources, true);
+    if (qosClass === "Burstable") this.#setBurstable(uid, resources.cpuShares ?? MIN_SHARES);
+    const containers = new Set<string>();
+    const container = (id: string, limits: GroupLimits): ContainerCgroup => {
+      containers.add(id);
+      return this.#container(`${path}/${id}`, limits);
+    };
+    return {
+      holder: container("sandbox", {}),
+      container: (id, limits = {}) =>
+        container(id, {
+          cpuShares: MIN_SHARES,
+          ...limits,
+          pids: Math.min(MAX_PIDS, Math.max(1, Math.floor(this.#options.maxPids / 2))),
+          oomGroup: true,
+        }),
+      usage: () => this.#usage(path),
+      remove: () => {
+        for (const id of containers) {
+          this.#driver.kill(`${path}/${id}`, this.#options.killProcess);
+          this.#remove(`${path}/${id}`);
+        }
+        this.#remove(path);
+        if (qosClass === "Burstable") this.#setBurstable(uid, undefined);
+      },
+    };
+  }
+
+  usage(): MeasuredUse | undefined {
+    return this.#usage("kubepods");
+  }
+
+  close(): void {
+    const { files } = this.#options;
+    for (const folder of this.#driver.folders("")) removeTree(files, folder);
+    if (this.#parent !== undefined) restoreParent(files, this.#parent);
+  }
+
+  make(path: string, limits: GroupLimits, isInner: boolean): void {
+    const { files } = this.#options;
+    for (const folder of this.#driver.folders(path)) files.makeFolder(folder);
+    if (isInner) writeAll(files, this.#driver.inner(path));
+    writeAll(files, this.#driver.settings(path, limits));
+  }
+
+  #container(path: string, limits: GroupLimits): ContainerCgroup {
+    this.make(path, limits, false);
+    return {
+      joins: this.#driver.folders(path).map((folder) => `${folder}/cgroup.procs`),
+      usage: () => this.#usage(path),
+      hasOomKills: () => this.#driver.oomKills(path) > 0,
+      kill: () => this.#driver.kill(path, this.#options.killProcess),
+      remove: () => this.#remove(path),
+    };
+  }
+
+  #usage(path: string): MeasuredUse | undefined {
+    const cpuNanoseconds = this.#driver.cpuNanoseconds(path);
+    const memoryBytes = this.#driver.memoryBytes(path);
+    return cpuNanoseconds === undefined || memoryBytes === undefined
+      ? undefined
+      : { cpuNanoseconds, memoryBytes };
+  }
+
+  #remove(path: string): void {
+    for (const folder of this.#driver.folders(path)) this.#options.files.removeFolder(folder);
+  }
+
+  /** As the kubelet's QOS container manager: the class weighs as much as its pods. */
+  #setBurstable(uid: string, shares: number | undefined): void {
+    if (shares === undefined) this.#burstable.delete(uid);
+    else this.#burstable.set(uid, shares);
+    const sum = [...this.#burstable.values()].reduce((total, one) => total + one, 0);
+    const { files } = this.#options;
+    try {
+      writeAll(files, this.#driver.settings(CLASS_GROUPS.Burstable, { cpuShares: clampShares(sum) }));
+    } catch {
+      // The tree is gone already.
+    }
+  }
+}
+
+function driverOf(
+  files: CgroupFiles,
+  choice: Exclude<CgroupChoice, { readonly kind: "none" }>,
+  name: string,
+): CgroupDriver {
+  if (choice.kind === "cgroup-v2")
+    return v2Driver(files, { base: `${choice.parent}/${name}`, controllers: choice.controllers });
+  const bases = Object.entries(choice.hierarchies).map(([controller, folder]) => [
+    controller,
+    `${folder}/${name}`,
+  ]);
+  return v1Driver(files, Object.fromEntries(bases));
+}
+
+function missingControllers(choice: Exclude<CgroupChoice, { readonly kind: "none" }>): readonly string[] {
+  const has = choice.kind === "cgroup-v2" ? choice.controllers : Object.keys(choice.hierarchies);
+  const missing = [
+    ["cpu", "CPU limits of containers are"],
+    ["pids", "Limits of the number of processes are"],
+  ].filter(([controller = ""]) => !has.includes(controller));
+  return missing.map(
+    ([controller, what]) =>
+      `${what} not enforced: the controller "${controller}" of control groups cannot be used here.`,
+  );
+}
+
+type V2Parent = Extract<CgroupChoice, { readonly kind: "cgroup-v2" }>;
+
+/** Lets groups below `parent` have limits. Throws the kernel's error. */
+function prepareParent(files: CgroupFiles, choice: V2Parent): V2Parent {
+  const { parent, controllers, movesProcesses } = choice;
+  if (movesProcesses) {
+    files.makeFolder(`${parent}/${SUPERVISOR}`);
+    moveProcesses(files, parent, `${parent}/${SUPERVISOR}`);
+  }
+  for (const controller of controllers) files.write(`${parent}/cgroup.subtree_control`, `+${controller}`);
+  return choice;
+}
+
+/** As it was before, unless another cluster still needs it. */
+function restoreParent(files: CgroupFiles, { parent, controllers, movesProcesses }: V2Parent): void {
+  if (!movesProcesses) return;
+  try {
+    for (const controller of controllers) files.write(`${parent}/cgroup.subtree_control`, `-${controller}`);
+    moveProcesses(files, `${parent}/${SUPERVISOR}`, parent);
+    files.removeFolder(`${parent}/${SUPERVISOR}`);
+  } catch {
+    // Another cluster's groups are below it.
+  }
+}
+
+function moveProcesses(files: CgroupFiles, from: string, to: string): void {
+  for (let round = 0; round < MOVE_ROUNDS; round++) {
+    const found = processesIn(files, from);
+    if (found.length === 0) return;
+    for (const pid of found) {
+      try {
+        files.write(`${to}/cgroup.procs`, String(pid));
+      } catch (error) {
+        if (!isErrno(error, "ESRCH")) throw error;
+      }
+    }
+  }
+}
+
+function writeAll(files: CgroupFiles, settings: readonly Setting[]): void {
+  for (const { file, value, isOptional = false } of settings) {
+    if (isOptional && files.read(file) === undefined) continue;
+    try {
+      files.write(file, value);
+    } catch (error) {
+      const name = file.slice(file.lastIndexOf("/") + 1);
+      throw new Error(`Cannot set "${name}" to ${value}: ${messageOf(error)}`, { cause: error });
+    }
+  }
+}
+
+function clampShares(shares: number): number {
+  return Math.min(MAX_SHARES, Math.max(MIN_SHARES, shares));
+}
