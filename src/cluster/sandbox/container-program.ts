@@ -1,6 +1,6 @@
 /** The system calls that make one container, in the order in which they are safe. */
 import { attachMount, makeFolder, type Attachment } from "./attach.ts";
-import { boundingSet, capabilitiesToDrop } from "./capabilities.ts";
+import { becomeUser, dieWithEngine } from "./become-user.ts";
 import { joinCgroups } from "./cgroups/join-cgroup.ts";
 import { mountPseudo } from "./container-pseudo.ts";
 import type { ContainerUser } from "./container-user.ts";
@@ -12,12 +12,9 @@ import { Program, type Slot } from "./program.ts";
 import type { Root } from "./root-layers.ts";
 import type { ContainerSpec } from "./sandbox.ts";
 
-const SIGKILL = 9;
 const EINVAL = 22;
 /** The kubelet's `oom_score_adj` of BestEffort pods. */
 const FIRST_TO_GO = 1000;
-/** `_LINUX_CAPABILITY_VERSION_3`: two halves of 32 bits. */
-const CAPABILITY_VERSION = 0x20080522;
 
 /** What the containers of a pod share: descriptors, or paths such as /proc/PID/ns/net. */
 export interface PodNamespaces {
@@ -63,7 +60,7 @@ export function containerProgram(parts: ContainerParts): ContainerProgram {
   mountPseudo(program, spec);
   switchRoot(program);
   connectStreams(program, parts);
-  setOomScore(program, spec.oomScoreAdj ?? FIRST_TO_GO);
+  setOomScore(program, spec);
   const bases = spec.readOnlyRootFilesystem ? root.writable.map((path) => hold(program, path)) : [];
   for (const attachment of parts.attachments) attachMount(program, attachment);
   const workingDir = spec.workingDir === "" ? "/" : spec.workingDir;
@@ -73,6 +70,7 @@ export function containerProgram(parts: ContainerParts): ContainerProgram {
   // Closed, not just marked: until execve, /proc/self/fd would lead to folders of the engine.
   program.call("close_range", [3, linux.MAX_FD, 0]);
   becomeUser(program, parts);
+  if (parts.diesWithEngine) dieWithEngine(program);
   return { program, exec: addExec(program, spec, parts.user.home) };
 }
 
@@ -127,9 +125,9 @@ function connectStreams(program: Program, { stdout, stderr }: ContainerParts): v
 }
 
 /** Rather the container than the engine or the user's editor. Going below the engine's own value takes a capability. */
-function setOomScore(program: Program, score: number): void {
+export function setOomScore(program: Program, { oomScoreAdj = FIRST_TO_GO }: ContainerSpec): void {
   const file = program.slot();
-  const text = String(score);
+  const text = String(oomScoreAdj);
   program
     .call("openat", [linux.AT_FDCWD, "/proc/self/oom_score_adj", linux.O_WRONLY | linux.O_CLOEXEC, 0], {
       save: file,
@@ -151,42 +149,4 @@ function makeReadOnly(program: Program, mount: Slot): void {
   program.call("mount_setattr", [mount, "", linux.AT_EMPTY_PATH, attributes, MOUNT_ATTRIBUTES_BYTES], {
     name: "read-only root",
   });
-}
-
-function becomeUser(program: Program, { spec, user, permitted, diesWithEngine }: ContainerParts): void {
-  const kept = boundingSet(
-    spec.privileged ? ["ALL"] : spec.capabilities.add,
-    spec.privileged ? [] : spec.capabilities.drop,
-  );
-  for (const number of capabilitiesToDrop(kept)) {
-    // EINVAL: the kernel has no capability with this number.
-    program.call("prctl", [linux.PR_CAPBSET_DROP, number, 0, 0, 0], { ignore: EINVAL });
-  }
-  if (user.groups !== undefined) {
-    program.call("setgroups", [user.groups.length, new Uint8Array(Uint32Array.from(user.groups).buffer)]);
-  }
-  program
-    .call("setresgid", [user.gid, user.gid, user.gid], { name: `setgid(${user.gid})` })
-    .call("setresuid", [user.uid, user.uid, user.uid], { name: `setuid(${user.uid})` });
-  program.call("umask", [0o022]);
-  // Inheritable and, with it, ambient capabilities go: a program run by root would get them back.
-  const effective = user.uid === 0 ? permitted & bits(kept) : 0n;
-  program.call("capset", [capabilityHeader(), capabilityData(effective)]);
-  if (spec.noNewPrivileges) program.call("prctl", [linux.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0]);
-  // After the change of user, which resets it.
-  if (diesWithEngine) program.call("prctl", [linux.PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
-}
-
-function bits(numbers: ReadonlySet<number>): bigint {
-  return [...numbers].reduce((sum, number) => sum | (1n << BigInt(number)), 0n);
-}
-
-function capabilityHeader(): Uint8Array {
-  return new Uint8Array(Uint32Array.of(CAPABILITY_VERSION, 0).buffer);
-}
-
-/** Effective, permitted, inheritable for the low half, then for the high half. */
-function capabilityData(effective: bigint): Uint8Array {
-  const [low, high] = [Number(effective & 0xffff_ffffn), Number(effective >> 32n)];
-  return new Uint8Array(Uint32Array.of(low, low, 0, high, high, 0).buffer);
 }
