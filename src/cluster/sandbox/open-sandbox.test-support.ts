@@ -19,17 +19,17 @@ export function scenarioCommand(name: keyof typeof scenarios, folder: string): s
   return [process.execPath, "-e", script];
 }
 
-function podSpec(name: string, more: Partial<PodSandboxSpec> = {}): PodSandboxSpec {
+export function podSpec(name: string, more: Partial<PodSandboxSpec> = {}): PodSandboxSpec {
   return { uid: `uid-${name}`, namespace: "test", name, hostname: name, hostNetwork: false, ...more };
 }
 
 let containers = 0;
 
 /** The Bun that runs the test, where every user of the container may run it: its own folder may be closed. */
-const BUN_INSIDE = "/opt/bun";
+export const BUN_INSIDE = "/opt/bun";
 
 /** Programs of this machine, and Bun. */
-function containerSpec(folder: string, name: string, argv: readonly string[]): ContainerSpec {
+export function containerSpec(folder: string, name: string, argv: readonly string[]): ContainerSpec {
   containers += 1;
   return {
     name,
