@@ -51,6 +51,8 @@ function build(container: Partial<Container>, { spec = {}, config = {}, facts = 
       configMap: (name) => (name === "cm" ? { data: { key: "from-cm", other: "o" } } : undefined),
       secret: (name) =>
         name === "s" ? { data: { pw: Buffer.from("hunter2").toString("base64") } } : undefined,
+      claim: () => undefined,
+      persistentVolume: () => undefined,
     },
     allocatable: { cpu: "4", memory: "8Gi" },
     allowPrivileged: false,

@@ -8,6 +8,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Store } from "../store/store.ts";
 import type { BackoffLimits } from "./crash-backoff.ts";
 import type { EventRecorder } from "./event-recorder.ts";
+import type { IssueToken } from "./port.ts";
 import type { NodeFolders } from "./volumes/host-path.ts";
 
 export interface KubeletContext {
@@ -24,6 +25,8 @@ export interface KubeletContext {
   readonly dns: DnsOfCluster;
   readonly backoff: BackoffLimits;
   readonly allowPrivileged: boolean;
+  /** Absent: there are no tokens for projected volumes. */
+  readonly issueToken: IssueToken | undefined;
 }
 
 /** Where the kubelet keeps files in the cluster's state folder. */

@@ -7,6 +7,7 @@ import type { BackoffEntry } from "./crash-backoff.ts";
 import { NO_PROBES, type ObservedContainer, type ObservedPod, type ProbeResults } from "./pod-actions.ts";
 import { shortened, type StoppingContainer, type Termination } from "./termination.ts";
 import type { MountedVolume } from "./volumes/pod-volumes.ts";
+import { PodTokens } from "./volumes/pod-tokens.ts";
 
 /** A container that has been told to stop. Times are monotonic milliseconds. */
 export interface Stopping {
@@ -62,6 +63,8 @@ export class PodState {
   volumes: ReadonlyMap<string, MountedVolume> | undefined;
   /** Folders where the present sandbox has a tmpfs. */
   readonly memoryFolders = new Set<string>();
+  /** Tokens that its projected volumes show. */
+  readonly tokens = new PodTokens();
   podFiles: ReadonlyMap<string, string> = new Map();
   hostname = "";
   termination: (Termination & { readonly cause: TerminationCause }) | undefined;

@@ -1,10 +1,12 @@
 /** Gives a pod its sandbox, its volumes and its files, in the kubelet's order: volumes are checked first. */
+import { podQosClass } from "../../k8s/qos.ts";
 import { messageOf } from "../../kernel/problem.ts";
 import type { PodSandbox } from "../sandbox/sandbox.ts";
 import { podFolder, type KubeletContext } from "./kubelet-context.ts";
 import { podEvent } from "./pod-events.ts";
 import { hostnameOf, writePodFiles } from "./pod-files.ts";
 import type { PodState } from "./pod-state.ts";
+import { podResourceLimits } from "./resource-limits.ts";
 import { referencedObjects } from "./referenced-objects.ts";
 import type { Pass } from "./sync-pod.ts";
 import { checkVolumes, mountVolumes, type FailedVolume, type VolumeFacts } from "./volumes/pod-volumes.ts";
@@ -25,7 +27,7 @@ export async function prepareSandbox(pass: Pass, isNew: boolean): Promise<number
     const retryInMs = await createSandbox(pass);
     if (retryInMs !== undefined) return retryInMs;
   }
-  return mount(context, state);
+  return mount(pass);
 }
 
 export function volumeFacts(context: KubeletContext, state: PodState): VolumeFacts {
@@ -43,6 +45,16 @@ export function volumeFacts(context: KubeletContext, state: PodState): VolumeFac
     now: context.clock.now(),
     canChown: context.sandbox.tier.otherUsers,
     memory: state.memoryFolders,
+    token: (wish) => {
+      const { namespace, name, uid } = pod.metadata;
+      const { serviceAccountName: serviceAccount = "default" } = pod.spec;
+      const { issueToken } = context;
+      return state.tokens.get(
+        wish,
+        { issueToken, namespace, serviceAccount, pod: { name, uid } },
+        context.clock.now(),
+      );
+    },
   };
 }
 
@@ -71,6 +83,8 @@ async function createSandbox({ context, state, wake }: Pass): Promise<number | u
       name: metadata.name,
       hostname: names.kernelHostname,
       hostNetwork: spec.hostNetwork === true,
+      qosClass: podQosClass(spec),
+      resources: podResourceLimits(spec),
     });
     state.adoptSandbox(sandbox);
     state.hostname = names.kernelHostname;
@@ -90,12 +104,15 @@ async function noticeDeath(sandbox: PodSandbox, state: PodState, wake: () => voi
   wake();
 }
 
-function mount(context: KubeletContext, state: PodState): number | undefined {
+async function mount({ context, state, signal }: Pass): Promise<number | undefined> {
   const { sandbox } = state;
   if (sandbox === undefined) return RETRY_MS;
   const facts = volumeFacts(context, state);
-  const { mounted, failed } = mountVolumes(facts, sandbox);
+  const { mounted, failed, warnings } = await mountVolumes(facts, sandbox);
+  signal.throwIfAborted();
   if (failed.length > 0) return reportVolumes(context, state, failed);
+  for (const message of warnings)
+    podEvent(context.recorder, facts.pod, { type: "Warning", reason: "VolumeOwnership", message });
   state.volumes = mounted;
   state.setupFailures = 0;
   state.setupRetryAt = 0;

@@ -15,8 +15,8 @@ import { stateFolders, type KubeletContext, type StateFolders } from "./kubelet-
 import { openLog } from "./logs/open-log.ts";
 import { nodeCapacity, startNode } from "./node.ts";
 import { PodWorker } from "./pod-worker.ts";
-import type { KubeletPort } from "./port.ts";
-import { referenceKey, type ReferencedResource } from "./referenced-objects.ts";
+import type { IssueToken, KubeletPort } from "./port.ts";
+import { referencedResources, referenceKey, type ReferencedResource } from "./referenced-objects.ts";
 
 export interface KubeletOptions {
   /** Folders of this machine that `hostPath` volumes may reach; everything else means the node's throw-away root. */
@@ -30,6 +30,8 @@ export interface KubeletOptions {
   readonly clusterDNS?: readonly string[];
   /** Version of this program, for the node's `containerRuntimeVersion`. @default {"0.1.0"} */
   readonly version?: string;
+  /** Signs tokens of service accounts for projected volumes; without it such volumes cannot be mounted. */
+  readonly issueToken?: IssueToken;
   /** Told about errors that no pod's status can show. */
   readonly onError?: (error: unknown) => void;
 }
@@ -78,6 +80,7 @@ export async function startKubelet(parts: KubeletParts): Promise<Kubelet> {
     },
     backoff: backoffLimits(options.maxContainerRestartPeriodMs),
     allowPrivileged: options.allowPrivileged ?? false,
+    issueToken: options.issueToken,
   };
   removeLeftovers(folders, store);
   const node = startNode({ store, clock, nodeName, sandbox, capacity, version: options.version ?? "0.1.0" });
@@ -118,9 +121,7 @@ function followPods(context: KubeletContext, onError: (error: unknown) => void):
   };
   const unwatch = [
     context.store.watch("pods", {}, onPod),
-    ...(["configmaps", "secrets"] as const).map((resource) =>
-      watchReferences(context.store, resource, workers),
-    ),
+    ...referencedResources.map((resource) => watchReferences(context.store, resource, workers)),
   ];
   return {
     workers: () => workers.values(),
