@@ -7,9 +7,10 @@ import { startTimeOf } from "../../lib/process-identity.ts";
 import { openJoins } from "./cgroups/join-cgroup.ts";
 import type { ContainerCgroup } from "./cgroups/open-cgroups.ts";
 import { prepareDev } from "./container-dev.ts";
+import { startExec } from "./container-exec.ts";
 import { openMounts } from "./container-mounts.ts";
 import { containerProgram, type PodNamespaces } from "./container-program.ts";
-import { resolveUser, type AccountFiles } from "./container-user.ts";
+import { resolveUser, type AccountFiles, type ContainerUser } from "./container-user.ts";
 import { detachedTmpfs } from "./detached-mount.ts";
 import { explainLaunch } from "./exec-plan.ts";
 import type { Exits } from "./exits.ts";
@@ -119,7 +120,7 @@ async function start(
       stdout: pump.stdout,
       stderr: pump.stderr,
     });
-    return follow(context, { spec, pid, pump, cgroup: surroundings.cgroup });
+    return follow(context, { spec, pid, pump, user: prepared.user, cgroup: surroundings.cgroup });
   } catch (error) {
     pump?.abandon();
     surroundings.cgroup?.remove();
@@ -179,15 +180,16 @@ function launch(context: Context, parts: LaunchParts): number {
   }
 }
 
-function follow(
-  { exits, launcher, clock }: Context,
-  {
-    spec,
-    pid,
-    pump,
-    cgroup,
-  }: { spec: ContainerSpec; pid: number; pump: LogPump; cgroup: ContainerCgroup | undefined },
-): RunningContainer {
+interface Started {
+  readonly spec: ContainerSpec;
+  readonly pid: number;
+  readonly pump: LogPump;
+  readonly user: ContainerUser;
+  readonly cgroup: ContainerCgroup | undefined;
+}
+
+function follow(context: Context, { spec, pid, pump, user, cgroup }: Started): RunningContainer {
+  const { exits, launcher, clock } = context;
   const startedAt = clock.now();
   // Read before the child can be reaped: its pid is still its own, even as a zombie.
   const startTime = startTimeOf(pid) ?? "";
@@ -205,7 +207,8 @@ function follow(
     startTime,
     startedAt,
     exited,
-    exec: () => Promise.reject(new ContainerStartError("RunContainerError", "exec is not available")),
+    exec: async (program) =>
+      startExec(context, { pid, spec, user, cgroup, isRunning: () => exits.isRunning(pid) }, program),
     attach: () => ({ resize() {}, detach() {} }),
     usage() {
       const use = exits.isRunning(pid) ? cgroup?.usage() : undefined;

@@ -27,7 +27,11 @@ export interface ExecPlan {
 }
 
 /** Adds one attempt per folder of PATH; the last op fails, so that a program without an executable is an error. */
-export function addExec(program: Program, { argv, env }: ContainerSpec, home: string): ExecPlan {
+export function addExec(
+  program: Program,
+  { argv, env }: Pick<ContainerSpec, "argv" | "env">,
+  home: string,
+): ExecPlan {
   const [argv0 = ""] = argv;
   const full = completeEnv(env, home);
   const first = program.length;

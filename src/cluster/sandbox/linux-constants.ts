@@ -51,13 +51,16 @@ export const RESOLVE_BENEATH = 0x08;
 export const RESOLVE_IN_ROOT = 0x10;
 
 export const PR_SET_PDEATHSIG = 1;
+export const PR_SET_DUMPABLE = 4;
 export const PR_CAPBSET_DROP = 24;
 export const PR_SET_NO_NEW_PRIVS = 38;
 
 export const KEYCTL_JOIN_SESSION_KEYRING = 1;
 
 export const F_SETPIPE_SZ = 1031;
+export const F_SETFL = 4;
 export const FIONREAD = 0x541b;
+export const TIOCSCTTY = 0x540e;
 
 export const WNOHANG = 1;
 export const MAX_FD = 0x7fff_ffff;

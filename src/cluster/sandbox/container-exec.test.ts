@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readdirSync, readlinkSync } from "node:fs";
+import { canRunContainers, openWorld, type TestSpec, type TestWorld } from "./container.test-support.ts";
+import type { ExecProcess, ExecSpec } from "./process-io.ts";
+import { ContainerStartError, type RunningContainer } from "./sandbox.ts";
+
+const SIGKILL = 9;
+/** Process 1 of containers that only wait. */
+const WAIT = ["sleep", "1000"];
+
+describe.if(canRunContainers())("RunningContainer.exec()", () => {
+  let world: TestWorld;
+  beforeAll(() => {
+    world = openWorld();
+  });
+  afterAll(() => world.close());
+
+  async function inContainer<Result>(
+    spec: TestSpec,
+    action: (container: RunningContainer) => Promise<Result>,
+  ): Promise<Result> {
+    const { container } = await world.start({ argv: WAIT, ...spec });
+    try {
+      return await action(container);
+    } finally {
+      container.kill(SIGKILL);
+      await container.exited;
+    }
+  }
+
+  function sh(script: string, spec: TestSpec = {}): Promise<Finished> {
+    return inContainer(spec, async (container) => finished(await execIn(container, ["sh", "-c", script])));
+  }
+
+  async function execError(argv: readonly string[], spec: TestSpec = {}): Promise<string> {
+    return inContainer(spec, async (container) => {
+      try {
+        await execIn(container, argv);
+      } catch (error) {
+        if (error instanceof ContainerStartError) return `${error.reason}: ${error.message}`;
+        throw error;
+      }
+      return "started";
+    });
+  }
+
+  test("runs beside process 1, in its namespaces, root, working directory and environment [N1]", async () => {
+    const script = "for n in net ipc uts mnt pid; do readlink /proc/self/ns/$n; done; pwd; echo $A; ls /";
+    const spec = { env: ["A=b c"], workingDir: "/srv/dir" };
+    const [inside, process1] = await inContainer({ ...spec }, async (container) => [
+      await finished(await execIn(container, ["sh", "-c", script])),
+      ["net", "ipc", "uts", "mnt", "pid"].map((name) => linkOf(`/proc/${container.pid}/ns/${name}`)),
+    ]);
+    expect(inside.stdout.split("\n").slice(0, 7)).toEqual([...process1, "/srv/dir", "b c"]);
+  });
+
+  test("has the user, groups, capabilities and limits of process 1", async () => {
+    const script =
+      "grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp:|Umask|SigIgn|SigBlk)' /proc/$1/status; cat /proc/$1/oom_score_adj /proc/$1/cgroup";
+    const spec: TestSpec = {
+      user: world.ids.isUid(101)
+        ? { user: "nginx", supplementalGroups: [103] }
+        : { user: "0", supplementalGroups: [] },
+      capabilities: { add: [], drop: ["NET_RAW"] },
+      noNewPrivileges: true,
+      oomScoreAdj: 900,
+    };
+    const [own, first] = await inContainer(spec, async (container) => [
+      await finished(await execIn(container, ["sh", "-c", script, "sh", "self"])),
+      await finished(await execIn(container, ["sh", "-c", script, "sh", "1"])),
+    ]);
+    expect(own).toEqual(first);
+    expect(own.stdout).toContain("NoNewPrivs:\t1\n");
+  });
+
+  test.each([
+    ["exit 0", { exitCode: 0 }],
+    ["exit 3", { exitCode: 3 }],
+    ["kill -TERM $$", { exitCode: 143, signal: 15 }],
+    ["kill -9 $$", { exitCode: 137, signal: 9 }],
+    ["nope", { exitCode: 127 }],
+    ["/etc/passwd", { exitCode: 126 }],
+  ])("tells how %j ended [S6]", async (script, ended) => {
+    expect((await sh(script)).exit).toEqual(ended);
+  });
+
+  test("rejects with runc's words when the program cannot be run, and leaves nothing", async () => {
+    const prefix = "StartError: OCI runtime exec failed: exec failed: unable to start container process: ";
+    const before = state();
+    expect({
+      name: await execError(["nope"]),
+      path: await execError(["/nope"]),
+      notExecutable: await execError(["/etc/passwd"]),
+      nothing: await execError([]),
+    }).toEqual({
+      name: `${prefix}exec: "nope": executable file not found in $PATH: unknown`,
+      path: `${prefix}exec: "/nope": stat /nope: no such file or directory: unknown`,
+      notExecutable: `${prefix}exec: "/etc/passwd": permission denied: unknown`,
+      nothing: `${prefix}no command specified: unknown`,
+    });
+    expect(state()).toEqual(before);
+  });
+
+  test("carries bytes both ways, and stdin.end() is end-of-file", async () => {
+    const bytes = crypto.getRandomValues(new Uint8Array(65_536));
+    const sent = Array.from({ length: 64 }, () => bytes);
+    const got = await inContainer({}, async (container) => {
+      const process = await execIn(container, ["cat"], { stdin: true });
+      const received = process.stdout === undefined ? undefined : bytesOf(process.stdout);
+      for (const chunk of sent) await process.stdin?.write(chunk);
+      process.stdin?.end();
+      return { bytes: await received, exit: await process.exited };
+    });
+    expect(got.exit).toEqual({ exitCode: 0 });
+    expect(Bun.hash(got.bytes ?? "")).toBe(Bun.hash(Buffer.concat(sent)));
+  });
+
+  function state(): object {
+    const children = world.launcher.tryCall("wait4", [-1, 0, 1, 0]);
+    return { fds: readdirSync("/proc/self/fd").length, children };
+  }
+});
+
+interface Finished {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly exit: object;
+}
+
+function execIn(
+  container: RunningContainer,
+  argv: readonly string[],
+  more: Partial<ExecSpec> = {},
+): Promise<ExecProcess> {
+  return container.exec({ argv, stdin: false, tty: false, ...more });
+}
+
+async function finished({ stdout, stderr, exited }: ExecProcess): Promise<Finished> {
+  const text = async (stream = noBytes()) => (await bytesOf(stream)).toString();
+  const [out, err, exit] = await Promise.all([text(stdout), text(stderr), exited]);
+  return { stdout: out, stderr: err, exit };
+}
+
+async function* noBytes(): AsyncGenerator<Uint8Array> {}
+
+async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(stream));
+}
+
+function linkOf(path: string): string {
+  return readlinkSync(path);
+}

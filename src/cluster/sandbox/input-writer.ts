@@ -1,0 +1,94 @@
+/** Writes into a process as fast as it reads, holding one chunk at most. */
+import { closeSync, writeSync } from "node:fs";
+import type { Clock } from "../../kernel/clock.ts";
+import type { ProcessInput } from "./process-io.ts";
+
+/**
+ * A full pipe is tried again after these waits: Bun's own writer would tell when there is room, but cannot be stopped while
+ * it waits, and blocks the thread on terminals.
+ */
+const FIRST_WAIT_MS = 1;
+const LONGEST_WAIT_MS = 50;
+
+export interface InputOptions {
+  /** Non-blocking. The writer closes it, except a terminal. */
+  readonly fd: number;
+  readonly clock: Clock;
+  /** Of a terminal: what it takes for end-of-file at this moment. */
+  readonly endOfFile?: () => Uint8Array;
+}
+
+export class InputWriter implements ProcessInput {
+  readonly #options: InputOptions;
+  #last: Promise<void> = Promise.resolve();
+  #hasEnded = false;
+  #isClosed = false;
+  #stopWaiting: (() => void) | undefined;
+
+  constructor(options: InputOptions) {
+    this.#options = options;
+  }
+
+  write(chunk: Uint8Array): Promise<void> {
+    if (this.#hasEnded) return this.#last;
+    return this.#enqueue(chunk);
+  }
+
+  end(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    const { endOfFile } = this.#options;
+    if (endOfFile === undefined) void this.#last.then(() => this.close());
+    else void this.#enqueue(endOfFile());
+  }
+
+  /** Drops what has not been taken. Idempotent. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#hasEnded = true;
+    this.#stopWaiting?.();
+    if (this.#options.endOfFile === undefined) closeSync(this.#options.fd);
+  }
+
+  #enqueue(chunk: Uint8Array): Promise<void> {
+    this.#last = this.#last.then(() => this.#put(chunk));
+    return this.#last;
+  }
+
+  async #put(chunk: Uint8Array): Promise<void> {
+    let rest = chunk;
+    let waitMs = FIRST_WAIT_MS;
+    while (rest.length > 0 && !this.#isClosed) {
+      const taken = this.#tryWrite(rest);
+      if (taken === undefined) {
+        // Nobody will ever read.
+        this.close();
+      } else if (taken === 0) {
+        await this.#wait(waitMs);
+        waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
+      } else {
+        rest = rest.subarray(taken);
+        waitMs = FIRST_WAIT_MS;
+      }
+    }
+  }
+
+  /** Bytes taken; undefined when there is no reader any more. */
+  #tryWrite(bytes: Uint8Array): number | undefined {
+    try {
+      return writeSync(this.#options.fd, bytes);
+    } catch (error) {
+      return error instanceof Error && "code" in error && error.code === "EAGAIN" ? 0 : undefined;
+    }
+  }
+
+  async #wait(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.schedule(ms, resolve);
+    this.#stopWaiting = resolve;
+    await promise;
+    cancel();
+    this.#stopWaiting = undefined;
+  }
+}
