@@ -54,9 +54,10 @@ export interface ContainerFacts {
 }
 
 /** Kind of a container within its pod; the rules for `ready` and `started` differ. */
-export type ContainerRole = "init" | "sidecar" | "main";
+export type ContainerRole = "init" | "sidecar" | "main" | "ephemeral";
 
 export function containerRole(spec: PodSpec, name: string): ContainerRole {
+  if (spec.ephemeralContainers?.some((container) => container.name === name)) return "ephemeral";
   const init = spec.initContainers?.find((container) => container.name === name);
   if (init === undefined) return "main";
   return isSidecar(init) ? "sidecar" : "init";
@@ -73,29 +74,44 @@ export function containerStatus(spec: PodSpec, container: Container, facts: Cont
     state = { waiting: { reason: failure.reason, message: failure.message } };
   }
   const isRunning = state.running !== undefined;
-  const started = isRunning && (role === "init" || (facts.startup ?? true));
-  const ready = role === "init" ? state.terminated?.exitCode === 0 : started && (facts.readiness ?? true);
   return {
     name: container.name,
     state,
     lastState,
-    ready,
+    ...readinessOf(role, state, facts),
     restartCount: (current ?? previous)?.restartCount ?? 0,
     image: current?.image ?? container.image ?? "",
     imageID: current?.imageID ?? "",
     ...(current === undefined || current.id === "" ? {} : { containerID: containerURL(current.id) }),
-    started,
     ...resourcesOf(container, isRunning),
     ...mountsOf(container),
   };
 }
 
+/** Ephemeral containers are never ready, and nobody asks whether they have started (prober_manager UpdatePodStatus). */
+function readinessOf(
+  role: ContainerRole,
+  { running, terminated }: ContainerState,
+  { startup, readiness }: ContainerFacts,
+): Pick<ContainerStatus, "ready" | "started"> {
+  if (role === "ephemeral") return { ready: false };
+  const isRunning = running !== undefined;
+  if (role === "init") return { ready: terminated?.exitCode === 0, started: isRunning };
+  const started = isRunning && (startup ?? true);
+  return { ready: started && (readiness ?? true), started };
+}
+
 /** `CONTAINERS` of the status in the orders that clients rely on: init containers as declared, main ones by name. */
-export function inStatusOrder(spec: PodSpec): { readonly init: Container[]; readonly main: Container[] } {
+export function inStatusOrder(spec: PodSpec): Record<"init" | "main" | "ephemeral", readonly Container[]> {
   return {
-    init: [...(spec.initContainers ?? [])],
-    main: spec.containers.toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name))),
+    init: spec.initContainers ?? [],
+    main: byName(spec.containers),
+    ephemeral: byName(spec.ephemeralContainers ?? []),
   };
+}
+
+function byName(containers: readonly Container[]): Container[] {
+  return containers.toSorted((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
 }
 
 export function containerURL(id: string): string {

@@ -12,6 +12,9 @@ const OWNED = [
   "PodScheduled",
 ] as const;
 
+/** Written by the API server, by controllers and by the node (PodConditionSharedByKubelet). */
+const DISRUPTION = "DisruptionTarget";
+
 type OwnedType = (typeof OWNED)[number];
 
 export interface ConditionFacts {
@@ -27,6 +30,8 @@ export interface ConditionFacts {
   readonly generation: number | undefined;
   /** RFC 3339, for conditions that change. */
   readonly now: string;
+  /** Somebody other than the pod itself ends it. */
+  readonly disruption?: { readonly reason: string; readonly message: string };
 }
 
 interface Verdict {
@@ -37,7 +42,10 @@ interface Verdict {
 
 /** All conditions to store: foreign ones first and untouched, then the kubelet's (generateAPIPodStatus). */
 export function podConditions(facts: ConditionFacts): PodCondition[] {
-  const foreign = facts.current.filter(({ type }) => !(OWNED as readonly string[]).includes(type));
+  const { disruption } = facts;
+  const isOurs = (type: string) =>
+    (OWNED as readonly string[]).includes(type) || (type === DISRUPTION && disruption !== undefined);
+  const foreign = facts.current.filter(({ type }) => !isOurs(type));
   const containersReady = judgeContainersReady(facts);
   const verdicts: Record<OwnedType, Verdict> = {
     PodReadyToStartContainers: { status: facts.hasSandbox ? "True" : "False" },
@@ -46,12 +54,16 @@ export function podConditions(facts: ConditionFacts): PodCondition[] {
     ContainersReady: containersReady,
     PodScheduled: { status: "True" },
   };
-  return [...foreign, ...OWNED.map((type) => dated(type, verdicts[type], facts))];
+  return [
+    ...foreign,
+    ...(disruption === undefined ? [] : [dated(DISRUPTION, { status: "True", ...disruption }, facts)]),
+    ...OWNED.map((type) => dated(type, verdicts[type], facts)),
+  ];
 }
 
 /** `lastTransitionTime` moves only when the status does. */
 function dated(
-  type: OwnedType,
+  type: OwnedType | typeof DISRUPTION,
   verdict: Verdict,
   { current, generation, now }: ConditionFacts,
 ): PodCondition {

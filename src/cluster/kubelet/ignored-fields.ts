@@ -5,7 +5,6 @@ import type { EventRecorder } from "./event-recorder.ts";
 import { podEvent } from "./pod-events.ts";
 
 const CONTAINER_FIELDS = ["startupProbe", "livenessProbe", "readinessProbe", "tty", "stdin"] as const;
-const HOOKS = ["postStart", "preStop"] as const;
 const POD_FIELDS = ["shareProcessNamespace", "hostPID", "hostIPC", "runtimeClassName"] as const;
 
 /** One Warning event with all of them. */
@@ -34,9 +33,5 @@ export function ignoredFields({ spec }: StoredPod): string[] {
 }
 
 function ignoredOf(container: Container): string[] {
-  const { lifecycle = {} } = container;
-  return [
-    ...CONTAINER_FIELDS.filter((field) => container[field] !== undefined && container[field] !== false),
-    ...HOOKS.filter((hook) => lifecycle[hook] !== undefined).map((hook) => `lifecycle.${hook}`),
-  ];
+  return CONTAINER_FIELDS.filter((field) => container[field] !== undefined && container[field] !== false);
 }

@@ -104,6 +104,7 @@ describe("computePodActions()", () => {
         name: "a",
         cause: "definition changed",
         message: "Container a definition changed, will be restarted",
+        restarts: true,
       },
     ]);
   });

@@ -40,8 +40,13 @@ export interface ContainerToKill {
   /** Text of the `Killing` event. */
   readonly message: string;
   /** Decides which grace period applies (T2). */
-  readonly cause: "definition changed" | "liveness probe" | "startup probe";
+  readonly cause: KillCause;
+  /** It is started again, whatever its exit code. */
+  readonly restarts: boolean;
 }
+
+/** Why one container of a pod that goes on is killed. */
+export type KillCause = "definition changed" | "liveness probe" | "startup probe" | "postStart hook";
 
 export interface PodActions {
   /** Nothing is left to keep alive: stop everything, the pod is over. */
@@ -49,31 +54,47 @@ export interface PodActions {
   /** Replaces a sandbox that died, or makes the first one. */
   readonly createSandbox: boolean;
   readonly kill: readonly ContainerToKill[];
+  /** Indices into `ephemeralContainers`: those that never ran. */
+  readonly startEphemeral: readonly number[];
   /** Indices into `initContainers`, in the order of the list. */
   readonly startInit: readonly number[];
   /** Indices into `containers`, in the order of the list. */
   readonly start: readonly number[];
 }
 
-const NOTHING: PodActions = { killPod: false, createSandbox: false, kill: [], startInit: [], start: [] };
+const NOTHING: PodActions = {
+  killPod: false,
+  createSandbox: false,
+  kill: [],
+  startEphemeral: [],
+  startInit: [],
+  start: [],
+};
 
 /** `computePodActions`. */
 export function computePodActions(pod: ObservedPod): PodActions {
   if (pod.sandbox !== "ready") return actionsForNewSandbox(pod);
   if (pod.spec.containers.every((container) => isOver(pod, container))) return { ...NOTHING, killPod: true };
 
+  const startEphemeral = ephemeralToStart(pod);
   const init = computeInitActions(pod);
-  if (init.killPod || !init.hasInitialized)
-    return { ...NOTHING, killPod: init.killPod, kill: init.kill, startInit: init.start };
+  if (init.killPod) return { ...NOTHING, killPod: true };
+  if (!init.hasInitialized) return { ...NOTHING, kill: init.kill, startEphemeral, startInit: init.start };
 
   const main = computeMainActions(pod);
   if (main.keepCount === 0 && main.start.length === 0) return { ...NOTHING, killPod: true };
   return {
     ...NOTHING,
     kill: [...init.kill, ...main.kill],
+    startEphemeral,
     startInit: init.start,
     start: main.start,
   };
+}
+
+/** Ephemeral containers run once, also while the pod still initializes. */
+function ephemeralToStart({ spec, containers }: ObservedPod): number[] {
+  return (spec.ephemeralContainers ?? []).flatMap(({ name }, index) => (containers.has(name) ? [] : [index]));
 }
 
 function actionsForNewSandbox({ spec, containers, sandboxAttempts }: ObservedPod): PodActions {
@@ -155,16 +176,16 @@ function judgeRunningInit(
     if (startup === undefined) return {};
     if (!startup) {
       const message = `Init container ${name} failed startup probe`;
-      return { kill: { name, message, cause: "startup probe" } };
+      return { kill: { name, message, cause: "startup probe", restarts: true } };
     }
   }
   if (instance.image !== container.image) {
     const message = `Init container ${name} definition changed`;
-    return { isInitialized: true, kill: { name, message, cause: "definition changed" } };
+    return { isInitialized: true, kill: { name, message, cause: "definition changed", restarts: true } };
   }
   if (pod.probes.liveness.get(name) === false) {
     const message = `Init container ${name} failed liveness probe`;
-    return { isInitialized: true, kill: { name, message, cause: "liveness probe" } };
+    return { isInitialized: true, kill: { name, message, cause: "liveness probe", restarts: true } };
   }
   return { isInitialized: true };
 }
@@ -191,11 +212,8 @@ function computeMainActions(pod: ObservedPod): MainActions {
       continue;
     }
     const doomed = observed && judgeRunningMain(pod, container, observed.instance);
-    if (doomed === undefined) keepCount++;
-    else {
-      kill.push(doomed.kill);
-      if (doomed.restarts) keepCount++;
-    }
+    if (doomed !== undefined) kill.push(doomed);
+    if (doomed?.restarts !== false) keepCount++;
   }
   return { kill, start, keepCount };
 }
@@ -204,10 +222,12 @@ function judgeRunningMain(
   { spec, probes }: ObservedPod,
   container: Container,
   instance: ContainerInstance,
-): { readonly kill: ContainerToKill; readonly restarts: boolean } | undefined {
+): ContainerToKill | undefined {
   const { name } = container;
-  const doom = (what: string, cause: ContainerToKill["cause"], restarts: boolean) => ({
-    kill: { name, cause, message: `Container ${name} ${what}${restarts ? ", will be restarted" : ""}` },
+  const doom = (what: string, cause: KillCause, restarts: boolean): ContainerToKill => ({
+    name,
+    cause,
+    message: `Container ${name} ${what}${restarts ? ", will be restarted" : ""}`,
     restarts,
   });
   if (instance.image !== container.image) return doom("definition changed", "definition changed", true);

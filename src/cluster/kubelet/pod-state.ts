@@ -13,8 +13,18 @@ import { PodTokens } from "./volumes/pod-tokens.ts";
 export interface Stopping {
   readonly signaledAt?: number;
   readonly isKilled: boolean;
-  /** For a container that is replaced on its own; the pod's termination has its own grace period. */
-  readonly graceMs?: number;
+  /** Grace period of a container that is stopped on its own; the pod's termination has its own. */
+  readonly alone?: Termination;
+  /** It ran when the pod's termination began, so that others wait for it. */
+  readonly isInTermination?: boolean;
+  readonly preStop?: PreStop;
+}
+
+/** A preStop hook that has been started. */
+export interface PreStop {
+  isRunning: boolean;
+  /** Gives it up. */
+  readonly abort: () => void;
 }
 
 export interface ContainerRecord {
@@ -22,6 +32,8 @@ export interface ContainerRecord {
   previous?: ContainerInstance;
   /** Present while `current` runs. */
   running?: RunningContainer;
+  /** Settled when the end of `running` is in this record. */
+  ended?: Promise<void>;
   /** Unpacked image that it runs from, or is about to. */
   rootfs?: string;
   /** The signal that asks it to end. */
@@ -29,7 +41,12 @@ export interface ContainerRecord {
   /** File that is mounted at its terminationMessagePath. */
   terminationLog?: string;
   stopping?: Stopping;
+  /** Number of the sandbox in which `current` was started; absent when an earlier engine did. */
+  startedIn?: number;
+  /** We are stopping it, or have stopped it, in order to start it again. */
   isBeingReplaced: boolean;
+  /** A replacement came too early: it waits the whole back-off from the end of its last instance. */
+  hasMissedItsTurn?: boolean;
   /** Why the last start failed, and when it is tried again (Unix milliseconds). */
   failure?: StartFailure & { readonly retryAt?: number };
   /** Instance whose back-off has been reported in an event. */
@@ -38,9 +55,15 @@ export interface ContainerRecord {
 
 /** Why a pod is being stopped although nobody deleted it. */
 export interface TerminationCause {
-  readonly kind: "deleted" | "completed" | "deadline" | "rejected";
+  readonly kind: "deleted" | "completed" | "deadline" | "rejected" | "evicted";
   /** Overrides phase and reason of the status (evictions, deadlines). */
-  readonly status?: { readonly phase: "Failed"; readonly reason: string; readonly message: string };
+  readonly status?: {
+    readonly phase: "Failed";
+    readonly reason: string;
+    readonly message: string;
+    /** Reason and message of the condition `DisruptionTarget`. */
+    readonly disruption?: { readonly reason: string; readonly message: string };
+  };
 }
 
 interface PullBackoff extends BackoffEntry {
@@ -89,10 +112,14 @@ export class PodState {
     return record;
   }
 
-  /** Init containers first, in the order of the specification. */
+  /** Init containers first, ephemeral ones last, in the order of the specification. */
   allContainers(): Container[] {
-    const { initContainers = [], containers } = this.pod.spec;
-    return [...initContainers, ...containers];
+    const { initContainers = [], containers, ephemeralContainers = [] } = this.pod.spec;
+    return [...initContainers, ...containers, ...ephemeralContainers];
+  }
+
+  container(name: string): Container | undefined {
+    return this.allContainers().find((container) => container.name === name);
   }
 
   observe(): ObservedPod {
@@ -109,20 +136,10 @@ export class PodState {
     };
   }
 
-  /** The containers that run, as `terminationStep` wants them. */
+  /** The containers that ran when the termination began, as `terminationStep` wants them. */
   stoppingContainers(): StoppingContainer[] {
-    return [...this.containers].flatMap(([name, { running, stopping }]) =>
-      running === undefined
-        ? []
-        : [
-            {
-              name,
-              hasEnded: false,
-              isHookRunning: false,
-              isKilled: stopping?.isKilled ?? false,
-              ...(stopping?.signaledAt === undefined ? {} : { signaledAt: stopping.signaledAt }),
-            },
-          ],
+    return [...this.containers].flatMap(([name, record]) =>
+      record.stopping?.isInTermination === true ? [stoppingContainer(name, record)] : [],
     );
   }
 
@@ -131,7 +148,9 @@ export class PodState {
     const record = this.record(instance.name);
     if (record.current !== undefined) record.previous = record.current;
     record.current = instance;
+    record.startedIn = this.sandboxAttempts;
     record.isBeingReplaced = false;
+    delete record.hasMissedItsTurn;
     delete record.stopping;
     delete record.failure;
   }
@@ -164,8 +183,10 @@ export class PodState {
   beginTermination(graceSeconds: number, cause: TerminationCause, now: number): void {
     const before = this.termination;
     const status = before?.cause.status ?? cause.status;
+    // What ends by itself may ask for no grace at all; who asks for an end gives a second (calculateEffectiveGracePeriod).
+    const seconds = cause.kind === "completed" ? graceSeconds : Math.max(1, graceSeconds);
     this.termination = {
-      ...shortened(before, graceSeconds, now),
+      ...shortened(before, seconds, now),
       cause: { kind: cause.kind, ...(status === undefined ? {} : { status }) },
     };
   }
@@ -182,7 +203,11 @@ export class PodState {
    */
   adoptStatus(now: number): void {
     const { status = {} } = this.pod;
-    const statuses = [...(status.initContainerStatuses ?? []), ...(status.containerStatuses ?? [])];
+    const statuses = [
+      ...(status.initContainerStatuses ?? []),
+      ...(status.containerStatuses ?? []),
+      ...(status.ephemeralContainerStatuses ?? []),
+    ];
     for (const containerStatus of statuses) this.#adopt(containerStatus, now);
     if (this.containers.size > 0) this.sandboxAttempts = 1;
   }
@@ -211,6 +236,17 @@ export class PodState {
       delete record.previous;
     } else this.containers.delete(status.name);
   }
+}
+
+/** A stop of one container, as `terminationStep` wants it. */
+export function stoppingContainer(name: string, { running, stopping }: ContainerRecord): StoppingContainer {
+  return {
+    name,
+    hasEnded: running === undefined,
+    isHookRunning: stopping?.preStop?.isRunning ?? false,
+    isKilled: stopping?.isKilled ?? false,
+    ...(stopping?.signaledAt === undefined ? {} : { signaledAt: stopping.signaledAt }),
+  };
 }
 
 function adoptedEnd(

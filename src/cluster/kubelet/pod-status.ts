@@ -4,13 +4,20 @@ import { containerStatus, inStatusOrder, type ContainerFacts } from "../../k8s/c
 import { podConditions } from "../../k8s/pod-conditions.ts";
 import { podPhase, type PodPhase } from "../../k8s/pod-phase.ts";
 import { isSidecar, type StoredPod } from "../../k8s/pod.ts";
+import { settledStatuses } from "../../k8s/settled-statuses.ts";
 import { podQosClass } from "../../k8s/qos.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 import type { Container } from "../../../generated/kubernetes.ts";
 import { isToBeStarted } from "./pod-actions.ts";
 import type { ContainerRecord, PodState } from "./pod-state.ts";
 
-const LOST_MESSAGE = "The container could not be located when the pod was terminated";
+/** A plain init container that nothing is left of, in a pod that is past it (convertToAPIContainerStatuses). */
+const PASSED = {
+  exitCode: 0,
+  reason: "Completed",
+  message:
+    "Unable to get init container status from container runtime and pod has been initialized, treat it as exit normally",
+};
 
 /** `now` in Unix milliseconds. */
 export function podStatus(state: PodState, nodeIP: string, now: number): PodStatus {
@@ -18,12 +25,10 @@ export function podStatus(state: PodState, nodeIP: string, now: number): PodStat
   const { spec, metadata } = pod;
   const before = pod.status ?? {};
   const time = formatTimestamp(now);
-  const { init, main } = inStatusOrder(spec);
-  const initStatuses = init.map((container) => statusOf(state, container));
-  const statuses = main.map((container) => statusOf(state, container));
-  const phase = phaseOf(state, [...initStatuses, ...statuses]);
+  const known = statusesOf(state);
+  const phase = phaseOf(state, [...known.init, ...known.main]);
   const override = phase === "Failed" ? state.termination?.cause.status : undefined;
-  const finalStatuses = state.isTornDown ? statuses.map((status) => settled(status, state)) : statuses;
+  const shown = state.isTornDown ? settledStatuses(spec, known) : known;
   const hasSandbox = state.sandbox !== undefined && !state.isSandboxDead && !state.isTornDown;
   const ip = state.sandbox?.ip ?? before.podIP;
   return {
@@ -33,21 +38,38 @@ export function podStatus(state: PodState, nodeIP: string, now: number): PodStat
     ...(override === undefined ? {} : { reason: override.reason, message: override.message }),
     conditions: podConditions({
       spec,
-      phase,
-      initStatuses,
-      statuses: finalStatuses,
+      phase: state.termination?.cause.kind === "deadline" ? "Failed" : phase,
+      initStatuses: shown.init,
+      statuses: shown.main,
       current: before.conditions ?? [],
       hasSandbox,
       generation: metadata.generation,
       now: time,
+      ...(override?.disruption === undefined ? {} : { disruption: override.disruption }),
     }),
     hostIP: nodeIP,
     hostIPs: [{ ip: nodeIP }],
     ...(ip === undefined || ip === "" ? {} : { podIP: ip, podIPs: [{ ip }] }),
     startTime: before.startTime ?? time,
-    ...(initStatuses.length === 0 ? {} : { initContainerStatuses: initStatuses }),
-    containerStatuses: finalStatuses,
+    ...(shown.init.length === 0 ? {} : { initContainerStatuses: [...shown.init] }),
+    containerStatuses: [...shown.main],
+    ...(known.ephemeral.length === 0 ? {} : { ephemeralContainerStatuses: known.ephemeral }),
     qosClass: before.qosClass ?? podQosClass(spec),
+  };
+}
+
+function statusesOf(state: PodState): Record<"init" | "main" | "ephemeral", ContainerStatus[]> {
+  const { init, main, ephemeral } = inStatusOrder(state.pod.spec);
+  const isPastInit = hasStartedMain(state);
+  const isForgotten = (container: Container) =>
+    isPastInit && !isSidecar(container) && state.record(container.name).current === undefined;
+  return {
+    init: init.map((container) => {
+      const status = statusOf(state, container);
+      return isForgotten(container) ? { ...status, state: { terminated: PASSED }, ready: true } : status;
+    }),
+    main: main.map((container) => statusOf(state, container)),
+    ephemeral: ephemeral.map((container) => statusOf(state, container)),
   };
 }
 
@@ -55,16 +77,11 @@ export function podStatus(state: PodState, nodeIP: string, now: number): PodStat
 function phaseOf(state: PodState, statuses: readonly ContainerStatus[]): PodPhase {
   const before = state.pod.status?.phase;
   if (before === "Succeeded" || before === "Failed") return before;
-  const mainNames = new Set(state.pod.spec.containers.map(({ name }) => name));
-  const hasInitialized = statuses.some(
-    ({ name, state: shown }) =>
-      mainNames.has(name) && (shown?.running !== undefined || shown?.terminated !== undefined),
-  );
   const phase = podPhase({
     spec: state.pod.spec,
     statuses,
     isTornDown: state.isTornDown,
-    hasInitialized,
+    hasInitialized: hasStartedMain(state),
   });
   const isTerminal = phase === "Succeeded" || phase === "Failed";
   if (state.isTornDown) {
@@ -72,6 +89,11 @@ function phaseOf(state: PodState, statuses: readonly ContainerStatus[]): PodPhas
     return isTerminal ? phase : "Failed";
   }
   return isTerminal ? (before === "Running" ? "Running" : "Pending") : phase;
+}
+
+/** A main container has been started in the present sandbox. */
+function hasStartedMain({ pod, containers, sandboxAttempts }: PodState): boolean {
+  return pod.spec.containers.some(({ name }) => containers.get(name)?.startedIn === sandboxAttempts);
 }
 
 function statusOf(state: PodState, container: Container): ContainerStatus {
@@ -94,19 +116,13 @@ function pick({ current, previous }: ContainerRecord): Pick<ContainerFacts, "cur
 function isShownAsWaiting(state: PodState, container: Container, record: ContainerRecord): boolean {
   if (state.termination !== undefined || state.pod.metadata.deletionTimestamp !== undefined) return false;
   const { current, isBeingReplaced } = record;
+  const isEphemeral =
+    state.pod.spec.ephemeralContainers?.some(({ name }) => name === container.name) === true;
+  if (isEphemeral) return current === undefined;
   const isPlainInit = state.pod.spec.initContainers?.includes(container) === true && !isSidecar(container);
   if (isPlainInit && current?.end?.exitCode === 0) return false;
   const observed = current === undefined ? undefined : { instance: current, isBeingReplaced };
   return isToBeStarted(state.pod.spec, container, observed);
-}
-
-/** What had run and is neither running nor known to have ended counts as lost (status_manager TerminatePod). */
-function settled(status: ContainerStatus, state: PodState): ContainerStatus {
-  const ended = status.state?.terminated ?? undefined;
-  const hasRun = state.containers.get(status.name)?.current !== undefined;
-  if (ended !== undefined || !hasRun) return status;
-  const terminated = { exitCode: 137, reason: "ContainerStatusUnknown", message: LOST_MESSAGE };
-  return { ...status, state: { terminated }, ready: false, started: false };
 }
 
 /** Whether the pod has come to its end before, so that only its removal is left. */

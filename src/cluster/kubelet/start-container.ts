@@ -6,12 +6,18 @@ import type { Container } from "../../../generated/kubernetes.ts";
 import type { StartFailure } from "../../k8s/container-status.ts";
 import { messageOf } from "../../kernel/problem.ts";
 import type { ResolvedImage } from "../images/image.ts";
-import { ContainerStartError, type ContainerSpec, type PodSandbox } from "../sandbox/sandbox.ts";
+import {
+  ContainerStartError,
+  type ContainerSpec,
+  type PodSandbox,
+  type RunningContainer,
+} from "../sandbox/sandbox.ts";
 import { ContainerConfigError } from "./config-error.ts";
 import { containerSpec } from "./container-config.ts";
 import { ensureImage } from "./ensure-image.ts";
 import { containerLogFolder, podFolder, type KubeletContext } from "./kubelet-context.ts";
 import { containerEvent } from "./pod-events.ts";
+import { postStart } from "./post-start.ts";
 import type { PodState } from "./pod-state.ts";
 import { watchContainer } from "./watch-container.ts";
 import { referencedObjects } from "./referenced-objects.ts";
@@ -29,8 +35,8 @@ export interface StartRequest {
   readonly retriesNow: boolean;
   /** Called before a step that may take long, so that what is so far is seen. */
   readonly onSlowStep: () => void;
-  /** Called when the container's end is in the state. */
-  readonly onExit: () => void;
+  /** Asks for another pass: the container has ended. */
+  readonly wake: () => void;
 }
 
 /** True when it runs. Otherwise the reason is in the pod's state. Rejects only when the signal aborts. */
@@ -52,7 +58,8 @@ export async function startContainer(request: StartRequest): Promise<boolean> {
   } catch (error) {
     return refuse(request, error);
   }
-  return runContainer(request, { ...prepared, image: outcome.image, restartCount, at: state.pod });
+  const running = await runContainer(request, { ...prepared, image: outcome.image, restartCount });
+  return running !== undefined && (await postStart({ ...request, running }));
 }
 
 interface PreparedStart {
@@ -66,6 +73,7 @@ function prepareStart(request: StartRequest, image: ResolvedImage, restartCount:
   const logFolder = containerLogFolder(context.folders, pod, container.name);
   mkdirSync(logFolder, { recursive: true });
   const terminationLog = newTerminationLog(request);
+  const processesOf = targetOf(state, container.name);
   const spec = containerSpec({
     pod,
     container,
@@ -80,8 +88,22 @@ function prepareStart(request: StartRequest, image: ResolvedImage, restartCount:
     podFiles: state.podFiles,
     terminationLog,
     logPath: join(logFolder, `${restartCount}.log`),
+    ...(processesOf === undefined ? {} : { processesOf }),
   });
   return { spec, terminationLog };
+}
+
+/** Id of the container whose processes an ephemeral one shares. Throws when it does not run. */
+function targetOf(state: PodState, name: string): string | undefined {
+  const ephemeral = state.pod.spec.ephemeralContainers?.find((container) => container.name === name);
+  const target = ephemeral?.targetContainerName;
+  if (target === undefined || target === "") return undefined;
+  const record = state.containers.get(target);
+  if (record?.current === undefined)
+    throw new ContainerConfigError(`unable to find target container ${target}`);
+  if (record.running !== undefined) return record.running.id;
+  const problem = `container "${target}" is not running - in state CONTAINER_EXITED`;
+  throw new ContainerStartError("CreateContainerError", problem);
 }
 
 async function runContainer(
@@ -89,9 +111,8 @@ async function runContainer(
   start: PreparedStart & {
     readonly image: ResolvedImage;
     readonly restartCount: number;
-    readonly at: object;
   },
-): Promise<boolean> {
+): Promise<RunningContainer | undefined> {
   const { context, state, sandbox, container } = request;
   const { spec, image, restartCount } = start;
   const instance = {
@@ -111,12 +132,14 @@ async function runContainer(
     record.terminationLog = start.terminationLog;
     record.stopSignal = stopSignalOf(container, image.config.stopSignal);
     dropOldLogs(request, restartCount);
-    void watchContainer(request, { running, logPath: spec.logPath });
-    return true;
+    record.ended = watchContainer(request, { running, logPath: spec.logPath }).finally(request.wake);
+    return running;
   } catch (error) {
     if (!(error instanceof ContainerStartError)) throw error;
-    if (error.reason === "CreateContainerError" || error.reason === "CreateContainerConfigError")
-      return refuse(request, error);
+    if (error.reason === "CreateContainerError" || error.reason === "CreateContainerConfigError") {
+      refuse(request, error);
+      return undefined;
+    }
     tell(request, "Normal", "Created", "Container created");
     tell(request, "Warning", "Failed", `Error: ${error.message}`);
     // The runtime made the container and could not run it: an instance that ended at once, with exit code 128.
@@ -129,7 +152,7 @@ async function runContainer(
       finishedAt: now,
     });
     state.record(container.name).failure = { reason: "RunContainerError", message: error.message };
-    return false;
+    return undefined;
   }
 }
 

@@ -1,38 +1,70 @@
-/** Signals to containers that have to end: one that is replaced, or all of a pod. */
+/** Signals to containers that have to end: one on its own, or all of a pod. */
+import type { Probe } from "../../../generated/kubernetes.ts";
 import { SIGKILL } from "./stop-signal.ts";
 import type { KubeletContext } from "./kubelet-context.ts";
+import { startPreStop } from "./lifecycle-hooks.ts";
+import type { ContainerToKill, KillCause } from "./pod-actions.ts";
 import { containerEvent, podEvent } from "./pod-events.ts";
-import type { ContainerRecord, PodState } from "./pod-state.ts";
+import { stoppingContainer, type ContainerRecord, type PodState } from "./pod-state.ts";
 import { terminationStep } from "./termination.ts";
 
 const SIGTERM = 15;
+const DEFAULT_GRACE_SECONDS = 30;
 const DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline";
-const MINIMUM_GRACE_MS = 2000;
+/** On its own, a container waits for nobody. */
+const NOBODY = { containers: [] };
 
-/** Stops the containers that are replaced on their own; milliseconds until SIGKILL is due for one of them. */
+/** What stopping takes. `wake` asks for the next step: a hook has ended. */
+export interface Stopper {
+  readonly context: KubeletContext;
+  readonly state: PodState;
+  readonly wake: () => void;
+}
+
+/** Begins to stop one container of a pod that goes on: event, preStop hook, grace period. */
+export function beginStop(stopper: Stopper, { name, message, cause, restarts }: ContainerToKill): void {
+  const { context, state } = stopper;
+  const record = state.record(name);
+  if (record.running === undefined || record.stopping !== undefined) return;
+  containerEvent(context.recorder, { pod: state.pod, name }, { type: "Normal", reason: "Killing", message });
+  record.isBeingReplaced = restarts;
+  const graceMs = graceSecondsOf(state, name, cause) * 1000;
+  record.stopping = { isKilled: false, alone: { begunAt: context.clock.monotonic(), graceMs } };
+  if (graceMs > 0) beginPreStop(stopper, name);
+}
+
+/** A probe may have a grace period of its own, also one that is longer than the pod's (setTerminationGracePeriod). */
+function graceSecondsOf(state: PodState, name: string, cause: KillCause): number {
+  const { terminationGracePeriodSeconds = DEFAULT_GRACE_SECONDS } = state.pod.spec;
+  const { startupProbe, livenessProbe } = state.container(name) ?? {};
+  let probe: Probe | undefined;
+  if (cause === "startup probe") probe = startupProbe;
+  else if (cause === "liveness probe") probe = livenessProbe;
+  return probe?.terminationGracePeriodSeconds ?? terminationGracePeriodSeconds;
+}
+
+/** The next step for the containers that are stopped on their own; milliseconds until time asks for another. */
 export function stopReplaced({ clock }: KubeletContext, state: PodState): number | undefined {
   const now = clock.monotonic();
-  let wakeInMs: number | undefined;
-  for (const record of state.containers.values()) {
-    const { stopping, running } = record;
-    if (running === undefined || stopping === undefined) continue;
-    if (stopping.signaledAt === undefined) signal(record, now);
-    const killAt = (stopping.signaledAt ?? now) + Math.max(MINIMUM_GRACE_MS, stopping.graceMs ?? 0);
-    if (now >= killAt) kill(record);
-    else wakeInMs = Math.min(wakeInMs ?? Number.POSITIVE_INFINITY, killAt - now);
+  const wakes: number[] = [];
+  for (const [name, record] of state.containers) {
+    if (record.running === undefined || record.stopping?.alone === undefined) continue;
+    const containers = [stoppingContainer(name, record)];
+    const step = terminationStep(NOBODY, record.stopping.alone, { containers, now });
+    if (step.signal.length > 0) signal(record, now);
+    if (step.kill.length > 0) kill(record);
+    if (step.wakeInMs !== undefined) wakes.push(step.wakeInMs);
   }
-  return wakeInMs;
+  return wakes.length === 0 ? undefined : Math.min(...wakes);
 }
 
 /** The next step of the pod's termination; `isDone` when nothing runs. */
-export function stopAll(
-  { clock, recorder }: KubeletContext,
-  state: PodState,
-): { readonly isDone: boolean; readonly wakeInMs?: number } {
+export function stopAll(stopper: Stopper): { readonly isDone: boolean; readonly wakeInMs?: number } {
+  const { context, state } = stopper;
   const { termination } = state;
   if (termination === undefined) return { isDone: false };
-  announce(recorder, state);
-  const now = clock.monotonic();
+  announce(stopper, termination.graceMs > 0);
+  const now = context.clock.monotonic();
   const containers = state.stoppingContainers();
   const step = terminationStep(state.pod.spec, termination, { containers, now });
   for (const name of step.signal) signal(state.record(name), now);
@@ -40,17 +72,36 @@ export function stopAll(
   return step;
 }
 
-/** All `Killing` events come at the beginning, also of those who wait for their turn. */
-function announce(recorder: KubeletContext["recorder"], state: PodState): void {
+/** All `Killing` events and preStop hooks come at the beginning, also of those who wait for their turn. */
+function announce(stopper: Stopper, runsHooks: boolean): void {
+  const { context, state } = stopper;
   for (const [name, record] of state.containers) {
-    if (record.running === undefined || record.stopping !== undefined) continue;
-    record.stopping = { isKilled: false };
+    if (record.running === undefined || record.stopping?.isInTermination === true) continue;
+    const isBeingStopped = record.stopping !== undefined;
+    record.stopping = { isKilled: false, ...record.stopping, isInTermination: true };
+    if (isBeingStopped) continue;
+    const message = `Stopping container ${name}`;
     containerEvent(
-      recorder,
+      context.recorder,
       { pod: state.pod, name },
-      { type: "Normal", reason: "Killing", message: `Stopping container ${name}` },
+      { type: "Normal", reason: "Killing", message },
     );
+    if (runsHooks) beginPreStop(stopper, name);
   }
+}
+
+function beginPreStop({ context, state, wake }: Stopper, name: string): void {
+  const record = state.record(name);
+  const container = state.container(name);
+  const { running, stopping } = record;
+  if (container === undefined || running === undefined || stopping === undefined) return;
+  const preStop = startPreStop({ context, state, container, running }, wake);
+  if (preStop !== undefined) record.stopping = { ...stopping, preStop };
+}
+
+/** Gives up the hooks that outlived their containers and the grace period. */
+export function abandonHooks(state: PodState): void {
+  for (const { stopping } of state.containers.values()) stopping?.preStop?.abort();
 }
 
 function signal(record: ContainerRecord, now: number): void {
@@ -84,7 +135,7 @@ export function deadlineLeft(
   { clock, recorder }: KubeletContext,
   state: PodState,
 ): number | "passed" | undefined {
-  const { activeDeadlineSeconds, terminationGracePeriodSeconds = 30 } = state.pod.spec;
+  const { activeDeadlineSeconds, terminationGracePeriodSeconds = DEFAULT_GRACE_SECONDS } = state.pod.spec;
   const startTime = Date.parse(state.pod.status?.startTime ?? "");
   if (activeDeadlineSeconds === undefined || Number.isNaN(startTime)) return undefined;
   const leftMs = startTime + activeDeadlineSeconds * 1000 - clock.now();

@@ -1,14 +1,13 @@
 /** One pass over a pod that is meant to run: applies what `computePodActions` decides (kubelet SyncPod). */
 import type { Container } from "../../../generated/kubernetes.ts";
-import { isSidecar, describePod } from "../../k8s/pod.ts";
-import { backoffLeft, goDuration, nextBackoff } from "./crash-backoff.ts";
+import { isSidecar } from "../../k8s/pod.ts";
+import { crashBackoff } from "./crash-loop.ts";
 import type { KubeletContext } from "./kubelet-context.ts";
-import { computePodActions, type ContainerToKill, type PodActions } from "./pod-actions.ts";
-import { containerEvent } from "./pod-events.ts";
+import { computePodActions, type PodActions } from "./pod-actions.ts";
 import { prepareSandbox } from "./prepare-sandbox.ts";
 import type { PodState } from "./pod-state.ts";
 import { startContainer } from "./start-container.ts";
-import { deadlineLeft, rejectPod, stopReplaced } from "./stop-container.ts";
+import { beginStop, deadlineLeft, rejectPod, stopReplaced } from "./stop-container.ts";
 import { writeStatus } from "./write-status.ts";
 
 /** A pass over one pod. */
@@ -60,7 +59,7 @@ export async function syncPod(pass: Pass): Promise<PassResult> {
     state.beginTermination(graceSeconds, { kind: "completed" }, context.clock.monotonic());
     return { again: true };
   }
-  for (const kill of actions.kill) beginReplacement(pass, kill);
+  for (const kill of actions.kill) beginStop(pass, kill);
   wishes.in(stopReplaced(context, state));
   if (actions.createSandbox || state.volumes === undefined) {
     const retryInMs = await prepareSandbox(pass, actions.createSandbox);
@@ -74,7 +73,11 @@ export async function syncPod(pass: Pass): Promise<PassResult> {
 }
 
 async function startAll(pass: Pass, actions: PodActions, wishes: Wishes): Promise<void> {
-  const { initContainers = [], containers } = pass.state.pod.spec;
+  const { ephemeralContainers = [], initContainers = [], containers } = pass.state.pod.spec;
+  for (const index of actions.startEphemeral) {
+    const container = ephemeralContainers[index];
+    if (container !== undefined) await startOne(pass, container, wishes);
+  }
   for (const index of actions.startInit) {
     const container = initContainers[index];
     if (container === undefined) continue;
@@ -110,47 +113,9 @@ async function startOne(pass: Pass, container: Container, wishes: Wishes): Promi
     sandbox,
     container,
     onSlowStep: () => writeStatus(context, state),
-    onExit: pass.wake,
   });
   const { failure: newFailure, current } = state.record(container.name);
   if (hasStarted || current?.end?.reason === "StartError") wishes.again = true;
   if (newFailure?.retryAt !== undefined) wishes.in(newFailure.retryAt - context.clock.now());
   return hasStarted;
-}
-
-/** Milliseconds this start has to wait; 0 = it goes ahead, and the next one will wait longer (doBackOff). */
-function crashBackoff({ context, state }: Pass, container: Container): number {
-  const record = state.record(container.name);
-  const end = record.current?.end;
-  if (end === undefined || record.isBeingReplaced) return 0;
-  const key = JSON.stringify([container.name, container.image, container.resources]);
-  const entry = state.crashBackoff.get(key);
-  const now = context.clock.now();
-  const leftMs = backoffLeft(entry, end.finishedAt, now);
-  if (leftMs === 0) {
-    state.crashBackoff.set(key, nextBackoff(entry, { finishedAt: end.finishedAt, now }, context.backoff));
-    return 0;
-  }
-  const pod = describePod(state.pod);
-  const delay = goDuration(entry?.delayMs ?? leftMs);
-  record.failure = {
-    reason: "CrashLoopBackOff",
-    message: `back-off ${delay} restarting failed container=${container.name} pod=${pod}`,
-  };
-  const instance = record.current?.id ?? "";
-  if (record.reportedBackoffOf !== instance) {
-    record.reportedBackoffOf = instance;
-    const message = `Back-off restarting failed container ${container.name} in pod ${pod}`;
-    const about = { pod: state.pod, name: container.name };
-    containerEvent(context.recorder, about, { type: "Warning", reason: "BackOff", message });
-  }
-  return leftMs;
-}
-
-function beginReplacement({ context, state }: Pass, { name, message }: ContainerToKill): void {
-  const record = state.record(name);
-  if (record.running === undefined || record.stopping !== undefined) return;
-  containerEvent(context.recorder, { pod: state.pod, name }, { type: "Normal", reason: "Killing", message });
-  record.isBeingReplaced = true;
-  record.stopping = { isKilled: false, graceMs: (state.pod.spec.terminationGracePeriodSeconds ?? 30) * 1000 };
 }

@@ -4,16 +4,17 @@ import { StatusError } from "../../k8s/status-error.ts";
 import { podLogFolder } from "./kubelet-context.ts";
 import { volumeFacts } from "./prepare-sandbox.ts";
 import type { PodState } from "./pod-state.ts";
-import { stopAll } from "./stop-container.ts";
+import { abandonHooks, stopAll } from "./stop-container.ts";
 import type { Pass, PassResult } from "./sync-pod.ts";
 import { removeVolumes } from "./volumes/pod-volumes.ts";
 
 /** SyncTerminatingPod and SyncTerminatedPod. */
 export async function terminatePod(pass: Pass): Promise<PassResult> {
   const { context, state } = pass;
-  const step = stopAll(context, state);
+  const step = stopAll(pass);
   if (!step.isDone)
     return { again: false, ...(step.wakeInMs === undefined ? {} : { wakeInMs: step.wakeInMs }) };
+  abandonHooks(state);
   const { sandbox } = state;
   removeVolumes(volumeFacts(context, state), sandbox);
   await sandbox?.destroy();

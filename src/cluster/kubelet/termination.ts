@@ -8,6 +8,7 @@ const MINIMUM_GRACE_MS = 2000;
 /** A container that was running when the termination began, or that is being stopped. Times are monotonic milliseconds. */
 export interface StoppingContainer {
   readonly name: string;
+  /** It may have ended before its turn, or while its hook goes on: others wait for both all the same. */
   readonly hasEnded: boolean;
   /** Its preStop hook is still running; the signal waits for it within the grace period. */
   readonly isHookRunning: boolean;
@@ -38,18 +39,20 @@ export function terminationStep(
   state: { readonly containers: readonly StoppingContainer[]; readonly now: number },
 ): TerminationStep {
   const { containers, now } = state;
-  const alive = containers.filter(({ hasEnded }) => !hasEnded);
   const budgetEndsAt = begunAt + graceMs;
+  const queue = stopQueue(spec, containers, now >= budgetEndsAt);
   const signal: string[] = [];
   const kill: string[] = [];
   const wakeAts: number[] = [];
-  for (const container of alive) {
-    if (container.signaledAt !== undefined) {
+  for (const container of containers) {
+    if (container.hasEnded) {
+      if (container.isHookRunning && now < budgetEndsAt) wakeAts.push(budgetEndsAt);
+    } else if (container.signaledAt !== undefined) {
       const killAt = killDeadline(container.signaledAt, { begunAt, graceMs });
       if (container.isKilled) continue;
       if (now >= killAt) kill.push(container.name);
       else wakeAts.push(killAt);
-    } else if (now >= budgetEndsAt || isTurn(spec, container, alive)) {
+    } else if (queue.isTurn(container)) {
       signal.push(container.name);
       wakeAts.push(killDeadline(now, { begunAt, graceMs }));
     } else wakeAts.push(budgetEndsAt);
@@ -58,7 +61,7 @@ export function terminationStep(
   return {
     signal,
     kill,
-    isDone: alive.length === 0,
+    isDone: containers.every(queue.isOver),
     ...(Number.isFinite(wakeAt) ? { wakeInMs: Math.max(0, wakeAt - now) } : {}),
   };
 }
@@ -68,23 +71,38 @@ function killDeadline(signaledAt: number, { begunAt, graceMs }: Termination): nu
   return Math.max(begunAt + graceMs, signaledAt + MINIMUM_GRACE_MS);
 }
 
-/** Main and plain init containers go first; each sidecar waits for all of them and for the sidecars after it. */
-function isTurn(spec: PodSpec, container: StoppingContainer, alive: readonly StoppingContainer[]): boolean {
-  if (container.isHookRunning) return false;
-  const sidecars = (spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name);
-  const place = sidecars.indexOf(container.name);
-  if (place < 0) return true;
-  const mains = spec.containers.map(({ name }) => name);
-  const before = new Set([...mains, ...sidecars.slice(place + 1)]);
-  return alive.every(({ name }) => !before.has(name));
+interface StopQueue {
+  /** Its hook has ended, and everybody it has to wait for is over. */
+  readonly isTurn: (container: StoppingContainer) => boolean;
+  /** It has ended, and its turn had come. */
+  readonly isOver: (container: StoppingContainer) => boolean;
 }
 
 /**
- * The termination after a wish for `graceSeconds`: at least one second, and never later than what was promised before
- * (pod_workers calculateEffectiveGracePeriod).
+ * Each sidecar waits for all main containers and for the next sidecar after it, everybody else for nobody
+ * (newTerminationOrdering). When the grace period is over, nobody waits for anything.
  */
+function stopQueue(
+  { initContainers = [], containers: mains }: PodSpec,
+  containers: readonly StoppingContainer[],
+  isBudgetOver: boolean,
+): StopQueue {
+  const sidecars = initContainers.filter(isSidecar).map(({ name }) => name);
+  const isTurn = (container: StoppingContainer): boolean => {
+    if (isBudgetOver) return true;
+    if (container.isHookRunning) return false;
+    const place = sidecars.indexOf(container.name);
+    if (place < 0) return true;
+    const before = new Set([...mains.map(({ name }) => name), sidecars[place + 1]]);
+    return containers.every((other) => !before.has(other.name) || isOver(other));
+  };
+  const isOver = (container: StoppingContainer): boolean => container.hasEnded && isTurn(container);
+  return { isTurn, isOver };
+}
+
+/** The termination after a wish for `graceSeconds`: never later than what was promised before. */
 export function shortened(current: Termination | undefined, graceSeconds: number, now: number): Termination {
-  const graceMs = Math.max(1, graceSeconds) * 1000;
+  const graceMs = Math.max(0, graceSeconds) * 1000;
   if (current === undefined) return { begunAt: now, graceMs };
   const left = current.begunAt + current.graceMs - now;
   return left <= graceMs ? current : { begunAt: now, graceMs };

@@ -11,9 +11,9 @@ const MESSAGE_BYTES = 4096;
 const FALLBACK_BYTES = 2048;
 const FALLBACK_LINES = 80;
 
-/** Resolves after the end is in the state and `onExit` has been called. */
+/** Resolves after the end is in the state. */
 export async function watchContainer(
-  { state, container, onExit }: { state: PodState; container: Container; onExit: () => void },
+  { state, container }: { readonly state: PodState; readonly container: Container },
   { running, logPath }: { readonly running: RunningContainer; readonly logPath: string },
 ): Promise<void> {
   const exit = await running.exited;
@@ -23,7 +23,6 @@ export async function watchContainer(
   const message = terminationMessage(container, exit, { terminationLog, logPath });
   if (terminationLog !== undefined) rmSync(terminationLog, { force: true });
   state.end(container.name, endOf(exit, message));
-  onExit();
 }
 
 function endOf({ exitCode, oomKilled, finishedAt }: ExitStatus, message: string): ContainerEnd {
