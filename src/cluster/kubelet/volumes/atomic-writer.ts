@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import {
   chmodSync,
-  chownSync,
+  lchownSync,
   lstatSync,
   mkdirSync,
   readFileSync,
@@ -10,11 +10,11 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
-  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { groupMode } from "./fs-group.ts";
 import type { Payload } from "./payload.ts";
 import { VolumeError } from "./volume-error.ts";
 
@@ -29,6 +29,8 @@ export interface WriteFacts {
   readonly now: number;
   /** Group of the files (`fsGroup`). */
   readonly group?: number;
+  /** False where files cannot be given to other users. */
+  readonly canChown?: boolean;
 }
 
 /**
@@ -41,7 +43,8 @@ export function writeVolumeAtomically(folder: string, payload: Payload, facts: W
   if (current !== undefined && isUpToDate(join(folder, current), payload)) return false;
 
   const next = newFolderName(facts.now);
-  writeFiles(join(folder, next), payload, facts.group);
+  writeFiles(join(folder, next), payload, facts);
+  if (facts.group !== undefined) giveToGroup(folder, facts.group, true);
   rmSync(join(folder, NEW_DATA_LINK), { force: true });
   symlinkSync(next, join(folder, NEW_DATA_LINK));
   renameSync(join(folder, NEW_DATA_LINK), join(folder, DATA_LINK));
@@ -62,14 +65,13 @@ function checkPath(path: string): void {
   if (isBad) throw new VolumeError(`invalid path: ${JSON.stringify(path.slice(0, 80))}`);
 }
 
+/** Contents decide; modes come from the pod, which does not change. */
 function isUpToDate(folder: string, payload: Payload): boolean {
   const present = filesBelow(folder, "");
   if (present.length !== payload.size) return false;
   return present.every((path) => {
     const wanted = payload.get(path);
-    if (wanted === undefined) return false;
-    const at = join(folder, path);
-    return (statSync(at).mode & 0o777) === (wanted.mode & 0o777) && readFileSync(at).equals(wanted.data);
+    return wanted !== undefined && readFileSync(join(folder, path)).equals(wanted.data);
   });
 }
 
@@ -80,23 +82,32 @@ function filesBelow(folder: string, prefix: string): string[] {
   });
 }
 
-function writeFiles(folder: string, payload: Payload, group: number | undefined): void {
-  makeOpenFolder(folder);
-  for (const [path, { data, mode }] of payload) {
+function writeFiles(folder: string, payload: Payload, { group, canChown = true }: WriteFacts): void {
+  makeOpenFolder(folder, group);
+  for (const [path, { data, mode, owner }] of payload) {
     const at = join(folder, path);
-    makeOpenFolder(dirname(at));
+    makeOpenFolder(dirname(at), group);
     writeFileSync(at, data, { mode: 0o600 });
-    if (group !== undefined) chownSync(at, -1, group);
-    // After chown, which clears set-id bits.
-    chmodSync(at, group === undefined ? mode : mode | 0o440);
+    if (owner !== undefined && canChown) lchownSync(at, owner, -1);
+    chmodSync(at, mode);
+    if (group !== undefined) giveToGroup(at, group, false);
   }
 }
 
-function makeOpenFolder(path: string): void {
+function makeOpenFolder(path: string, group: number | undefined): void {
   if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return;
-  makeOpenFolder(dirname(path));
+  makeOpenFolder(dirname(path), group);
   mkdirSync(path);
   chmodSync(path, 0o755);
+  if (group !== undefined) giveToGroup(path, group, true);
+}
+
+/** What we write, only we write: the group reads. */
+function giveToGroup(path: string, group: number, isFolder: boolean): void {
+  const { mode } = lstatSync(path);
+  lchownSync(path, -1, group);
+  // After chown, which clears set-id bits.
+  chmodSync(path, (mode & 0o7777) | groupMode(isFolder, true));
 }
 
 /** Links appear after the data and go before anybody could follow them to nothing. */
@@ -104,7 +115,11 @@ function linkNames(folder: string, payload: Payload): void {
   const names = new Set([...payload.keys()].map((path) => path.split("/", 1)[0] ?? ""));
   const present = new Set(readdirSync(folder).filter((name) => !name.startsWith("..")));
   for (const name of names) if (!present.has(name)) symlinkSync(`${DATA_LINK}/${name}`, join(folder, name));
-  for (const name of present) if (!names.has(name)) rmSync(join(folder, name), { force: true });
+  for (const name of present) {
+    const path = join(folder, name);
+    // Folders are mount points, or were made for a subPath.
+    if (!names.has(name) && lstatSync(path).isSymbolicLink()) rmSync(path, { force: true });
+  }
 }
 
 /** `..2026_11_03_08_15_00.1234567890`, as Go's time format and MkdirTemp make it. */

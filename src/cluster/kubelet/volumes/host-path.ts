@@ -16,6 +16,8 @@ export interface NodeFolders {
 export interface VolumeLocation {
   readonly root: string;
   readonly path: string;
+  /** A folder of this machine, where others mount and unmount. */
+  readonly isShared?: boolean;
 }
 
 /** Checks `type` and makes what `DirectoryOrCreate` and `FileOrCreate` ask for. Throws `VolumeError`. */
@@ -31,7 +33,7 @@ export function prepareHostPath(
     const found = findInside(root, wanted);
     const stats = found.stats ?? create(root, found.path, { type, isShared: sharedRoot !== undefined });
     checkType(path, type, stats);
-    return { root, path: found.path };
+    return { root, path: found.path, isShared: sharedRoot !== undefined };
   } catch (error) {
     if (error instanceof VolumeError) throw error;
     throw new VolumeError(`hostPath ${JSON.stringify(path)}: ${String(error)}`, { cause: error });

@@ -5,17 +5,23 @@ import type {
   KeyToPath,
   ProjectedVolumeSource,
   SecretVolumeSource,
+  ServiceAccountTokenProjection,
   Volume,
   VolumeProjection,
 } from "../../../../generated/kubernetes.ts";
 import { downwardField, resourceField, type PodAddresses } from "../../../k8s/downward-field.ts";
 import type { StoredPod } from "../../../k8s/pod.ts";
+import { messageOf } from "../../../kernel/problem.ts";
 import type { ReferencedObjects } from "../referenced-objects.ts";
+import { commonUser } from "./common-user.ts";
+import type { TokenWish } from "./pod-tokens.ts";
 import { VolumeError } from "./volume-error.ts";
 
 export interface PayloadFile {
   readonly data: Uint8Array;
   readonly mode: number;
+  /** User that gets the file; without, it is root's. */
+  readonly owner?: number;
 }
 
 /** Path below the volume -> file. */
@@ -28,6 +34,8 @@ export interface PayloadFacts {
   readonly addresses: PodAddresses;
   readonly objects: ReferencedObjects;
   readonly allocatable: Readonly<Record<string, string>>;
+  /** Throws when there is no token to be had. */
+  readonly token: (wish: TokenWish) => string;
 }
 
 /** `undefined` for volumes of other kinds. Throws `VolumeError` with the kubelet's text when something is missing. */
@@ -126,18 +134,33 @@ function addDownward(
   }
 }
 
+/** All sources in one tree, later ones win; every source that fails is named (projected.go collectData). */
 function addProjected(
   files: Map<string, PayloadFile>,
   { sources = [], defaultMode = DEFAULT_MODE }: ProjectedVolumeSource,
   facts: PayloadFacts,
 ): void {
-  for (const source of sources) addProjection(files, source, { facts, defaultMode });
+  const errors: string[] = [];
+  for (const source of sources) {
+    try {
+      addProjection(files, source, { facts, defaultMode });
+    } catch (error) {
+      errors.push(messageOf(error));
+    }
+  }
+  const [first] = errors;
+  if (first !== undefined) throw new VolumeError(errors.length === 1 ? first : `[${errors.join(", ")}]`);
+}
+
+interface ProjectionContext {
+  readonly facts: PayloadFacts;
+  readonly defaultMode: number;
 }
 
 function addProjection(
   files: Map<string, PayloadFile>,
   source: VolumeProjection,
-  { facts, defaultMode }: { readonly facts: PayloadFacts; readonly defaultMode: number },
+  { facts, defaultMode }: ProjectionContext,
 ): void {
   if (source.configMap !== undefined) addConfigMap(files, { ...source.configMap, defaultMode }, facts);
   else if (source.secret !== undefined) {
@@ -145,8 +168,31 @@ function addProjection(
     addSecret(files, { ...rest, name, defaultMode }, facts);
   } else if (source.downwardAPI !== undefined)
     addDownward(files, source.downwardAPI.items ?? [], { facts, defaultMode });
+  else if (source.serviceAccountToken !== undefined)
+    addToken(files, source.serviceAccountToken, { facts, defaultMode });
   else {
     const [kind = "nothing"] = Object.keys(source);
-    throw new VolumeError(`projected source "${kind}" is not supported yet`);
+    throw new VolumeError(
+      `projected source "${kind}" is not supported: use configMap, secret, downwardAPI or serviceAccountToken`,
+    );
   }
+}
+
+const TOKEN_SECONDS = 3600;
+const OWN_MODE = 0o600;
+
+/** Only those who are meant to read the token can, when the pod says who that is. */
+function addToken(
+  files: Map<string, PayloadFile>,
+  { path, audience, expirationSeconds = TOKEN_SECONDS }: ServiceAccountTokenProjection,
+  { facts, defaultMode }: ProjectionContext,
+): void {
+  const token = facts.token({ ...(audience === undefined ? {} : { audience }), expirationSeconds });
+  const owner = commonUser(facts.pod.spec);
+  const isOwned = owner !== undefined || facts.pod.spec.securityContext?.fsGroup !== undefined;
+  files.set(path, {
+    data: Buffer.from(token, "utf8"),
+    mode: isOwned ? OWN_MODE : defaultMode,
+    ...(owner === undefined ? {} : { owner }),
+  });
 }

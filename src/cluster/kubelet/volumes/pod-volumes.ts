@@ -1,12 +1,16 @@
 /** The volumes of one pod: checked before its sandbox exists, set up in it, kept current, taken down at the end. */
-import { chmodSync, chownSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Volume } from "../../../../generated/kubernetes.ts";
+import type { StoredPod } from "../../../k8s/pod.ts";
 import { messageOf } from "../../../kernel/problem.ts";
-import { quantityOf, wholeValue } from "../../../k8s/quantity.ts";
 import type { PodSandbox } from "../../sandbox/sandbox.ts";
 import { writeVolumeAtomically } from "./atomic-writer.ts";
+import { claimNameOf, prepareClaim } from "./claims.ts";
+import { isMemory, memoryVolumeSize } from "./empty-dir.ts";
+import { applyFsGroup, type FsGroupWish } from "./fs-group.ts";
 import { prepareHostPath, type NodeFolders, type VolumeLocation } from "./host-path.ts";
+import { makeNestedMountPoints, nestedMountPoints } from "./nested-mounts.ts";
 import { volumePayload, type Payload, type PayloadFacts } from "./payload.ts";
 import { VolumeError } from "./volume-error.ts";
 
@@ -37,7 +41,7 @@ export interface VolumeFacts extends PayloadFacts {
 export interface MountedVolume extends VolumeLocation {
   /** configMap, secret, downwardAPI and projected volumes are always mounted read-only. */
   readonly readOnly: boolean;
-  /** Written by us: its links are trusted, and nothing may be made in it for a `subPath`. */
+  /** Written by us: its links are trusted. */
   readonly isOurs: boolean;
 }
 
@@ -48,114 +52,155 @@ export interface FailedVolume {
 }
 
 /** Only volumes that some container mounts are set up. */
-export function usedVolumes({ pod }: PayloadFacts): Volume[] {
-  const containers = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
-  const used = new Set(containers.flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name)));
-  return (pod.spec.volumes ?? []).filter(({ name }) => used.has(name));
+export function usedVolumes({ spec }: Pick<StoredPod, "spec">): Volume[] {
+  const { initContainers = [], containers, ephemeralContainers = [], volumes = [] } = spec;
+  const used = new Set(
+    [...initContainers, ...containers, ...ephemeralContainers].flatMap(({ volumeMounts = [] }) =>
+      volumeMounts.map(({ name }) => name),
+    ),
+  );
+  return volumes.filter(({ name }) => used.has(name));
 }
 
 /** Finds out what is missing, without a sandbox. Empty = `mountVolumes` will work. */
 export function checkVolumes(facts: VolumeFacts): FailedVolume[] {
-  return usedVolumes(facts).flatMap((volume) => {
+  return usedVolumes(facts.pod).flatMap((volume) => {
     try {
       checkVolume(volume, facts);
       return [];
     } catch (error) {
-      if (error instanceof VolumeError) return [{ volume: volume.name, message: error.message }];
-      throw error;
+      return [failed(volume, error)];
     }
   });
 }
 
+/** Anything but a `VolumeError` is a bug of ours or of the machine. */
+function failed({ name }: Volume, error: unknown): FailedVolume {
+  if (error instanceof VolumeError) return { volume: name, message: error.message };
+  throw error;
+}
+
 function checkVolume(volume: Volume, facts: VolumeFacts): void {
+  const { pod } = facts;
   if (!VOLUME_NAME.test(volume.name))
     throw new VolumeError(`invalid volume name ${JSON.stringify(volume.name)}`);
   if (volumePayload(volume, facts) !== undefined) return;
   if (volume.hostPath !== undefined) prepareHostPath(volume.hostPath, facts.node);
-  else if (volume.emptyDir === undefined) throw notSupported(volume, facts);
+  else if (claimNameOf(volume, pod.metadata.name) !== undefined) prepareClaim(volume, facts);
+  else if (volume.emptyDir !== undefined) isMemory(volume.emptyDir);
+  else throw notSupported(volume, pod);
 }
 
-function notSupported(volume: Volume, { pod }: VolumeFacts): VolumeError {
-  const index = (pod.spec.volumes ?? []).findIndex(({ name }) => name === volume.name);
+function notSupported(volume: Volume, { spec }: StoredPod): VolumeError {
+  const index = (spec.volumes ?? []).findIndex(({ name }) => name === volume.name);
   const kind = Object.keys(volume).find((key) => key !== "name") ?? "emptyDir";
   return new VolumeError(
     `spec.volumes[${index}].${kind}: this kind of volume is not supported yet; ` +
-      "use emptyDir, hostPath, configMap, secret, downwardAPI or projected",
+      "use emptyDir, hostPath, configMap, secret, downwardAPI, projected, persistentVolumeClaim or ephemeral",
   );
 }
 
+export interface MountOutcome {
+  readonly mounted: Map<string, MountedVolume>;
+  readonly failed: readonly FailedVolume[];
+  /** Sentences about what was asked for and could not be had; the pod runs all the same. */
+  readonly warnings: readonly string[];
+}
+
 /** Sets all up; what exists is used again. A volume is in `mounted` or in `failed`. */
-export function mountVolumes(
-  facts: VolumeFacts,
-  sandbox: PodSandbox,
-): { readonly mounted: Map<string, MountedVolume>; readonly failed: readonly FailedVolume[] } {
+export async function mountVolumes(facts: VolumeFacts, sandbox: PodSandbox): Promise<MountOutcome> {
   const mounted = new Map<string, MountedVolume>();
-  const failed: FailedVolume[] = [];
-  for (const volume of usedVolumes(facts)) {
+  const failures: FailedVolume[] = [];
+  const warnings: string[] = [];
+  for (const volume of usedVolumes(facts.pod)) {
     try {
-      mounted.set(volume.name, mountVolume(volume, facts, sandbox));
+      checkVolume(volume, facts);
+      const { fsGroup, ...ready } = mountVolume(volume, facts, sandbox);
+      mounted.set(volume.name, ready);
+      if (fsGroup === undefined) continue;
+      const { failure } = await applyFsGroup(join(ready.root, ready.path), fsGroup);
+      if (failure !== undefined)
+        warnings.push(`volume "${volume.name}" cannot be given to fsGroup ${fsGroup.group}: ${failure}`);
     } catch (error) {
-      failed.push({ volume: volume.name, message: messageOf(error) });
+      failures.push({ volume: volume.name, message: messageOf(error) });
     }
   }
-  return { mounted, failed };
+  const { fsGroup = 0 } = facts.pod.spec.securityContext ?? {};
+  if (fsGroup > 0 && !facts.canChown && mounted.size > 0)
+    warnings.push(
+      `securityContext.fsGroup ${fsGroup} is not applied to volumes: this cluster has only one group id; run it as root or give its user a range in /etc/subgid`,
+    );
+  return { mounted, failed: failures, warnings };
 }
 
-function mountVolume(volume: Volume, facts: VolumeFacts, sandbox: PodSandbox): MountedVolume {
-  checkVolume(volume, facts);
+interface Mounting extends MountedVolume {
+  /** What is left to do; files that we write have their group already. */
+  readonly fsGroup?: FsGroupWish | undefined;
+}
+
+function mountVolume(volume: Volume, facts: VolumeFacts, sandbox: PodSandbox): Mounting {
   const payload = volumePayload(volume, facts);
-  if (payload !== undefined) {
-    const root = payloadFolder(volume, facts.podFolder);
-    mkdirSync(root, { recursive: true });
-    // Secrets and tokens must not reach a disk. A ConfigMap may, as in the kubelet.
-    if (volume.configMap === undefined) mountMemory(root, facts, sandbox);
-    else chmodSync(root, 0o777);
-    writePayload(root, payload, facts);
-    return { root, path: "", readOnly: true, isOurs: true };
-  }
+  if (payload !== undefined) return mountPayload(volume, payload, { facts, sandbox });
   if (volume.hostPath !== undefined)
     return { ...prepareHostPath(volume.hostPath, facts.node), readOnly: false, isOurs: false };
-  return mountEmptyDir(volume, facts, sandbox);
-}
-
-function mountEmptyDir(volume: Volume, facts: VolumeFacts, sandbox: PodSandbox): MountedVolume {
+  if (volume.emptyDir === undefined) return mountClaim(volume, facts);
   const root = join(facts.podFolder, "volumes", PLUGIN_FOLDER.emptyDir, volume.name);
-  const { medium, sizeLimit } = volume.emptyDir ?? {};
-  mkdirSync(root, { recursive: true });
-  if (medium === "Memory") {
-    const bytes = sizeLimit === undefined ? 0 : wholeValue(quantityOf(sizeLimit));
-    mountMemory(root, facts, sandbox, bytes);
-  }
-  const group = facts.canChown ? facts.pod.spec.securityContext?.fsGroup : undefined;
-  if (group === undefined) chmodSync(root, 0o777);
-  else if (statSync(root).gid !== group) {
-    chownSync(root, -1, group);
-    // The set-group-id bit makes what is created inside belong to the group, too (SetVolumeOwnership).
-    chmodSync(root, 0o2777);
-  }
-  return { root, path: "", readOnly: false, isOurs: false };
+  const isNew = mkdirSync(root, { recursive: true }) !== undefined;
+  if (isNew) chmodSync(root, 0o777);
+  if (isMemory(volume.emptyDir)) mountMemory(root, volume.emptyDir.sizeLimit, { facts, sandbox });
+  // `fsGroupChangePolicy` is not for volumes that begin empty.
+  const group = groupOf(facts);
+  const fsGroup = group === undefined ? undefined : { group, readOnly: false };
+  return { root, path: "", readOnly: false, isOurs: false, fsGroup };
 }
 
-function mountMemory(path: string, { memory }: VolumeFacts, sandbox: PodSandbox, bytes = 0): void {
+function mountClaim(volume: Volume, facts: VolumeFacts): Mounting {
+  const { takesFsGroup, ...location } = prepareClaim(volume, facts);
+  const group = takesFsGroup ? groupOf(facts) : undefined;
+  const policy = facts.pod.spec.securityContext?.fsGroupChangePolicy;
+  const { readOnly } = location;
+  const fsGroup =
+    group === undefined ? undefined : { group, readOnly, ...(policy === undefined ? {} : { policy }) };
+  return { ...location, isOurs: false, fsGroup };
+}
+
+interface Setting {
+  readonly facts: VolumeFacts;
+  readonly sandbox: PodSandbox;
+}
+
+function mountPayload(volume: Volume, payload: Payload, { facts, sandbox }: Setting): MountedVolume {
+  const root = payloadFolder(volume, facts.podFolder);
+  mkdirSync(root, { recursive: true });
+  // Secrets and tokens must not reach a disk. A ConfigMap may, as in the kubelet.
+  if (volume.configMap === undefined) mountMemory(root, undefined, { facts, sandbox });
+  else chmodSync(root, 0o777);
+  makeNestedMountPoints(root, nestedMountPoints(volume.name, facts.pod.spec));
+  writePayload(root, payload, facts);
+  return { root, path: "", readOnly: true, isOurs: true };
+}
+
+function mountMemory(path: string, sizeLimit: string | undefined, { facts, sandbox }: Setting): void {
+  const { memory, pod, allocatable } = facts;
   if (memory.has(path)) return;
+  const bytes = memoryVolumeSize(sizeLimit === undefined ? {} : { sizeLimit }, pod.spec, allocatable);
   sandbox.mountTmpfs(path, { mode: 0o777, ...(bytes > 0 ? { sizeLimit: bytes } : {}) });
   memory.add(path);
 }
 
 /**
- * Brings the files of ConfigMaps, Secrets, labels and annotations up to date. A volume whose object is gone keeps what
- * it shows, as in the kubelet. Returns what could not be updated.
+ * Brings the files of ConfigMaps, Secrets, tokens, labels and annotations up to date. A volume whose object is gone keeps
+ * what it shows, as in the kubelet. Returns what could not be updated.
  */
 export function refreshVolumes(facts: VolumeFacts): FailedVolume[] {
-  return usedVolumes(facts).flatMap((volume) => {
+  return usedVolumes(facts.pod).flatMap((volume) => {
     const root = payloadFolder(volume, facts.podFolder);
     try {
       const payload = volumePayload(volume, facts);
       if (payload !== undefined && existsSync(root)) writePayload(root, payload, facts);
       return [];
     } catch (error) {
-      if (error instanceof VolumeError) return [{ volume: volume.name, message: error.message }];
-      throw error;
+      return [failed(volume, error)];
     }
   });
 }
@@ -171,9 +216,14 @@ export function removeVolumes({ memory, podFolder }: VolumeFacts, sandbox: PodSa
   }
 }
 
-function writePayload(root: string, payload: Payload, { pod, now, canChown }: VolumeFacts): void {
-  const group = canChown ? pod.spec.securityContext?.fsGroup : undefined;
-  writeVolumeAtomically(root, payload, { now, ...(group === undefined ? {} : { group }) });
+function writePayload(root: string, payload: Payload, facts: VolumeFacts): void {
+  const { now, canChown } = facts;
+  const group = groupOf(facts);
+  writeVolumeAtomically(root, payload, { now, canChown, ...(group === undefined ? {} : { group }) });
+}
+
+function groupOf({ pod, canChown }: VolumeFacts): number | undefined {
+  return canChown ? pod.spec.securityContext?.fsGroup : undefined;
 }
 
 type PayloadKind = Exclude<keyof typeof PLUGIN_FOLDER, "emptyDir">;
