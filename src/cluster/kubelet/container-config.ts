@@ -3,11 +3,14 @@ import type { Container } from "../../../generated/kubernetes.ts";
 import type { PodAddresses } from "../../k8s/downward-field.ts";
 import { expandReferences } from "../../k8s/env-expansion.ts";
 import type { StoredPod } from "../../k8s/pod.ts";
+import { quantityOf, wholeValue } from "../../k8s/quantity.ts";
 import type { ImageConfig, ResolvedImage } from "../images/image.ts";
 import { ContainerStartError, type ContainerSpec } from "../sandbox/sandbox.ts";
 import { containerEnv } from "./container-env.ts";
 import { containerMounts } from "./container-mounts.ts";
+import { oomScoreAdj } from "./oom-score.ts";
 import type { ReferencedObjects } from "./referenced-objects.ts";
+import { containerLimits } from "./resource-limits.ts";
 import { containerIdentity } from "./security-context.ts";
 import type { MountedVolume } from "./volumes/pod-volumes.ts";
 
@@ -29,6 +32,8 @@ export interface ContainerConfigFacts {
   readonly podFiles: ReadonlyMap<string, string>;
   readonly terminationLog: string;
   readonly logPath: string;
+  /** Id of the container whose process namespace this one joins. */
+  readonly processesOf?: string;
 }
 
 /** Throws `ContainerConfigError`, and `ContainerStartError` when there is no command. */
@@ -56,8 +61,11 @@ export function containerSpec(facts: ContainerConfigFacts): ContainerSpec {
     argv,
     env: runtimeEnv(image.config, facts.hostname, env),
     workingDir: container.workingDir || image.config.workingDir || "/",
+    resources: containerLimits(pod.spec, container),
+    oomScoreAdj: oomScoreAdj(pod.spec, container, wholeValue(quantityOf(facts.allocatable["memory"] ?? "0"))),
     mounts: containerMounts({ ...facts, env }),
     logPath: facts.logPath,
+    ...(facts.processesOf === undefined ? {} : { processesOf: facts.processesOf }),
   };
 }
 

@@ -1,19 +1,24 @@
 /** Says which fields of a pod this node does not act on yet, so that nobody waits for them. */
 import type { Container } from "../../../generated/kubernetes.ts";
 import type { StoredPod } from "../../k8s/pod.ts";
+import type { Tier } from "../sandbox/sandbox.ts";
 import type { EventRecorder } from "./event-recorder.ts";
+import { ignoredSecurity, unenforcedLimits } from "./ignored-security.ts";
 import { podEvent } from "./pod-events.ts";
 
 const CONTAINER_FIELDS = ["startupProbe", "livenessProbe", "readinessProbe", "tty", "stdin"] as const;
 const POD_FIELDS = ["shareProcessNamespace", "hostPID", "hostIPC", "runtimeClassName"] as const;
 
-/** One Warning event with all of them. */
-export function reportIgnoredFields(recorder: EventRecorder, pod: StoredPod): void {
+/** One Warning event with all of them, and one about limits that nobody enforces. */
+export function reportIgnoredFields(recorder: EventRecorder, pod: StoredPod, tier: Tier): void {
   if (pod.metadata.deletionTimestamp !== undefined || pod.status?.startTime !== undefined) return;
-  const fields = ignoredFields(pod);
-  if (fields.length === 0) return;
-  const message = `Not acted on yet, the pod runs without: ${fields.join(", ")}`;
-  podEvent(recorder, pod, { type: "Warning", reason: "FieldIgnored", message });
+  const fields = [...ignoredFields(pod), ...ignoredSecurity(pod)];
+  const messages = [
+    ...(fields.length === 0 ? [] : [`Not acted on yet, the pod runs without: ${fields.join(", ")}`]),
+    ...unenforcedLimits(pod, tier),
+  ];
+  for (const message of messages)
+    podEvent(recorder, pod, { type: "Warning", reason: "FieldIgnored", message });
 }
 
 export function ignoredFields({ spec }: StoredPod): string[] {

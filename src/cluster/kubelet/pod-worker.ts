@@ -48,7 +48,7 @@ export class PodWorker {
     this.#seen = options.pod;
     this.#state = new PodState(options.pod);
     this.#state.adoptStatus(options.context.clock.now());
-    reportIgnoredFields(options.context.recorder, options.pod);
+    reportIgnoredFields(options.context.recorder, options.pod, options.context.sandbox.tier);
     this.#takeDeletion();
     this.wake();
   }

@@ -1,13 +1,18 @@
 /** Who a container runs as and what it may do: the pod's and the container's securityContext, and the image's user. */
-import type { Container, PodSecurityContext, SecurityContext } from "../../../generated/kubernetes.ts";
+import type {
+  Container,
+  PodSecurityContext,
+  SeccompProfile,
+  SecurityContext,
+} from "../../../generated/kubernetes.ts";
 import { describePod, type StoredPod } from "../../k8s/pod.ts";
 import { dangerousCapabilities } from "../sandbox/capabilities.ts";
-import type { ContainerSpec } from "../sandbox/sandbox.ts";
+import { type ContainerSpec, ContainerStartError } from "../sandbox/sandbox.ts";
 import { ContainerConfigError } from "./config-error.ts";
 
 export type Identity = Pick<
   ContainerSpec,
-  "user" | "capabilities" | "noNewPrivileges" | "readOnlyRootFilesystem" | "privileged"
+  "user" | "capabilities" | "noNewPrivileges" | "readOnlyRootFilesystem" | "privileged" | "seccomp"
 >;
 
 export interface SecurityFacts {
@@ -18,7 +23,7 @@ export interface SecurityFacts {
   readonly allowPrivileged: boolean;
 }
 
-/** Throws `ContainerConfigError` for what must not start. */
+/** Throws `ContainerConfigError` for what must not start, `ContainerStartError` for what this runtime does not have. */
 export function containerIdentity(facts: SecurityFacts): Identity {
   const { pod, container, imageUser } = facts;
   const ofPod: PodSecurityContext = pod.spec.securityContext ?? {};
@@ -27,6 +32,7 @@ export function containerIdentity(facts: SecurityFacts): Identity {
   const runAsGroup = own.runAsGroup ?? ofPod.runAsGroup;
   const privileged = own.privileged === true;
   if (!facts.allowPrivileged) refusePower(container);
+  if (own.procMount === "Unmasked") refuseUnmasked(container);
   if ((own.runAsNonRoot ?? ofPod.runAsNonRoot) === true)
     verifyNonRoot(runAsUser, imageUser, `(pod: "${describePod(pod)}", container: ${container.name})`);
 
@@ -35,12 +41,39 @@ export function containerIdentity(facts: SecurityFacts): Identity {
   const group = runAsGroup === undefined ? groupOfImage(runAsUser, imageGroup) : String(runAsGroup);
   const supplementalGroups = [...new Set([...(ofPod.supplementalGroups ?? []), ...asList(ofPod.fsGroup)])];
   return {
-    user: { user, ...(group === undefined ? {} : { group }), supplementalGroups },
+    user: {
+      user,
+      ...(group === undefined ? {} : { group }),
+      supplementalGroups,
+      ...(ofPod.supplementalGroupsPolicy === "Strict" ? { supplementalGroupsPolicy: "Strict" } : {}),
+    },
     capabilities: { add: own.capabilities?.add ?? [], drop: own.capabilities?.drop ?? [] },
     noNewPrivileges: own.allowPrivilegeEscalation === false && !privileged,
     readOnlyRootFilesystem: own.readOnlyRootFilesystem === true,
     privileged,
+    seccomp: seccompOf(own.seccompProfile ?? ofPod.seccompProfile, container),
   };
+}
+
+function seccompOf(
+  profile: SeccompProfile | undefined,
+  { name }: Container,
+): "RuntimeDefault" | "Unconfined" {
+  if (profile?.type !== "Localhost")
+    return profile?.type === "RuntimeDefault" ? "RuntimeDefault" : "Unconfined";
+  throw new ContainerStartError(
+    "CreateContainerError",
+    `failed to create container "${name}": seccomp profiles of type Localhost are not supported ` +
+      `(localhostProfile "${profile.localhostProfile ?? ""}"). Use the type RuntimeDefault, or Unconfined`,
+  );
+}
+
+function refuseUnmasked({ name }: Container): never {
+  throw new ContainerStartError(
+    "CreateContainerError",
+    `failed to create container "${name}": procMount Unmasked is not supported: it is safe only in a user namespace of ` +
+      "the pod's own, and hostUsers: false is not supported either. Remove securityContext.procMount",
+  );
 }
 
 /** What would give the container power over this machine needs the cluster's consent. */

@@ -4,6 +4,7 @@ import type { ContainerUser } from "./container-user.ts";
 import * as linux from "./linux-constants.ts";
 import type { Program } from "./program.ts";
 import type { ContainerSpec } from "./sandbox.ts";
+import { installFilter } from "./seccomp/install-filter.ts";
 
 const SIGKILL = 9;
 const EINVAL = 22;
@@ -27,6 +28,7 @@ export function becomeUser(program: Program, { spec, user, permitted }: UserPart
     // EINVAL: the kernel has no capability with this number.
     program.call("prctl", [linux.PR_CAPBSET_DROP, number, 0, 0, 0], { ignore: EINVAL });
   }
+  installFilter(program, spec);
   if (user.groups !== undefined) {
     program.call("setgroups", [user.groups.length, new Uint8Array(Uint32Array.from(user.groups).buffer)]);
   }

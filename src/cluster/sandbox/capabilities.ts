@@ -88,6 +88,11 @@ export function boundingSet(add: readonly string[], drop: readonly string[]): Re
   return new Set(NAMES.flatMap((name, number) => (kept.has(name) ? [number] : [])));
 }
 
+/** The names of capabilities, without `CAP_`. */
+export function capabilityNames(numbers: ReadonlySet<number>): readonly string[] {
+  return NAMES.filter((_, number) => numbers.has(number));
+}
+
 /** Every capability number outside of `kept`, including those of kernels newer than this list. */
 export function capabilitiesToDrop(kept: ReadonlySet<number>): readonly number[] {
   return Array.from({ length: LAST + 1 }, (_, number) => number).filter((number) => !kept.has(number));

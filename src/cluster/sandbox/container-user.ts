@@ -46,7 +46,8 @@ export function resolveUser(wanted: ContainerSpec["user"], files: AccountFiles, 
   requireId("group", gid, ids.isGid(gid));
   for (const id of wanted.supplementalGroups)
     requireId("group", id, ids.isGid(id) && (ids.canSetGroups || id === gid));
-  const memberOf = groups.filter(({ members }) => account.name !== "" && members.includes(account.name));
+  const isMerged = wanted.supplementalGroupsPolicy !== "Strict" && account.name !== "";
+  const memberOf = groups.filter(({ members }) => isMerged && members.includes(account.name));
   const supplementary = [gid, ...memberOf.map((group) => group.gid), ...wanted.supplementalGroups];
   return {
     uid: account.uid,

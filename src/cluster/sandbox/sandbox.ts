@@ -41,6 +41,8 @@ export interface Mount {
   readonly target: string;
   readonly kind: "bind" | "tmpfs";
   readonly readOnly: boolean;
+  /** With `readOnly`: what is mounted inside the source is read-only, too. */
+  readonly recursiveReadOnly?: boolean;
   /** Path below `source`, checked to stay inside it at mount time (no symlink escape). */
   readonly subPath?: string;
   /** `tmpfs` only: bytes. */
@@ -81,6 +83,8 @@ export interface ContainerSpec {
     readonly user: string;
     readonly group?: string;
     readonly supplementalGroups: readonly number[];
+    /** Groups that list the user in the container's /etc/group come on top, unless `Strict` (KEP-3619). @default {"Merge"} */
+    readonly supplementalGroupsPolicy?: "Merge" | "Strict";
   };
   /** Capability names without `CAP_`, relative to the runtime's default set; `ALL` works. */
   readonly capabilities: { readonly add: readonly string[]; readonly drop: readonly string[] };
@@ -116,9 +120,18 @@ export interface ExitStatus {
   readonly finishedAt: number;
 }
 
+/** Who a process is, by number. */
+export interface ProcessUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly supplementalGroups: readonly number[];
+}
+
 export interface RunningContainer {
   readonly id: string;
   readonly pid: number;
+  /** Who it was started as; its processes may have changed since. */
+  readonly user?: ProcessUser;
   /** Field 22 of /proc/PID/stat: with the pid it names the process for good. */
   readonly startTime: string;
   /** Unix milliseconds. */

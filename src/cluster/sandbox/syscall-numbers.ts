@@ -53,6 +53,7 @@ const NUMBERS = {
   pipe2: [293, 59],
   prlimit64: [302, 261],
   setns: [308, 268],
+  seccomp: [317, 277],
   pidfd_send_signal: [424, 424],
   open_tree: [428, 428],
   move_mount: [429, 429],

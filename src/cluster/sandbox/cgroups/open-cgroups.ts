@@ -133,7 +133,7 @@ class Tree implements Cgroups {
     const containers = new Set<string>();
     const container = (id: string, limits: GroupLimits): ContainerCgroup => {
       containers.add(id);
-      return this.#container(`${path}/${id}`, limits);
+      return this.#container(`${path}/${id}`, limits, () => containers.delete(id));
     };
     return {
       holder: container("sandbox", {}),
@@ -173,14 +173,16 @@ class Tree implements Cgroups {
     writeAll(files, this.#driver.settings(path, limits));
   }
 
-  #container(path: string, limits: GroupLimits): ContainerCgroup {
+  #container(path: string, limits: GroupLimits, onRemoved: () => void): ContainerCgroup {
     this.make(path, limits, false);
     return {
       joins: this.#driver.folders(path).map((folder) => `${folder}/cgroup.procs`),
       usage: () => this.#usage(path),
       hasOomKills: () => this.#driver.oomKills(path) > 0,
       kill: () => this.#driver.kill(path, this.#options.killProcess),
-      remove: () => this.#remove(path),
+      remove: () => {
+        if (this.#remove(path)) onRemoved();
+      },
     };
   }
 
@@ -192,8 +194,10 @@ class Tree implements Cgroups {
       : { cpuNanoseconds, memoryBytes };
   }
 
-  #remove(path: string): void {
-    for (const folder of this.#driver.folders(path)) this.#options.files.removeFolder(folder);
+  /** False when processes keep a part of it. */
+  #remove(path: string): boolean {
+    const removed = this.#driver.folders(path).map((folder) => this.#options.files.removeFolder(folder));
+    return removed.every(Boolean);
   }
 
   /** As the kubelet's QOS container manager: the class weighs as much as its pods. */
