@@ -6,7 +6,11 @@ import { messageOf } from "../../../kernel/problem.ts";
 import { sleep } from "../../../lib/sleep.ts";
 import type { RunningContainer } from "../../sandbox/sandbox.ts";
 import type { KubeletContext } from "../kubelet-context.ts";
+import { podEvent } from "../pod-events.ts";
 import { captureCommand } from "../probes/capture-command.ts";
+import { BodyError, NotTlsError } from "../probes/http-exchange.ts";
+import { httpGet } from "../probes/http-get.ts";
+import { httpRequest, type HttpRequest } from "../probes/http-target.ts";
 
 const OUTPUT_BYTES = 10 * 1024;
 
@@ -77,8 +81,37 @@ async function runExec(
   }
 }
 
-async function runHttpGet(_action: HTTPGetAction, _target: HookTarget, _signal: AbortSignal): Promise<void> {
-  throw new Error("not available");
+/** Any answer will do (H4). */
+async function runHttpGet(action: HTTPGetAction, target: HookTarget, signal: AbortSignal): Promise<void> {
+  const { context, container, pod, podIP } = target;
+  const request = httpRequest(action, container, { podIP, purpose: "lifecycle" });
+  try {
+    await httpGet(context.sandbox, request, signal);
+  } catch (error) {
+    if (error instanceof BodyError) return;
+    if (!isNotTls(error)) throw error;
+    try {
+      await httpGet(context.sandbox, asPlainHttp(request), signal);
+    } catch (second) {
+      // The first error says what is wrong.
+      if (!(second instanceof BodyError)) throw error;
+    }
+    const { authority } = request.target;
+    const message = `request to HTTPS lifecycle hook ${authority} got HTTP response, retry with HTTP succeeded`;
+    podEvent(context.recorder, pod, { type: "Warning", reason: "LifecycleHTTPFallback", message });
+  }
+}
+
+function isNotTls(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof NotTlsError;
+}
+
+function asPlainHttp(request: HttpRequest): HttpRequest {
+  return {
+    ...request,
+    target: { ...request.target, scheme: "http" },
+    headers: request.headers.filter(([name]) => name !== "Authorization"),
+  };
 }
 
 /** The handler as Go prints it; only a tcpSocket or an empty one gets here, and validation lets the first through (H3). */
