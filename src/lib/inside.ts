@@ -30,11 +30,16 @@ export interface Found {
   readonly stats?: Stats;
 }
 
+export interface FindOptions {
+  /** False: a link that is absolute or climbs above the root is a RangeError. @default {true} */
+  readonly mayLeave?: boolean;
+}
+
 /**
  * Finds a path as a program would that has `root` as its root folder: absolute links start at `root`, `..` stops there.
  * What other programs change meanwhile may make the answer stale, never lead out: open the result with `openFolderInside`.
  */
-export function findInside(root: string, path: string): Found {
+export function findInside(root: string, path: string, { mayLeave = true }: FindOptions = {}): Found {
   const pending = segmentsOf(path);
   let walked: string[] = [];
   let stats: Stats | undefined = lstatSync(root);
@@ -42,6 +47,7 @@ export function findInside(root: string, path: string): Found {
     const name = pending.shift() ?? "";
     if (name === "." || name === "") continue;
     if (name === "..") {
+      if (!mayLeave && walked.length === 0) throw leavesRoot(path);
       walked.pop();
       continue;
     }
@@ -50,6 +56,7 @@ export function findInside(root: string, path: string): Found {
     if (stats?.isSymbolicLink() === true) {
       if (++links > MAX_LINKS) throw new RangeError(`Too many levels of symbolic links in "${path}"`);
       const target = readlinkSync(at);
+      if (!mayLeave && target.startsWith("/")) throw leavesRoot(path);
       if (target.startsWith("/")) walked = [];
       pending.unshift(...target.split("/"));
       continue;
@@ -62,6 +69,10 @@ export function findInside(root: string, path: string): Found {
     }
   }
   return { path: walked.join("/"), stats: lstatSync(join(root, ...walked)) };
+}
+
+function leavesRoot(path: string): RangeError {
+  return new RangeError(`Path ${JSON.stringify(path)} leads out of its folder`);
 }
 
 /**

@@ -1,5 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, chmodSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Container, PodSpec } from "../../../generated/kubernetes.ts";
@@ -247,43 +256,112 @@ describe("mounts", () => {
     expect(found).toEqual([{ kind: "bind", source: folder, target: "/etc/hosts", readOnly: true }]);
   });
 
-  test("a missing subPath becomes a folder with the volume's mode", () => {
+  test("a missing subPath becomes a folder with the volume's mode [V18]", () => {
     chmodSync(folder, 0o777);
     expect(mounts({ subPath: "logs/app" })[0]).toMatchObject({ source: folder, subPath: "logs/app" });
     expect(statSync(join(folder, "logs/app")).mode & 0o7777).toBe(0o777);
   });
 
-  test("subPathExpr expands; what is missing is an error", () => {
-    const more = { env: [{ name: "X", value: "x1" }] };
+  test("subPathExpr expands; what is missing or empty is an error [V18]", () => {
+    const more = {
+      env: [
+        { name: "X", value: "x1" },
+        { name: "EMPTY", value: "" },
+      ],
+    };
     expect(mounts({ subPathExpr: "$(X)/y" }, data(), more)[0]).toMatchObject({ subPath: "x1/y" });
-    expect(() => mounts({ subPathExpr: "$(NO)" })).toThrow('missing value for "NO"');
+    expect(mounts({ subPathExpr: "$$(X)" }, data(), more)[0]).toMatchObject({ subPath: "$(X)" });
+    expect(() => mounts({ subPathExpr: "$(NO)/$(EMPTY)/$(NO)" }, data(), more)).toThrow(
+      /^missing value for EMPTY, NO$/,
+    );
   });
 
   test.each([
-    ["/abs", "must not be an absolute path"],
-    ["a/../../b", "must not contain '..'"],
-    ["..", "must not contain '..'"],
-  ])("refuses the subPath %j", (subPath, message) => {
+    ["/abs", "error SubPath `/abs` must not be an absolute path"],
+    ["a/../../b", "unable to provision SubPath `a/../../b`: must not contain '..'"],
+    ["..", "unable to provision SubPath `..`: must not contain '..'"],
+  ])("refuses the subPath %j [V18, V19]", (subPath, message) => {
     expect(() => mounts({ subPath })).toThrow(message);
+    const env = [{ name: "X", value: subPath }];
+    expect(() => mounts({ subPathExpr: "$(X)" }, data(), { env })).toThrow(message);
   });
 
-  test("a subPath through a link stays inside the volume", () => {
+  test.each([
+    ["an absolute link", "OUTSIDE"],
+    ["a link that climbs", "../outside"],
+    ["a link to the root", "/"],
+    ["a loop", "link"],
+  ])("a subPath through %s is refused, and nothing is made behind it [V18, V19]", (_what, target) => {
     const volume = join(folder, "volume");
     mkdirSync(volume);
     mkdirSync(join(folder, "outside"));
-    symlinkSync(join(folder, "outside"), join(volume, "link"));
-    const [mount] = mounts({ subPath: "link/made" }, data({ root: volume }));
-    expect(mount?.source).toBe(volume);
+    symlinkSync(target.replace("OUTSIDE", join(folder, "outside")), join(volume, "link"));
+    for (const subPath of ["link", "link/made"])
+      expect(() => mounts({ subPath }, data({ root: volume }))).toThrow(
+        /^failed to prepare subPath for volumeMount "v" of container "app"$/,
+      );
     expect(readdirSync(join(folder, "outside"))).toEqual([]);
   });
 
-  test("a subPath of a ConfigMap is the file as it is now", () => {
-    const payload = new Map([["app.conf", { data: Buffer.from("x"), mode: 0o644 }]]);
+  test("a link that stays in the volume is followed [V18]", () => {
+    mkdirSync(join(folder, "real/deep"), { recursive: true });
+    symlinkSync("real/deep/..", join(folder, "link"));
+    expect(mounts({ subPath: "link/deep" })[0]).toMatchObject({ subPath: "real/deep" });
+  });
+
+  test("a subPath of a hostPath must not leave that path, though the node goes on beside it [V18, V19]", () => {
+    mkdirSync(join(folder, "data"));
+    mkdirSync(join(folder, "etc"));
+    symlinkSync("../etc", join(folder, "data/link"));
+    symlinkSync("/data", join(folder, "data/self"));
+    const volume = data({ path: "data", isShared: false });
+    expect(() => mounts({ subPath: "link" }, volume)).toThrow("failed to prepare subPath");
+    expect(mounts({ subPath: "self/new" }, volume)[0]).toMatchObject({ source: folder, subPath: "data/new" });
+  });
+
+  test("where a folder cannot be made, the subPath is refused [V19]", () => {
+    expect(() => mounts({ subPath: "new" }, data({ root: "/proc" }))).toThrow(
+      /^failed to create subPath directory for volumeMount "v" of container "app"$/,
+    );
+  });
+
+  test("a subPath of a ConfigMap is the file as it is now; a key it has not is an empty folder [V12]", () => {
+    const payload = new Map([
+      ["app.conf", { data: Buffer.from("x"), mode: 0o644 }],
+      ["dir/key", { data: Buffer.from("y"), mode: 0o644 }],
+    ]);
     writeVolumeAtomically(folder, payload, { now: 0 });
     const ours = data({ readOnly: true, isOurs: true });
-    const [mount] = mounts({ subPath: "app.conf" }, ours);
-    expect(mount?.subPath).toMatch(/^\.\.1970_01_01_00_00_00\.\d+\/app\.conf$/);
-    expect(() => mounts({ subPath: "missing" }, ours)).toThrow("failed to prepare subPath");
+    expect(mounts({ subPath: "app.conf" }, ours)[0]?.subPath).toMatch(
+      /^\.\.1970_01_01_00_00_00\.\d+\/app\.conf$/,
+    );
+    expect(mounts({ subPath: "dir/key" }, ours)[0]?.subPath).toMatch(/^\.\.1970.*\/dir\/key$/);
+    expect(mounts({ subPath: "missing" }, ours)[0]?.subPath).toBe("missing");
+    expect(readdirSync(join(folder, "missing"))).toEqual([]);
+  });
+
+  test("recursiveReadOnly holds for what is mounted inside, where it is read-only at all [V20]", () => {
+    const modes = ["Disabled", "IfPossible", "Enabled", undefined].map((recursiveReadOnly) => {
+      const [mount] = mounts({
+        readOnly: true,
+        ...(recursiveReadOnly === undefined ? {} : { recursiveReadOnly }),
+      });
+      return `${mount?.readOnly} ${mount?.recursiveReadOnly ?? false}`;
+    });
+    expect(modes).toEqual(["true false", "true true", "true true", "true false"]);
+  });
+
+  test("mountPropagation is None; what cannot be had is refused in so many words [V21]", () => {
+    const shared = data({ isShared: true });
+    expect(mounts({ mountPropagation: "None" }, shared)).toBeArray();
+    expect(mounts({ mountPropagation: "HostToContainer" })).toBeArray();
+    for (const [mode, volume] of [
+      ["HostToContainer", shared],
+      ["Bidirectional", data()],
+    ] as const)
+      expect(() => mounts({ mountPropagation: mode }, volume)).toThrow(
+        `Cannot mount volume "v" into container "app" with mountPropagation ${mode}: pods of this cluster see no mounts`,
+      );
   });
 
   test("of a volume that is not there", () => {

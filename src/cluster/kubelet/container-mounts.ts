@@ -1,12 +1,10 @@
 /** What a container sees at which path: its volumeMounts and the files that every pod has. */
-import { existsSync, readlinkSync, statSync } from "node:fs";
-import { join, normalize } from "node:path";
+import { normalize } from "node:path";
 import type { Container, VolumeMount } from "../../../generated/kubernetes.ts";
-import { expandReferences } from "../../k8s/env-expansion.ts";
-import { findInside, makeFolderInside } from "../../lib/inside.ts";
 import type { Mount } from "../sandbox/sandbox.ts";
 import { ContainerConfigError } from "./config-error.ts";
 import type { MountedVolume } from "./volumes/pod-volumes.ts";
+import { resolveSubPath } from "./volumes/sub-path.ts";
 
 export interface MountFacts {
   readonly container: Container;
@@ -34,63 +32,42 @@ export function containerMounts(facts: MountFacts): Mount[] {
 function volumeMount(mount: VolumeMount, facts: MountFacts): Mount {
   const volume = facts.volumes.get(mount.name);
   const target = mount.mountPath.startsWith("/") ? mount.mountPath : `/${mount.mountPath}`;
-  if (volume === undefined) {
-    const { name } = facts.container;
+  const { name } = facts.container;
+  if (volume === undefined)
     throw new ContainerConfigError(`cannot find volume "${mount.name}" to mount into container "${name}"`);
-  }
-  const subPath = subPathOf(mount, facts.env);
-  const below = subPath === "" ? volume.path : prepareSubPath(volume, subPath, { mount, facts });
+  refusePropagation(mount, volume, name);
+  const below = resolveSubPath(mount, volume, { container: name, env: facts.env });
+  const readOnly = mount.readOnly === true || volume.readOnly;
   return {
     kind: "bind",
     source: volume.root,
     target,
-    readOnly: mount.readOnly === true || volume.readOnly,
+    readOnly,
+    // What is mounted inside a volume stays as it is, unless asked otherwise (resolveRecursiveReadOnly).
+    ...(readOnly && isRecursive(mount) ? { recursiveReadOnly: true } : {}),
     ...(below === "" ? {} : { subPath: below }),
   };
 }
 
-function subPathOf({ subPath = "", subPathExpr }: VolumeMount, env: ReadonlyMap<string, string>): string {
-  const expanded =
-    subPathExpr === undefined
-      ? { text: subPath, missing: [] }
-      : expandReferences(subPathExpr, (name) => env.get(name));
-  const [missing] = expanded.missing;
-  if (missing !== undefined) throw new ContainerConfigError(`missing value for "${missing}"`);
-  const { text } = expanded;
-  if (text.startsWith("/"))
-    throw new ContainerConfigError(`error SubPath \`${text}\` must not be an absolute path`);
-  if (text.split("/").includes("..") || text.includes("\0"))
-    throw new ContainerConfigError(`unable to provision SubPath \`${text}\`: must not contain '..'`);
-  return text;
+function isRecursive({ recursiveReadOnly: mode }: VolumeMount): boolean {
+  return mode === "Enabled" || mode === "IfPossible";
 }
 
-/** The place of a subPath below the volume's root; a missing folder is made with the volume's mode. */
-function prepareSubPath(
+/**
+ * Nobody mounts anything on the node but this machine's own people in the folders it shares, so that `HostToContainer`
+ * holds everywhere else; what a container mounts never leaves it.
+ */
+function refusePropagation(
+  { name, mountPropagation }: VolumeMount,
   volume: MountedVolume,
-  subPath: string,
-  { mount, facts }: { readonly mount: VolumeMount; readonly facts: MountFacts },
-): string {
-  const what = `volumeMount "${mount.name}" of container "${facts.container.name}"`;
-  if (volume.isOurs) return resolveOurs(volume.root, subPath, what);
-  const wanted = join(volume.path, subPath);
-  try {
-    const found = findInside(volume.root, wanted);
-    if (found.stats === undefined)
-      makeFolderInside(volume.root, found.path, statSync(join(volume.root, volume.path)).mode & 0o7777);
-    return found.path;
-  } catch (error) {
-    throw new ContainerConfigError(`failed to create subPath directory for ${what}: ${String(error)}`);
-  }
-}
-
-/** The file itself behind the `..data` links, so that the mount keeps what it was when the files are replaced (V12). */
-function resolveOurs(root: string, subPath: string, what: string): string {
-  const current = join(root, "..data");
-  const path = existsSync(current) ? join(readlinkSync(current), normalize(subPath)) : "";
-  if (path === "" || !existsSync(join(root, path))) {
-    throw new ContainerConfigError(
-      `failed to prepare subPath for ${what}: no such file in the volume: ${subPath}`,
-    );
-  }
-  return path;
+  container: string,
+): void {
+  const isRefused =
+    mountPropagation === "Bidirectional" ||
+    (mountPropagation === "HostToContainer" && volume.isShared === true);
+  if (!isRefused) return;
+  throw new ContainerConfigError(
+    `Cannot mount volume "${name}" into container "${container}" with mountPropagation ${mountPropagation}: ` +
+      "pods of this cluster see no mounts made outside and hand none on. Use mountPropagation None, or leave it out",
+  );
 }

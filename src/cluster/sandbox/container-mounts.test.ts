@@ -12,6 +12,7 @@ import { join } from "node:path";
 import type { RootFs } from "../images/image.ts";
 import { parentsFirst } from "./container-mounts.ts";
 import { canRunContainers, openWorld, type TestWorld } from "./container.test-support.ts";
+import { MNT_DETACH } from "./linux-constants.ts";
 import { ContainerStartError, type Mount } from "./sandbox.ts";
 
 function bind(source: string, target: string, more: Partial<Mount> = {}): Mount {
@@ -68,7 +69,25 @@ describe.if(canRunContainers())("mounts of a container", () => {
     expect(readFileSync(join(shared, "file"), "utf8")).toBe("said\n");
   });
 
-  test("two containers see the same volume, and its files keep their owner", async () => {
+  test("read-only leaves alone what is mounted inside, unless it is to hold for all of it [V20]", async () => {
+    const folder = world.newFolder();
+    const inner = join(folder, "inner");
+    mkdirSync(inner);
+    world.launcher.call("mount", ["tmpfs", inner, "tmpfs", 0, ""]);
+    try {
+      const mounts = [
+        bind(folder, "/some", { readOnly: true }),
+        bind(folder, "/all", { readOnly: true, recursiveReadOnly: true }),
+      ];
+      const script =
+        "for f in /some/x /some/inner/x /all/x /all/inner/y; do (echo > $f) 2>/dev/null && echo $f; done; :";
+      expect((await world.sh(script, { mounts })).stdout).toEqual(["/some/inner/x"]);
+    } finally {
+      world.launcher.call("umount2", [inner, MNT_DETACH]);
+    }
+  });
+
+  test("two containers see the same volume, and its files keep their owner [V1]", async () => {
     const volume = world.newFolder();
     const mounts = [bind(volume, "/data")];
     await world.sh("echo one > /data/f; mkdir /data/d; chmod 700 /data/d", { mounts });
@@ -131,7 +150,7 @@ describe.if(canRunContainers())("mounts of a container", () => {
       expect((await world.sh("cat /etc/key; ls /d", { mounts })).stdout).toEqual(["v", "key"]);
     });
 
-    test("a missing folder is made in the volume, with the volume's mode", async () => {
+    test("a missing folder is made in the volume, with the volume's mode [V18]", async () => {
       const volume = world.newFolder();
       await world.sh("echo x > /d/f", { mounts: [bind(volume, "/d", { subPath: "a/b" })] });
       expect(readFileSync(join(volume, "a/b/f"), "utf8")).toBe("x\n");
@@ -154,7 +173,7 @@ describe.if(canRunContainers())("mounts of a container", () => {
         "s/new",
       ],
       ["a file on the way", (volume: string) => writeFileSync(join(volume, "s"), ""), "s/x"],
-    ])("%s is refused", async (_what, make, subPath) => {
+    ])("%s is refused [V18]", async (_what, make, subPath) => {
       const volume = world.newFolder();
       make(volume);
       expect(await refusal(bind(volume, "/d", { subPath }))).toStartWith(

@@ -33,19 +33,27 @@ export function detachedTmpfs(launcher: Launcher, { mode, sizeLimit, nodev }: Tm
   }
 }
 
+export interface CloneOptions {
+  readonly readOnly: boolean;
+  /** Mounts below it become read-only, too. */
+  readonly recursiveReadOnly?: boolean | undefined;
+}
+
 /** A copy of the mount at `held` (an O_PATH descriptor) with everything mounted below it, `nodev`. Throws `SyscallError`. */
-export function detachedClone(launcher: Launcher, held: number, { readOnly }: { readOnly: boolean }): number {
+export function detachedClone(
+  launcher: Launcher,
+  held: number,
+  { readOnly, recursiveReadOnly = false }: CloneOptions,
+): number {
   const flags = linux.OPEN_TREE_CLONE | linux.OPEN_TREE_CLOEXEC | linux.AT_EMPTY_PATH | linux.AT_RECURSIVE;
   const mount = launcher.call("open_tree", [held, "", flags]);
-  const attributes = mountAttributes(linux.MOUNT_ATTR_NODEV | (readOnly ? linux.MOUNT_ATTR_RDONLY : 0));
+  const set = (attribute: number, how: number): void => {
+    const bytes = mountAttributes(attribute);
+    launcher.call("mount_setattr", [mount, "", linux.AT_EMPTY_PATH | how, bytes, MOUNT_ATTRIBUTES_BYTES]);
+  };
   try {
-    launcher.call("mount_setattr", [
-      mount,
-      "",
-      linux.AT_EMPTY_PATH | linux.AT_RECURSIVE,
-      attributes,
-      MOUNT_ATTRIBUTES_BYTES,
-    ]);
+    set(linux.MOUNT_ATTR_NODEV, linux.AT_RECURSIVE);
+    if (readOnly) set(linux.MOUNT_ATTR_RDONLY, recursiveReadOnly ? linux.AT_RECURSIVE : 0);
     return mount;
   } catch (error) {
     launcher.call("close", [mount]);
