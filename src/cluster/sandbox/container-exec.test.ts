@@ -115,6 +115,81 @@ describe.if(canRunContainers())("RunningContainer.exec()", () => {
     expect(Bun.hash(got.bytes ?? "")).toBe(Bun.hash(Buffer.concat(sent)));
   });
 
+  describe("a terminal", () => {
+    const SIZE = { width: 120, height: 40 };
+
+    test("is one of the container's own, of the user, with the size that was asked for, and controls the program's session", async () => {
+      const user = world.ids.isUid(101) ? "101" : "0";
+      const script =
+        'tty; stty size; stat -c "%u %a" $(tty); echo $TERM; ps -o tty=,stat= -p $$; echo error >&2';
+      const { stdout, stderr, exit } = await inContainer(
+        { user: { user, supplementalGroups: [] }, env: ["TERM=dumb"] },
+        async (container) =>
+          finished(await execIn(container, ["sh", "-c", script], { tty: true, size: SIZE })),
+      );
+      expect({ lines: stdout.split("\r\n"), stderr, exit }).toEqual({
+        lines: ["/dev/pts/0", "40 120", `${user} 620`, "xterm", "pts/0    Ss+", "error", ""],
+        stderr: "",
+        exit: { exitCode: 0 },
+      });
+    });
+
+    test("edits lines and has an end-of-file, also behind half a line", async () => {
+      const { stdout, exit } = await inContainer({}, async (container) => {
+        const process = await execIn(container, ["sh", "-c", "stty -echo; echo up; exec cat"], {
+          tty: true,
+          stdin: true,
+        });
+        let stdout = "";
+        for await (const chunk of process.stdout ?? noBytes()) {
+          stdout += Buffer.from(chunk).toString();
+          if (stdout !== "up\r\n") continue;
+          await process.stdin?.write(Buffer.from("one\ntwx\u007fo"));
+          process.stdin?.end();
+        }
+        return { stdout, exit: await process.exited };
+      });
+      expect({ stdout, exit }).toEqual({ stdout: "up\r\none\r\ntwo", exit: { exitCode: 0 } });
+    });
+
+    test("tells the program of another size", async () => {
+      const script = "trap 'stty size; exit' WINCH; echo up; while :; do sleep 0.01; done";
+      const text = await inContainer({}, async (container) => {
+        const process = await execIn(container, ["sh", "-c", script], { tty: true, size: SIZE });
+        let seen = "";
+        for await (const chunk of process.stdout ?? noBytes()) {
+          seen += Buffer.from(chunk).toString();
+          if (seen === "up\r\n") process.resize({ width: 70_000, height: 7 });
+        }
+        return seen;
+      });
+      expect(text).toBe("up\r\n7 65535\r\n");
+    });
+
+    test("hangs up when the client has gone", async () => {
+      const exit = await inContainer({}, async (container) => {
+        const process = await execIn(container, ["sh", "-c", "echo up; exec sleep 1000"], {
+          tty: true,
+          stdin: true,
+        });
+        for await (const chunk of process.stdout ?? noBytes()) {
+          if (chunk.length > 0) process.detach();
+        }
+        await process.stdin?.write(Buffer.from("nobody reads this"));
+        return process.exited;
+      });
+      expect(exit).toEqual({ exitCode: 129, signal: 1 });
+    });
+
+    test("leaves nothing open when the program does not start", async () => {
+      const before = state();
+      await inContainer({}, async (container) => {
+        await execIn(container, ["nope"], { tty: true, stdin: true }).catch(() => undefined);
+      });
+      expect(state()).toEqual(before);
+    });
+  });
+
   function state(): object {
     const children = world.launcher.tryCall("wait4", [-1, 0, 1, 0]);
     return { fds: readdirSync("/proc/self/fd").length, children };
@@ -136,7 +211,7 @@ function execIn(
 }
 
 async function finished({ stdout, stderr, exited }: ExecProcess): Promise<Finished> {
-  const text = async (stream = noBytes()) => (await bytesOf(stream)).toString();
+  const text = async (stream: AsyncIterable<Uint8Array> = noBytes()) => (await bytesOf(stream)).toString();
   const [out, err, exit] = await Promise.all([text(stdout), text(stderr), exited]);
   return { stdout: out, stderr: err, exit };
 }

@@ -15,6 +15,7 @@ import * as linux from "./linux-constants.ts";
 import { OutputReader } from "./output-reader.ts";
 import type { ExecProcess, ExecSpec } from "./process-io.ts";
 import { ContainerStartError, type ContainerSpec } from "./sandbox.ts";
+import { openTerminalOf, type Terminal } from "./terminal.ts";
 
 export interface ExecTools {
   readonly launcher: Launcher;
@@ -40,7 +41,8 @@ interface Streams {
   readonly inside: ExecStreams;
   readonly stdin: InputWriter | undefined;
   readonly stdout: OutputReader;
-  readonly stderr: OutputReader;
+  readonly stderr: OutputReader | undefined;
+  readonly terminal: Terminal | undefined;
 }
 
 /**
@@ -51,16 +53,17 @@ export function startExec(tools: ExecTools, target: ExecTarget, spec: ExecSpec):
   if (!target.isRunning()) throw hasEnded();
   const opened: number[] = [];
   try {
-    const streams = openPipes(tools, target, spec, opened);
+    const streams = spec.tty
+      ? openTerminalStreams(tools, target, spec)
+      : openPipes(tools, target, spec, opened);
     let pid: number;
     try {
       pid = launch(tools, target, { spec, streams: streams.inside });
     } catch (error) {
-      streams.stdin?.close();
-      streams.stdout.close();
-      streams.stderr.close();
+      close(streams);
       throw error;
     }
+    streams.terminal?.closeSlave();
     return follow(tools, pid, streams);
   } catch (error) {
     throw asExecError(error, target);
@@ -101,31 +104,55 @@ function launch(
   }
 }
 
-function follow(
-  { launcher, exits }: ExecTools,
-  pid: number,
-  { stdin, stdout, stderr }: Streams,
-): ExecProcess {
+function follow({ launcher, exits }: ExecTools, pid: number, streams: Streams): ExecProcess {
+  const { stdin, stdout, stderr, terminal } = streams;
   const exited = exits.watch(pid).then(({ exitCode, signal }) => {
     stdin?.close();
     stdout.ended();
-    stderr.ended();
+    stderr?.ended();
     return signal === undefined ? { exitCode } : { exitCode, signal };
   });
   return {
     ...(stdin === undefined ? {} : { stdin }),
     stdout,
-    stderr,
+    ...(stderr === undefined ? {} : { stderr }),
     exited,
     kill(signal) {
       if (exits.isRunning(pid)) launcher.tryCall("kill", [pid, signal]);
     },
-    resize() {},
-    detach() {
-      stdin?.close();
-      stdout.close();
-      stderr.close();
-    },
+    resize: (size) => terminal?.resize(size),
+    detach: () => close(streams),
+  };
+}
+
+function close({ stdin, stdout, stderr }: Streams): void {
+  stdin?.close();
+  stdout.close();
+  stderr?.close();
+}
+
+function openTerminalStreams(
+  { launcher, clock }: ExecTools,
+  { pid, user }: ExecTarget,
+  { stdin, size }: ExecSpec,
+): Streams {
+  const terminal = openTerminalOf(launcher, pid, user.uid);
+  const { master: fd, slave } = terminal;
+  if (size !== undefined) terminal.resize(size);
+  const writer = stdin
+    ? new InputWriter({ fd, clock, close() {}, endOfFile: () => terminal.endOfFile() })
+    : undefined;
+  const hangUp = (): void => {
+    // The descriptor is somebody else's afterwards.
+    writer?.close();
+    terminal.close();
+  };
+  return {
+    inside: { stdin: slave, stdout: slave, stderr: slave, isTerminal: true },
+    stdin: writer,
+    stdout: new OutputReader({ fd, launcher, clock, close: hangUp }),
+    stderr: undefined,
+    terminal,
   };
 }
 
@@ -153,9 +180,13 @@ function openPipes(
     const tools = { launcher, clock };
     return {
       inside: { stdin: stdinEnd, stdout: stdoutEnd, stderr: stderrEnd, isTerminal: false },
-      stdin: stdinMine === undefined ? undefined : new InputWriter({ fd: stdinMine, clock }),
-      stdout: new OutputReader(stdoutMine, tools),
-      stderr: new OutputReader(stderrMine, tools),
+      stdin:
+        stdinMine === undefined
+          ? undefined
+          : new InputWriter({ fd: stdinMine, clock, close: () => closeSync(stdinMine) }),
+      stdout: new OutputReader({ fd: stdoutMine, ...tools, close: () => closeSync(stdoutMine) }),
+      stderr: new OutputReader({ fd: stderrMine, ...tools, close: () => closeSync(stderrMine) }),
+      terminal: undefined,
     };
   } catch (error) {
     for (const fd of mine) closeSync(fd);

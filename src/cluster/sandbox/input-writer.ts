@@ -1,5 +1,5 @@
 /** Writes into a process as fast as it reads, holding one chunk at most. */
-import { closeSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import type { Clock } from "../../kernel/clock.ts";
 import type { ProcessInput } from "./process-io.ts";
 
@@ -10,10 +10,15 @@ import type { ProcessInput } from "./process-io.ts";
 const FIRST_WAIT_MS = 1;
 const LONGEST_WAIT_MS = 50;
 
+const LINE_FEED = 0x0a;
+const CARRIAGE_RETURN = 0x0d;
+
 export interface InputOptions {
-  /** Non-blocking. The writer closes it, except a terminal. */
+  /** Non-blocking. */
   readonly fd: number;
   readonly clock: Clock;
+  /** Called once, when no more is written: closes a pipe. */
+  readonly close: () => void;
   /** Of a terminal: what it takes for end-of-file at this moment. */
   readonly endOfFile?: () => Uint8Array;
 }
@@ -22,6 +27,7 @@ export class InputWriter implements ProcessInput {
   readonly #options: InputOptions;
   #last: Promise<void> = Promise.resolve();
   #hasEnded = false;
+  #isInLine = false;
   #isClosed = false;
   #stopWaiting: (() => void) | undefined;
 
@@ -31,7 +37,7 @@ export class InputWriter implements ProcessInput {
 
   write(chunk: Uint8Array): Promise<void> {
     if (this.#hasEnded) return this.#last;
-    return this.#enqueue(chunk);
+    return this.#enqueue(() => chunk);
   }
 
   end(): void {
@@ -39,7 +45,7 @@ export class InputWriter implements ProcessInput {
     this.#hasEnded = true;
     const { endOfFile } = this.#options;
     if (endOfFile === undefined) void this.#last.then(() => this.close());
-    else void this.#enqueue(endOfFile());
+    else void this.#enqueue(() => this.#endLine(endOfFile()));
   }
 
   /** Drops what has not been taken. Idempotent. */
@@ -48,12 +54,17 @@ export class InputWriter implements ProcessInput {
     this.#isClosed = true;
     this.#hasEnded = true;
     this.#stopWaiting?.();
-    if (this.#options.endOfFile === undefined) closeSync(this.#options.fd);
+    this.#options.close();
   }
 
-  #enqueue(chunk: Uint8Array): Promise<void> {
-    this.#last = this.#last.then(() => this.#put(chunk));
+  #enqueue(bytes: () => Uint8Array): Promise<void> {
+    this.#last = this.#last.then(() => this.#put(bytes()));
     return this.#last;
+  }
+
+  /** Behind half a line the character only hands over that half. */
+  #endLine(character: Uint8Array): Uint8Array {
+    return this.#isInLine ? Buffer.concat([character, character]) : character;
   }
 
   async #put(chunk: Uint8Array): Promise<void> {
@@ -68,6 +79,7 @@ export class InputWriter implements ProcessInput {
         await this.#wait(waitMs);
         waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
       } else {
+        this.#isInLine = rest[taken - 1] !== LINE_FEED && rest[taken - 1] !== CARRIAGE_RETURN;
         rest = rest.subarray(taken);
         waitMs = FIRST_WAIT_MS;
       }

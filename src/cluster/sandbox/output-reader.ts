@@ -1,5 +1,4 @@
 /** Hands on what a process writes, at the pace of whoever reads it: the kernel's pipe is the buffer, and a full one stops the writer. */
-import { closeSync } from "node:fs";
 import { ptr } from "bun:ffi";
 import type { Clock } from "../../kernel/clock.ts";
 import type { Launcher } from "./launcher.ts";
@@ -14,7 +13,7 @@ const LINGER_BYTES = 1024 * 1024;
 /** A stream that nobody has begun to read when its process ends is kept for so long. */
 const UNREAD_MS = 10_000;
 
-interface ReaderTools {
+export interface ReaderTools {
   readonly launcher: Launcher;
   readonly clock: Clock;
 }
@@ -25,10 +24,16 @@ interface ChunkReader {
   cancel(): Promise<unknown>;
 }
 
-/** One pipe, or one terminal, which can be read once. Owns the descriptor. */
+interface ReaderOptions extends ReaderTools {
+  /** A pipe or a terminal. */
+  readonly fd: number;
+  /** Closes it. Called once. */
+  readonly close: () => void;
+}
+
+/** What a process writes; it can be read once. */
 export class OutputReader implements AsyncIterable<Uint8Array> {
-  readonly #fd: number;
-  readonly #tools: ReaderTools;
+  readonly #options: ReaderOptions;
   #reader: ChunkReader | undefined;
   #reads = 0;
   #isWaiting = false;
@@ -38,15 +43,14 @@ export class OutputReader implements AsyncIterable<Uint8Array> {
   /** Bytes that are still read after the process has ended. */
   #quota = Number.POSITIVE_INFINITY;
 
-  constructor(fd: number, tools: ReaderTools) {
-    this.#fd = fd;
-    this.#tools = tools;
+  constructor(options: ReaderOptions) {
+    this.#options = options;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     if (this.#reader !== undefined) throw new TypeError("Cannot read a stream twice");
     if (this.#isClosed) return;
-    this.#reader = Bun.file(this.#fd).stream().getReader();
+    this.#reader = Bun.file(this.#options.fd).stream().getReader();
     try {
       for (;;) {
         const chunk = await this.#next(this.#reader);
@@ -66,7 +70,7 @@ export class OutputReader implements AsyncIterable<Uint8Array> {
     this.#hasEnded = true;
     this.#quota = this.#unread() + LINGER_BYTES;
     if (this.#reader === undefined) {
-      this.#tools.clock.schedule(UNREAD_MS, () => {
+      this.#options.clock.schedule(UNREAD_MS, () => {
         if (this.#reader === undefined) this.close();
       });
     } else {
@@ -80,7 +84,7 @@ export class OutputReader implements AsyncIterable<Uint8Array> {
     this.#isClosed = true;
     // Ends a read that waits.
     this.#reader?.cancel().catch(() => undefined);
-    closeSync(this.#fd);
+    this.#options.close();
   }
 
   async #next(reader: ChunkReader): Promise<Uint8Array | undefined> {
@@ -99,7 +103,7 @@ export class OutputReader implements AsyncIterable<Uint8Array> {
 
   #linger(): void {
     const before = this.#reads;
-    this.#tools.clock.schedule(LINGER_MS, () => {
+    this.#options.clock.schedule(LINGER_MS, () => {
       if (this.#isClosed) return;
       // While the reader is busy with a chunk nothing can be said.
       if (this.#isWaiting) this.#lingers += 1;
@@ -110,9 +114,8 @@ export class OutputReader implements AsyncIterable<Uint8Array> {
   }
 
   #unread(): number {
+    const { launcher, fd } = this.#options;
     const answer = new Int32Array(1);
-    return this.#tools.launcher.tryCall("ioctl", [this.#fd, FIONREAD, ptr(answer)]) < 0
-      ? 0
-      : (answer[0] ?? 0);
+    return launcher.tryCall("ioctl", [fd, FIONREAD, ptr(answer)]) < 0 ? 0 : (answer[0] ?? 0);
   }
 }
