@@ -79,6 +79,8 @@ export class PodState {
   isGone = false;
   sandbox: PodSandbox | undefined;
   isSandboxDead = false;
+  /** The node has taken it; asked once. */
+  isAdmitted = false;
   sandboxAttempts = 0;
   /** Failures in a row to set up sandbox or volumes, and when to try again (Unix milliseconds). */
   setupFailures = 0;

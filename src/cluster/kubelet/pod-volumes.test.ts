@@ -31,7 +31,7 @@ function sourceOf(w: World): string {
 }
 
 describe("volumes of a pod", () => {
-  test("a missing ConfigMap keeps the containers from starting, its coming starts them", async () => {
+  test("a missing ConfigMap keeps the containers from starting, its coming starts them [V1, V2]", async () => {
     await using w = await world();
     await w.run("p", mounted({ configMap: { name: "c" } }));
     expect(w.state("app")).toBe("ContainerCreating");
@@ -45,7 +45,7 @@ describe("volumes of a pod", () => {
     expect(readFileSync(join(sourceOf(w), "key"), "utf8")).toBe("1");
   });
 
-  test("a ConfigMap that changes reaches a running container at once", async () => {
+  test("a ConfigMap that changes reaches a running container at once [V11]", async () => {
     await using w = await world();
     createConfigMap(w, { key: "1" });
     await w.run("p", mounted({ configMap: { name: "c" } }));
@@ -59,7 +59,7 @@ describe("volumes of a pod", () => {
     expect(w.status("app").restartCount).toBe(0);
   });
 
-  test("labels reach a downwardAPI volume live", async () => {
+  test("labels reach a downwardAPI volume live [V16]", async () => {
     await using w = await world();
     const items = [{ path: "labels", fieldRef: { fieldPath: "metadata.labels" } }];
     await w.run("p", mounted({ downwardAPI: { items } }), { labels: { a: "1" } });
@@ -67,7 +67,7 @@ describe("volumes of a pod", () => {
     expect(readFileSync(join(sourceOf(w), "labels"), "utf8")).toBe('a="2"');
   });
 
-  test("secrets and memory volumes are on a tmpfs, ConfigMaps on the disk", async () => {
+  test("secrets and memory volumes are on a tmpfs, ConfigMaps on the disk; what we write is read-only [V3, V7, V8]", async () => {
     await using w = await world();
     createConfigMap(w, {});
     await w.run("p", {
@@ -99,7 +99,7 @@ describe("volumes of a pod", () => {
     expect(existsSync(join(folder, ".."))).toBe(false);
   });
 
-  test("survive a restart of the container and are set up again in a new sandbox", async () => {
+  test("survive a restart of the container and are set up again in a new sandbox [V1]", async () => {
     await using w = await world();
     await w.run("p", mounted({ emptyDir: {} }));
     const before = sourceOf(w);
@@ -112,11 +112,11 @@ describe("volumes of a pod", () => {
     expect(readFileSync(join(sourceOf(w), "kept"), "utf8")).toBe("x");
   });
 
-  test("of a kind that is not supported say which field it is", async () => {
+  test("of a kind that is not supported say which field it is [V24]", async () => {
     await using w = await world();
-    await w.run("p", mounted({ persistentVolumeClaim: { claimName: "x" } }));
+    await w.run("p", mounted({ image: { reference: "x" } }));
     expect(w.events()[0]).toStartWith(
-      'Warning FailedMount: MountVolume.SetUp failed for volume "v" : spec.volumes[0].persistentVolumeClaim: this kind of volume is not supported yet',
+      'Warning FailedMount: MountVolume.SetUp failed for volume "v" : spec.volumes[0].image: this kind of volume is not supported yet',
     );
     await w.delete();
     expect(w.exists()).toBe(false);
@@ -145,7 +145,7 @@ describe("configuration errors", () => {
     containers: app({ env: [{ name: "X", valueFrom: { configMapKeyRef: { name: "c", key: "k" } } }] }),
   };
 
-  test("are shown, and go away when the object comes", async () => {
+  test("are shown, and go away when the object comes [E6]", async () => {
     await using w = await world();
     await w.run("p", wants);
     expect(w.status("app").state).toEqual({

@@ -1,5 +1,6 @@
 /** Gives a pod its sandbox, its volumes and its files, in the kubelet's order: volumes are checked first. */
 import { podQosClass } from "../../k8s/qos.ts";
+import { normalizeSysctl } from "../../k8s/sysctls.ts";
 import { messageOf } from "../../kernel/problem.ts";
 import type { PodSandbox } from "../sandbox/sandbox.ts";
 import { podFolder, type KubeletContext } from "./kubelet-context.ts";
@@ -83,6 +84,10 @@ async function createSandbox({ context, state, wake }: Pass): Promise<number | u
       name: metadata.name,
       hostname: names.kernelHostname,
       hostNetwork: spec.hostNetwork === true,
+      sysctls: (spec.securityContext?.sysctls ?? []).map(({ name, value }) => ({
+        name: normalizeSysctl(name),
+        value,
+      })),
       qosClass: podQosClass(spec),
       resources: podResourceLimits(spec),
     });

@@ -19,7 +19,7 @@ async function restart(w: World): Promise<void> {
 }
 
 describe("after a restart of the engine", () => {
-  test("containers of unknown fate are started again and counted", async () => {
+  test("containers of unknown fate are started again and counted [S7]", async () => {
     await using w = await world();
     await w.run("p", { initContainers: [{ name: "init", image: "img" }] });
     await w.exit("init", 0);
@@ -42,7 +42,7 @@ describe("after a restart of the engine", () => {
     expect(w.pod().status?.podIP).toBe("10.99.1.1");
   });
 
-  test("a pod with Never that was running has failed", async () => {
+  test("a pod with Never that was running has failed [S7]", async () => {
     await using w = await world();
     await w.run("p", { restartPolicy: "Never" });
     await restart(w);
@@ -87,7 +87,7 @@ describe("after a restart of the engine", () => {
 });
 
 describe("starts that fail", () => {
-  test("of the program: RunContainerError, an instance with exit code 128, then back-off", async () => {
+  test("of the program: RunContainerError, an instance with exit code 128, then back-off [S2, S6]", async () => {
     await using w = await world();
     const message = 'exec: "/nope": no such file or directory';
     w.sandbox.startErrors.set("app", new ContainerStartError("StartError", message));
@@ -102,7 +102,7 @@ describe("starts that fail", () => {
     expect([w.state("app", "q"), w.pod("q").status?.phase]).toEqual(["StartError 128", "Failed"]);
   });
 
-  test("of the container: tried again after ten seconds", async () => {
+  test("of the container: tried again after ten seconds [S2]", async () => {
     await using w = await world();
     w.sandbox.startErrors.set("app", new ContainerStartError("CreateContainerError", "cannot mount /x"));
     await w.run("p", {});
@@ -264,14 +264,14 @@ describe("the node", () => {
   });
 });
 
-test("a pod for another operating system is refused", async () => {
+test("a pod for another operating system is refused [O14]", async () => {
   await using w = await world();
   await w.run("p", { os: { name: "windows" } });
   const { phase, reason, message } = w.pod().status ?? {};
   expect([phase, reason, message]).toEqual([
     "Failed",
     "PodOSNotSupported",
-    "Failed to admit pod as the OS field doesn't match node OS",
+    "Pod was rejected: Failed to admit pod as the OS field doesn't match node OS",
   ]);
   expect(w.sandbox.pods).toEqual([]);
 });

@@ -115,21 +115,6 @@ function kill(record: ContainerRecord): void {
   record.running?.kill(SIGKILL);
 }
 
-/** Refuses a pod for another operating system; its termination has then begun (lifecycle.PodOSNotSupported). */
-export function rejectPod({ clock, recorder }: KubeletContext, state: PodState): boolean {
-  const os = state.pod.spec.os?.name;
-  if (os === undefined || os === "linux") return false;
-  const reason = "PodOSNotSupported";
-  const message = "Failed to admit pod as the OS field doesn't match node OS";
-  podEvent(recorder, state.pod, { type: "Warning", reason, message });
-  state.beginTermination(
-    0,
-    { kind: "rejected", status: { phase: "Failed", reason, message } },
-    clock.monotonic(),
-  );
-  return true;
-}
-
 /** Milliseconds until `activeDeadlineSeconds` is over; when it is, the pod's termination has begun. */
 export function deadlineLeft(
   { clock, recorder }: KubeletContext,

@@ -1,13 +1,14 @@
 /** One pass over a pod that is meant to run: applies what `computePodActions` decides (kubelet SyncPod). */
 import type { Container } from "../../../generated/kubernetes.ts";
 import { isSidecar } from "../../k8s/pod.ts";
+import { rejectPod } from "./admission.ts";
 import { crashBackoff } from "./crash-loop.ts";
 import type { KubeletContext } from "./kubelet-context.ts";
 import { computePodActions, type PodActions } from "./pod-actions.ts";
 import { prepareSandbox } from "./prepare-sandbox.ts";
 import type { PodState } from "./pod-state.ts";
 import { startContainer } from "./start-container.ts";
-import { beginStop, deadlineLeft, rejectPod, stopReplaced } from "./stop-container.ts";
+import { beginStop, deadlineLeft, stopReplaced } from "./stop-container.ts";
 import { writeStatus } from "./write-status.ts";
 
 /** A pass over one pod. */

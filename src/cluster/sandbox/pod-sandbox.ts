@@ -71,6 +71,19 @@ function buildPod(program: Program, { ranges, nodeNetns }: PodTools, { spec, lea
   } else {
     buildPodNetwork(program, { ranges, nodeNetns, ...lease });
   }
+  for (const sysctl of spec.sysctls ?? []) setSysctl(program, sysctl);
+}
+
+/** The kernel shows every process the settings of its own namespaces. */
+function setSysctl(program: Program, { name, value }: NonNullable<PodSandboxSpec["sysctls"]>[number]): void {
+  const path = name.replaceAll(/[./]/g, (char) => (char === "." ? "/" : "."));
+  const what = { name: `sysctl ${name}=${value}` };
+  const file = program.slot();
+  const flags = linux.O_WRONLY | linux.O_CLOEXEC;
+  program
+    .call("openat", [linux.AT_FDCWD, `/proc/sys/${path}`, flags, 0], { ...what, save: file })
+    .call("write", [file, value, Buffer.byteLength(value)], what)
+    .call("close", [file]);
 }
 
 interface KernelPodParts extends PodParts {
@@ -150,7 +163,11 @@ class KernelPod implements PodSandbox {
   ): void {
     const size = sizeLimit === undefined ? "" : `,size=${Math.max(1, Math.ceil(sizeLimit))}`;
     const options = `mode=${mode.toString(8)}${size}`;
-    this.#tools.launcher.call("mount", ["tmpfs", path, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options]);
+    const mount = (text: string) =>
+      this.#tools.launcher.tryCall("mount", ["tmpfs", path, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, text]);
+    // Kernels before 6.4 and user namespaces do not know how to keep it out of the swap space.
+    if (mount(`${options},noswap`) < 0)
+      this.#tools.launcher.call("mount", ["tmpfs", path, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options]);
     this.#mounts.add(path);
   }
 
