@@ -36,7 +36,7 @@ function lines(list: readonly PodCondition[]): string[] {
 }
 
 describe("podConditions()", () => {
-  test("names what is not ready, as the kubelet does", () => {
+  test("names what is not ready, as the kubelet does [C3, C4]", () => {
     expect(lines(conditions({ hasSandbox: false }))).toEqual([
       "PodReadyToStartContainers=False : ",
       "Initialized=False ContainersNotInitialized: containers with incomplete status: [init proxy]",
@@ -55,12 +55,12 @@ describe("podConditions()", () => {
     ]);
   });
 
-  test("stays Initialized once a main container has ever started", () => {
+  test("stays Initialized once a main container has ever started [C3]", () => {
     const facts = { statuses: [status("a", { lastState: { terminated: { exitCode: 1 } } }), status("b")] };
     expect(lines(conditions(facts))[1]).toBe("Initialized=True : ");
   });
 
-  test("is not ready before its readiness gates are", () => {
+  test("is not ready before its readiness gates are [C5]", () => {
     const ready = {
       spec: {
         ...spec,
@@ -81,7 +81,7 @@ describe("podConditions()", () => {
     ]);
   });
 
-  test("moves lastTransitionTime only with the status, and always tells the generation", () => {
+  test("moves lastTransitionTime only with the status, and always tells the generation [C10]", () => {
     const current = [
       { type: "Ready", status: "False", lastTransitionTime: BEFORE },
       { type: "PodReadyToStartContainers", status: "False", lastTransitionTime: BEFORE },
@@ -100,7 +100,7 @@ describe("podConditions()", () => {
     ]);
   });
 
-  test("keeps conditions of others as they are, before its own", () => {
+  test("keeps conditions of others as they are, before its own [C6]", () => {
     const foreign = {
       type: "DisruptionTarget",
       status: "True",

@@ -17,11 +17,11 @@ function delays(count: number, maxMs?: number): number[] {
   return found;
 }
 
-test("starts wait 0, 10, 20, 40, 80, 160, 300, 300 seconds", () => {
+test("starts wait 0, 10, 20, 40, 80, 160, 300, 300 seconds [R5]", () => {
   expect(delays(9).map((ms) => ms / 1000)).toEqual([0, 10, 20, 40, 80, 160, 300, 300, 300]);
 });
 
-test("a lower maximum is the first delay, too (KEP-5593)", () => {
+test("a lower maximum is the first delay, too (KEP-5593) [R9]", () => {
   expect(delays(4, 1000)).toEqual([0, 1000, 1000, 1000]);
   expect(delays(5, 30_000)).toEqual([0, 10_000, 20_000, 30_000, 30_000]);
 });
@@ -29,7 +29,7 @@ test("a lower maximum is the first delay, too (KEP-5593)", () => {
 describe("backoffLeft()", () => {
   const entry = { delayMs: 160_000, decidedAt: 1_000_000 };
 
-  test("forgets after more than ten minutes between the start and the end", () => {
+  test("forgets after more than ten minutes between the start and the end [R6]", () => {
     expect(backoffLeft(entry, 1_600_000, 1_600_000)).toBe(160_000);
     expect(backoffLeft(entry, 1_600_001, 1_600_001)).toBe(0);
     const next = nextBackoff(entry, { finishedAt: 1_600_001, now: 1_600_001 }, backoffLimits());

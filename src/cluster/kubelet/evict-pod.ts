@@ -11,7 +11,11 @@ const GRACE_SECONDS = 1;
  * The pod's termination has then begun: it ends as Failed, with this message, as a target of disruption. Nothing happens
  * to a pod that is being evicted already.
  */
-export function evictPod({ clock, recorder }: KubeletContext, state: PodState, message: string): void {
+export function evictPod(
+  { clock, recorder }: Pick<KubeletContext, "clock" | "recorder">,
+  state: PodState,
+  message: string,
+): void {
   if (state.termination?.cause.kind === "evicted") return;
   podEvent(recorder, state.pod, { type: "Warning", reason: REASON, message });
   const disruption = { reason: "TerminationByKubelet", message };

@@ -31,7 +31,7 @@ describe("an image", () => {
     );
   });
 
-  test("that cannot be pulled: ErrImagePull, then ImagePullBackOff, then again with growing delays", async () => {
+  test("that cannot be pulled: ErrImagePull, then ImagePullBackOff, then again with growing delays [S4, R14, S2]", async () => {
     await using w = await world();
     w.images.failures.set(
       "bad",
@@ -91,7 +91,7 @@ describe("an image", () => {
     expect(w.state("app")).toBe("Running");
   });
 
-  test("that is absent with Never", async () => {
+  test("that is absent with Never [S15, S2]", async () => {
     await using w = await world();
     w.images.failures.set("x", new ImageError("ErrImageNeverPull", "not here"));
     await w.run("p", spec("x", "Never"));
@@ -103,7 +103,7 @@ describe("an image", () => {
     });
   });
 
-  test("whose name is wrong; a corrected name is tried at once", async () => {
+  test("whose name is wrong; a corrected name is tried at once [S2]", async () => {
     await using w = await world();
     const why = 'couldn\'t parse image reference "A B": invalid reference format';
     w.images.failures.set("A B", new ImageError("InvalidImageName", why));
@@ -116,7 +116,7 @@ describe("an image", () => {
     expect(w.state("app")).toBe("Running");
   });
 
-  test("of one container does not hold up the others (I10)", async () => {
+  test("of one container does not hold up the others [I10]", async () => {
     await using w = await world();
     w.images.failures.set("bad", new ImageError("ErrImagePull", "no"));
     await w.run("p", {

@@ -60,27 +60,27 @@ const UP = { ...DONE, s1: "run", s2: "run" };
 
 describe("computePodActions()", () => {
   test.each<[string, Marks, string, Partial<PodSpec>?]>([
-    ["I1: the first init container", {}, "start i1"],
-    ["I1: nothing while it runs", { i1: "run" }, ""],
-    ["I1: the next after exit 0", { i1: "exit 0" }, "start s1"],
-    ["I7: the same again after a failure", { i1: "exit 1" }, "start i1"],
-    ["I7: OnFailure too", { i1: "exit 1" }, "start i1", { restartPolicy: "OnFailure" }],
-    ["I8: Never ends the pod", { i1: "exit 1" }, "end", { restartPolicy: "Never" }],
-    ["I2: the next once the sidecar runs", { i1: "exit 0", s1: "run" }, "start i2"],
-    ["I4: a sidecar that exits is restarted", { i1: "exit 0", s1: "exit 0" }, "start s1"],
-    ["I4: also with Never", { i1: "exit 0", s1: "exit 0" }, "start s1", { restartPolicy: "Never" }],
-    ["I4: beside the chain", { i1: "exit 0", s1: "exit 1", i2: "run" }, "start s1"],
-    ["I6: both in one pass", { ...DONE, s1: "exit 1", s2: "exit 1" }, "start s1, start s2"],
-    ["I9: main containers in list order", UP, "start a, start b"],
+    ["the first init container [I1]", {}, "start i1"],
+    ["nothing while it runs [I1]", { i1: "run" }, ""],
+    ["the next after exit 0 [I1]", { i1: "exit 0" }, "start s1"],
+    ["the same again after a failure [I7]", { i1: "exit 1" }, "start i1"],
+    ["OnFailure too [I7]", { i1: "exit 1" }, "start i1", { restartPolicy: "OnFailure" }],
+    ["Never ends the pod [I8]", { i1: "exit 1" }, "end", { restartPolicy: "Never" }],
+    ["the next once the sidecar runs [I2]", { i1: "exit 0", s1: "run" }, "start i2"],
+    ["a sidecar that exits is restarted [I4]", { i1: "exit 0", s1: "exit 0" }, "start s1"],
+    ["also with Never [I4]", { i1: "exit 0", s1: "exit 0" }, "start s1", { restartPolicy: "Never" }],
+    ["beside the chain [I4]", { i1: "exit 0", s1: "exit 1", i2: "run" }, "start s1"],
+    ["both in one pass [I6]", { ...DONE, s1: "exit 1", s2: "exit 1" }, "start s1, start s2"],
+    ["main containers in list order [I9]", UP, "start a, start b"],
     ["all runs", { ...UP, a: "run", b: "run" }, ""],
-    ["R1: a main container is restarted", { ...UP, a: "exit 0", b: "run" }, "start a"],
-    ["R1: not with OnFailure after 0", { ...UP, a: "exit 0", b: "run" }, "", { restartPolicy: "OnFailure" }],
-    ["I4: sidecar beside main", { ...UP, s1: "exit 1", a: "run", b: "run" }, "start s1"],
-    ["I11: forgotten init containers stay done", { s1: "run", s2: "run", a: "run", b: "run" }, ""],
-    ["I11: a forgotten sidecar is started", { s2: "run", a: "run", b: "run" }, "start s1"],
-    ["T13: main over, sidecars run", { ...UP, a: "exit 0", b: "exit 0" }, "end", { restartPolicy: "Never" }],
+    ["a main container is restarted [R1]", { ...UP, a: "exit 0", b: "run" }, "start a"],
+    ["not with OnFailure after 0 [R1]", { ...UP, a: "exit 0", b: "run" }, "", { restartPolicy: "OnFailure" }],
+    ["sidecar beside main [I4]", { ...UP, s1: "exit 1", a: "run", b: "run" }, "start s1"],
+    ["forgotten init containers stay done [I11]", { s1: "run", s2: "run", a: "run", b: "run" }, ""],
+    ["a forgotten sidecar is started [I11]", { s2: "run", a: "run", b: "run" }, "start s1"],
+    ["main over, sidecars run [T13]", { ...UP, a: "exit 0", b: "exit 0" }, "end", { restartPolicy: "Never" }],
     [
-      "T13: main over, a sidecar is waiting for its restart",
+      "main over, a sidecar is waiting for its restart [T13]",
       { ...UP, s2: "exit 1", a: "exit 0", b: "exit 1" },
       "end",
       { restartPolicy: "Never" },
@@ -90,7 +90,7 @@ describe("computePodActions()", () => {
     expect(actions(pod(marks, spec))).toBe(expected);
   });
 
-  test("O9: kills what runs another image, whatever the policy", () => {
+  test("kills what runs another image, whatever the policy [O9]", () => {
     const spec: Partial<PodSpec> = {
       restartPolicy: "Never",
       containers: [
@@ -109,7 +109,7 @@ describe("computePodActions()", () => {
     ]);
   });
 
-  test("KEP-5307: a container's own policy and rules come before the pod's", () => {
+  test("a container's own policy and rules come before the pod's [R1]", () => {
     const rule = { action: "Restart", exitCodes: { operator: "In", values: [42] } };
     const spec: Partial<PodSpec> = {
       initContainers: [],
@@ -128,16 +128,16 @@ describe("computePodActions()", () => {
     test.each<[string, Marks, Partial<PodSpec>, Partial<ObservedPod>, string]>([
       ["the first one", {}, {}, none, "new sandbox, start i1"],
       ["no init containers", {}, { initContainers: [] }, none, "new sandbox, start a, start b"],
-      ["I12: all again", { ...UP, a: "run", b: "run" }, {}, dead, "new sandbox, start i1"],
-      ["I12: not with Never", { ...UP, a: "run" }, { restartPolicy: "Never" }, dead, "end"],
+      ["all again [I12]", { ...UP, a: "run", b: "run" }, {}, dead, "new sandbox, start i1"],
+      ["not with Never [I12]", { ...UP, a: "run" }, { restartPolicy: "Never" }, dead, "end"],
       [
-        "I12: OnFailure skips what succeeded",
+        "OnFailure skips what succeeded [I12]",
         { a: "exit 0", b: "exit 1" },
         { restartPolicy: "OnFailure", initContainers: [] },
         dead,
         "new sandbox, start b",
       ],
-      ["I12: nothing left to do", { a: "exit 0", b: "exit 0" }, { restartPolicy: "OnFailure" }, dead, "end"],
+      ["nothing left to do [I12]", { a: "exit 0", b: "exit 0" }, { restartPolicy: "OnFailure" }, dead, "end"],
     ])("%s", (_rule, marks, spec, more, expected) => {
       expect(actions(pod(marks, spec, more))).toBe(expected);
     });
@@ -146,7 +146,7 @@ describe("computePodActions()", () => {
   describe("with probes", () => {
     const probes = (part: Partial<typeof NO_PROBES>) => ({ probes: { ...NO_PROBES, ...part } });
 
-    test("I2, I3: a sidecar's startup probe gates the chain, and restarts it when it fails", () => {
+    test("a sidecar's startup probe gates the chain, and restarts it when it fails [I2, I3]", () => {
       const marks = { i1: "exit 0", s1: "run" };
       const awaitsStartup = new Set(["s1"]);
       const waiting = pod(marks, {}, probes({ awaitsStartup }));
@@ -157,7 +157,7 @@ describe("computePodActions()", () => {
       expect(actions(failed)).toBe("kill s1");
     });
 
-    test("R12: a failed liveness probe kills; with Never nothing follows", () => {
+    test("a failed liveness probe kills; with Never nothing follows [R12]", () => {
       const liveness = new Map([["a", false]]);
       const facts = pod({ ...UP, a: "run", b: "run" }, {}, probes({ liveness }));
       expect(computePodActions(facts).kill[0]?.message).toBe(

@@ -13,7 +13,7 @@ async function world(): Promise<World> {
 }
 
 describe("a pod that starts", () => {
-  test("runs its containers in list order and shows the whole status of the kubelet", async () => {
+  test("runs its containers in list order and shows the whole status of the kubelet [I9, S13, P14, C1, C2]", async () => {
     await using w = await world();
     await w.run("p", two);
     expect(w.sandbox.running()).toEqual(["p/app", "p/side"]);
@@ -81,7 +81,7 @@ describe("a pod that starts", () => {
 });
 
 describe("a container that ends", () => {
-  test("restarts at once, then after 10, 20 and 40 seconds", async () => {
+  test("restarts at once, then after 10, 20 and 40 seconds [R5, R11]", async () => {
     await using w = await world();
     await w.run("p", {});
     await w.exit("app", 1);
@@ -98,7 +98,7 @@ describe("a container that ends", () => {
     expect(w.status("app").restartCount).toBe(4);
   });
 
-  test("shows the back-off with the kubelet's words, the phase stays Running", async () => {
+  test("shows the back-off with the kubelet's words, the phase stays Running [R8, P11]", async () => {
     await using w = await world();
     await w.run("p", {});
     await w.exit("app", 1);
@@ -122,7 +122,7 @@ describe("a container that ends", () => {
     );
   });
 
-  test("starts at once again after ten good minutes", async () => {
+  test("starts at once again after ten good minutes [R6]", async () => {
     await using w = await world();
     await w.run("p", {});
     await w.exit("app", 1);
@@ -133,7 +133,7 @@ describe("a container that ends", () => {
     expect(w.state("app")).toBe("Running");
   });
 
-  test("is over with Never; the pod ends by its exit codes", async () => {
+  test("is over with Never; the pod ends by its exit codes [R1, P7]", async () => {
     await using w = await world();
     await w.run("p", { ...two, restartPolicy: "Never" });
     await w.exit("app", 0);
@@ -146,7 +146,7 @@ describe("a container that ends", () => {
     expect(w.exists()).toBe(true);
   });
 
-  test("with OnFailure restarts only when it failed", async () => {
+  test("with OnFailure restarts only when it failed [R1, C3, C4]", async () => {
     await using w = await world();
     await w.run("p", { restartPolicy: "OnFailure" });
     await w.exit("app", 1);
@@ -174,7 +174,7 @@ describe("init containers and sidecars", () => {
     containers: [{ name: "app", image: "img" }],
   };
 
-  test("start in order: a plain one must end, a sidecar must run", async () => {
+  test("start in order: a plain one must end, a sidecar must run [I1, I2, S1]", async () => {
     await using w = await world();
     await w.run("p", spec);
     expect(w.sandbox.running()).toEqual(["p/one"]);
@@ -192,7 +192,7 @@ describe("init containers and sidecars", () => {
     ]);
   });
 
-  test("a plain one that fails backs off, the pod stays Pending; with Never the pod fails", async () => {
+  test("a plain one that fails backs off, the pod stays Pending; with Never the pod fails [I7, P11]", async () => {
     await using w = await world();
     await w.run("p", spec);
     await w.exit("one", 1);
@@ -207,7 +207,7 @@ describe("init containers and sidecars", () => {
     expect(w.sandbox.running()).toEqual([]);
   });
 
-  test("sidecars stop after the main containers of a Job, last first, and do not decide the outcome", async () => {
+  test("sidecars stop after the main containers of a Job, last first, and do not decide the outcome [T13, T14, P5]", async () => {
     await using w = await world();
     w.sandbox.behaviours.set("proxy", () => undefined);
     await w.run("p", { ...spec, restartPolicy: "Never" });
@@ -220,7 +220,7 @@ describe("init containers and sidecars", () => {
     expect(w.pod().status?.phase).toBe("Succeeded");
   });
 
-  test("a sidecar that exits with 0 is restarted even with Never", async () => {
+  test("a sidecar that exits with 0 is restarted even with Never [I4]", async () => {
     await using w = await world();
     await w.run("p", { ...spec, restartPolicy: "Never" });
     await w.exit("one", 0);
@@ -231,7 +231,7 @@ describe("init containers and sidecars", () => {
 });
 
 describe("a pod that is deleted", () => {
-  test("is gone as soon as its containers have ended", async () => {
+  test("is gone as soon as its containers have ended [T19]", async () => {
     await using w = await world();
     await w.run("p", two);
     await w.delete();
@@ -243,7 +243,7 @@ describe("a pod that is deleted", () => {
     ]);
   });
 
-  test("gets SIGKILL when the grace period is over", async () => {
+  test("gets SIGKILL when the grace period is over [T2]", async () => {
     await using w = await world();
     w.sandbox.behaviours.set("app", () => undefined);
     await w.run("p", {});
@@ -255,7 +255,7 @@ describe("a pod that is deleted", () => {
     expect(w.sandbox.containers[0]?.signals).toEqual([15, 9]);
   });
 
-  test("is not kept by a second deletion, only shortened, and the signal is sent once", async () => {
+  test("is not kept by a second deletion, only shortened, and the signal is sent once [O12]", async () => {
     await using w = await world();
     w.sandbox.behaviours.set("app", () => undefined);
     await w.run("p", {});
@@ -269,7 +269,7 @@ describe("a pod that is deleted", () => {
     expect(w.sandbox.containers[0]?.signals).toEqual([15, 9]);
   });
 
-  test("by force vanishes at once, its containers get two seconds", async () => {
+  test("by force vanishes at once, its containers get two seconds [T18]", async () => {
     await using w = await world();
     w.sandbox.behaviours.set("app", () => undefined);
     await w.run("p", {});
@@ -291,7 +291,7 @@ describe("a pod that is deleted", () => {
     expect(w.exists()).toBe(false);
   });
 
-  test("stops sidecars in reverse order after the main containers", async () => {
+  test("stops sidecars in reverse order after the main containers [T4]", async () => {
     await using w = await world();
     for (const name of ["app", "s1", "s2"]) w.sandbox.behaviours.set(name, () => undefined);
     await w.run("p", {
@@ -324,7 +324,7 @@ describe("a pod that is deleted", () => {
 });
 
 describe("a change of the image", () => {
-  test("replaces the container whatever the restart policy, without back-off", async () => {
+  test("replaces the container whatever the restart policy, without back-off [O9, R11]", async () => {
     await using w = await world();
     await w.run("p", { ...two, restartPolicy: "Never" });
     await w.setImage("img2");
@@ -335,7 +335,7 @@ describe("a change of the image", () => {
 });
 
 describe("a sandbox that dies", () => {
-  test("is replaced: everything starts anew in a new one, restart counts go up", async () => {
+  test("is replaced: everything starts anew in a new one, restart counts go up [I12]", async () => {
     await using w = await world();
     await w.run("p", {
       initContainers: [{ name: "init", image: "img" }],
@@ -354,7 +354,7 @@ describe("a sandbox that dies", () => {
     );
   });
 
-  test("ends the pod under Never", async () => {
+  test("ends the pod under Never [I12]", async () => {
     await using w = await world();
     await w.run("p", { restartPolicy: "Never" });
     w.sandbox.pods[0]?.die();
@@ -364,7 +364,7 @@ describe("a sandbox that dies", () => {
   });
 });
 
-test("activeDeadlineSeconds ends the pod as Failed with the kubelet's reason", async () => {
+test("activeDeadlineSeconds ends the pod as Failed with the kubelet's reason [O13, P13]", async () => {
   await using w = await world();
   await w.run("p", { activeDeadlineSeconds: 60 });
   await w.advance(60_000);
@@ -385,7 +385,7 @@ test("finalizers keep a pod's object, not what it has on the node", async () => 
   expect(w.exists()).toBe(false);
 });
 
-test("a readiness gate that somebody sets makes the pod ready, and is kept", async () => {
+test("a readiness gate that somebody sets makes the pod ready, and is kept [C5, C6]", async () => {
   await using w = await world();
   await w.run("p", { readinessGates: [{ conditionType: "example.com/in" }] });
   const ready = () => w.pod().status?.conditions?.find(({ type }) => type === "Ready")?.status;

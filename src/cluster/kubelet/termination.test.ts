@@ -58,7 +58,7 @@ function play(habits: Habits, graceSeconds: number, shorten?: { at: number; seco
 }
 
 describe("terminationStep()", () => {
-  test("T4: main containers at once, then sidecars from the last to the first", () => {
+  test("main containers at once, then sidecars from the last to the first [T4]", () => {
     expect(play({ s1: 5, s2: 5, a: 100, b: 50 }, 30)).toEqual([
       "0 signal a",
       "0 signal b",
@@ -71,11 +71,11 @@ describe("terminationStep()", () => {
     ]);
   });
 
-  test("T4: a plain init container is stopped at once", () => {
+  test("a plain init container is stopped at once [T4]", () => {
     expect(play({ init: 5, s1: 5 }, 30)).toEqual(["0 signal init", "0 signal s1", "5 end init", "5 end s1"]);
   });
 
-  test("T5: when the budget is over, every sidecar has two seconds", () => {
+  test("when the budget is over, every sidecar has two seconds [T5]", () => {
     expect(play({ s1: undefined, s2: undefined, a: undefined }, 10)).toEqual([
       "0 signal a",
       "10000 signal s1",
@@ -89,7 +89,7 @@ describe("terminationStep()", () => {
     ]);
   });
 
-  test("T3: a sidecar that does not run delays nobody", () => {
+  test("a sidecar that does not run delays nobody [T3]", () => {
     expect(play({ s1: 0, a: 0 }, 30)).toEqual(["0 signal a", "0 end a", "0 signal s1", "0 end s1"]);
   });
 
@@ -97,7 +97,7 @@ describe("terminationStep()", () => {
     expect(play({ a: undefined }, 1)).toEqual(["0 signal a", "2000 kill a", "2000 end a"]);
   });
 
-  test("O12: a second deletion only shortens", () => {
+  test("a second deletion only shortens [O12]", () => {
     expect(play({ a: undefined }, 30, { at: 5000, seconds: 3 })).toEqual([
       "0 signal a",
       "8000 kill a",
@@ -116,7 +116,7 @@ describe("terminationStep() with any habits", () => {
   const anyHabits = fc.record({ init: habit, s1: habit, s2: habit, a: habit, b: habit });
   const seconds = fc.integer({ min: 0, max: 60 });
 
-  test("ends within the grace period and two seconds", () => {
+  test("ends within the grace period and two seconds [T5]", () => {
     fc.assert(
       fc.property(anyHabits, seconds, (habits, grace) => {
         const last = Number(play(habits, grace).at(-1)?.split(" ")[0]);
@@ -143,7 +143,7 @@ describe("terminationStep() with any habits", () => {
     );
   });
 
-  test("gives everybody who goes on two seconds before SIGKILL", () => {
+  test("gives everybody who goes on two seconds before SIGKILL [T5]", () => {
     fc.assert(
       fc.property(anyHabits, seconds, (habits, grace) => {
         const log = play(habits, grace).map((line) => line.split(" "));

@@ -121,6 +121,10 @@ function validateRestart(
 
 function validateRule({ action, exitCodes }: Unchecked<ContainerRestartRule>, path: string): FieldError[] {
   const errors = oneOf(action, RULE_ACTIONS, `${path}.action`);
+  if (action === "RestartAllContainers") {
+    const detail = "Pillion does not support RestartAllContainers (KEP-5532), only Restart";
+    errors.push(forbidden(`${path}.action`, detail));
+  }
   if (exitCodes === undefined) return [...errors, required(`${path}.exitCodes`, "must be specified")];
   const { operator, values = [] } = exitCodes;
   errors.push(...oneOf(operator, ["In", "NotIn"], `${path}.exitCodes.operator`));

@@ -182,6 +182,16 @@ describe("a Pod is refused", () => {
       ],
     ],
     [
+      "with a rule that restarts all containers, which is not done here",
+      withContainer({
+        restartPolicy: "Never",
+        restartPolicyRules: [{ action: "RestartAllContainers", exitCodes: { operator: "In", values: [1] } }],
+      }),
+      [
+        "spec.containers[0].restartPolicyRules[0].action: Forbidden: Pillion does not support RestartAllContainers (KEP-5532), only Restart",
+      ],
+    ],
+    [
       "with too many restart rules (O7)",
       withContainer({
         restartPolicy: "Never",
@@ -352,7 +362,7 @@ describe("a Pod is refused", () => {
       ],
     ],
     [
-      "with a stop signal but no system",
+      "with a stop signal but no system [T12]",
       withContainer({ lifecycle: { stopSignal: "SIGQUIT" } }),
       [
         "spec.containers[0].lifecycle.stopSignal: Forbidden: may not be set for containers with empty `spec.os.name`",

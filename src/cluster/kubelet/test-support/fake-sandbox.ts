@@ -2,17 +2,18 @@
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../../kernel/clock.ts";
 import type { AttachedProcess, ExecProcess, ExecSpec } from "../../sandbox/process-io.ts";
-import type {
-  ContainerSpec,
+import {
   ContainerStartError,
-  ExitStatus,
-  PodSandbox,
-  PodSandboxSpec,
-  ResourceUse,
-  RunningContainer,
-  Sandbox,
-  Tier,
+  type ContainerSpec,
+  type ExitStatus,
+  type PodSandbox,
+  type PodSandboxSpec,
+  type ResourceUse,
+  type RunningContainer,
+  type Sandbox,
+  type Tier,
 } from "../../sandbox/sandbox.ts";
+import { FakeExec } from "./fake-exec.ts";
 
 const SIGKILL = 9;
 
@@ -32,13 +33,14 @@ export class FakeContainer implements RunningContainer {
   readonly podName: string;
   readonly podUid: string;
   hasEnded = false;
-  /** What `exec` starts; by default a program that ends with 0 at once. */
-  onExec: (spec: ExecSpec) => ExecProcess = () => ({
-    exited: Promise.resolve({ exitCode: 0 }),
-    kill() {},
-    resize() {},
-    detach() {},
-  });
+  /** Programs that were started beside process 1, oldest first. */
+  readonly execs: FakeExec[] = [];
+  /** What `exec` starts. */
+  onExec: (spec: ExecSpec) => ExecProcess = (spec) => {
+    const started = new FakeExec(spec);
+    this.execs.push(started);
+    return started;
+  };
   onSignal: SignalBehaviour = (signal) => 128 + signal;
 
   constructor(clock: Clock, spec: ContainerSpec, pod: PodSandboxSpec) {
@@ -60,11 +62,14 @@ export class FakeContainer implements RunningContainer {
   exit(exitCode: number, oomKilled = false): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
+    for (const running of this.execs) running.kill(SIGKILL);
     this.#resolve({ exitCode, oomKilled, finishedAt: this.#clock.now() });
   }
 
-  exec(spec: ExecSpec): Promise<ExecProcess> {
-    return Promise.resolve(this.onExec(spec));
+  async exec(spec: ExecSpec): Promise<ExecProcess> {
+    await Promise.resolve();
+    if (this.hasEnded) throw new ContainerStartError("RunContainerError", "the container has ended");
+    return this.onExec(spec);
   }
 
   attach(): AttachedProcess {
