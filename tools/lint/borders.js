@@ -28,7 +28,7 @@ export const ROOMS = {
     "src/lib",
     "src/kernel",
   ],
-  "src/cluster/kubelet/port.ts": ["src/k8s", "src/lib", "src/kernel"],
+  "src/cluster/kubelet/port.ts": ["src/cluster/sandbox", "src/k8s", "src/lib", "src/kernel"],
   "src/cluster/api": ["src/cluster/store", "src/cluster/kubelet/port.ts", "src/k8s", "src/lib", "src/kernel"],
   "src/cli": ["src/cluster/api", "src/cluster/images", "src/config", "src/k8s", "src/lib", "src/kernel"],
   "src/bin": ["src"],

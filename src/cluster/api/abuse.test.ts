@@ -70,9 +70,9 @@ const REFUSED: readonly (readonly [string, string, CallOptions, readonly [number
   ],
   [
     "a subresource that is not served",
-    "/api/v1/namespaces/default/pods/x/exec",
+    "/api/v1/namespaces/default/pods/x/proxy",
     { method: "POST" },
-    [405, "MethodNotAllowed", "pillion: pods/exec is not served yet"],
+    [405, "MethodNotAllowed", "pillion: pods/proxy is not served yet"],
   ],
   [
     "a method without a verb",

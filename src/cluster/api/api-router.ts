@@ -1,6 +1,7 @@
 /** Sends each request to the verb, page or stream that answers it. */
 import { StatusError } from "../../k8s/status-error.ts";
 import type { ApiContext, NamedRequest, ResourceRequest } from "./api-context.ts";
+import { authorizeRequest } from "./authorize.ts";
 import { deleteCollection, deleteObject } from "./delete-verbs.ts";
 import { documentAnswer } from "./documents.ts";
 import type { Answer, ApiRequest } from "./exchange.ts";
@@ -8,7 +9,9 @@ import { type ApiExtension, extensionAnswer } from "./extension.ts";
 import { patchObject } from "./patch-verb.ts";
 import { podLogAnswer } from "./pod-log.ts";
 import { findObject, getObject, listOrWatch } from "./read-verbs.ts";
+import { asBoolean } from "./request-options.ts";
 import { type ResourceTarget, resolveResource, unknownPath } from "./resource-path.ts";
+import { streamPlanOf } from "./streaming/stream-plans.ts";
 import { createObject, replaceObject } from "./write-verbs.ts";
 
 export interface RouterParts {
@@ -17,6 +20,7 @@ export interface RouterParts {
 }
 
 export async function routeRequest(request: ApiRequest, parts: RouterParts): Promise<Answer> {
+  authorizeRequest({ ...request, isWatch: asBoolean(request.query.get("watch") ?? "false") });
   const extension = parts.extensions.find(({ prefix }) => request.path.startsWith(prefix));
   if (extension !== undefined) return await extensionAnswer(extension, request);
   const document = documentAnswer(request);
@@ -79,6 +83,13 @@ async function routeSubresource(resource: ResourceRequest, subresource: string):
   if (subresource === "log") {
     if (verb !== "get") throw methodNotAllowed();
     return await podLogAnswer(findObject(resource), context.kubelet, request);
+  }
+  const plan = streamPlanOf(target);
+  if (plan !== undefined) {
+    const { kubelet, clock } = context;
+    const { query, headers } = request;
+    // Whoever comes here has not asked for an upgrade: the checks end with that, if not with something else before.
+    plan({ pod: findObject(resource), query, headers, kubelet, clock });
   }
   if (subresource !== "status" && subresource !== "finalize")
     throw notServed(target.info.plural, subresource);

@@ -1,8 +1,9 @@
 /** `GET pods/NAME/log`: finds the container, checks the options, and streams what the kubelet reads. */
-import type { Container, Pod } from "../../../generated/kubernetes.ts";
+import type { Pod } from "../../../generated/kubernetes.ts";
 import { type FieldError, forbidden, invalid, invalidObject } from "../../k8s/field-error.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import type { KubeletPort, LogOptions } from "../kubelet/port.ts";
+import { chooseContainer } from "./choose-container.ts";
 import type { Answer, ApiRequest, Sink } from "./exchange.ts";
 import { textAnswer } from "./exchange.ts";
 import { asBoolean, integer } from "./request-options.ts";
@@ -61,29 +62,4 @@ function logOptions(query: URLSearchParams, podName: string): LogOptions {
     ...(sinceTime === "" ? {} : { sinceTime }),
     ...(limitBytes === undefined ? {} : { limitBytes }),
   };
-}
-
-/** registry/core/pod `LogLocation`. */
-function chooseContainer(pod: Pod, wanted: string): string {
-  const podName = pod.metadata?.name ?? "";
-  const { containers = [], initContainers = [], ephemeralContainers = [] } = pod.spec ?? {};
-  const [only, ...others] = containers;
-  if (wanted === "" && only !== undefined && others.length === 0) return only.name;
-  if (wanted !== "") {
-    const all = [...containers, ...initContainers, ...ephemeralContainers];
-    if (all.some(({ name }) => name === wanted)) return wanted;
-    throw new StatusError("BadRequest", `container ${wanted} is not valid for pod ${podName}`);
-  }
-  const groups: readonly [string, readonly Pick<Container, "name">[]][] = [
-    [", choose one of: ", containers],
-    [" or one of the init containers: ", initContainers],
-    [" or one of the ephemeral containers: ", ephemeralContainers],
-  ];
-  const choices = groups
-    .filter(([, list]) => list.length > 0)
-    .map(([words, list]) => `${words}[${list.map(({ name }) => name).join(" ")}]`);
-  throw new StatusError(
-    "BadRequest",
-    `a container name must be specified for pod ${podName}${choices.join("")}`,
-  );
 }

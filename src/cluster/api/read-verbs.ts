@@ -15,7 +15,7 @@ import { listOptions, type ListRequestOptions } from "./request-options.ts";
 import { openWatch } from "./watch-stream.ts";
 
 /** `NotFound` when there is none. */
-export function findObject({ context, target }: NamedRequest): KubeObject {
+export function findObject({ context, target }: Pick<NamedRequest, "context" | "target">): KubeObject {
   const { info, namespace, name } = target;
   const object = context.store.get(info.groupResource, { namespace, name });
   if (object === undefined) throw notFound(info.groupResource, name);

@@ -13,6 +13,7 @@ import { ADMINISTRATOR, authenticateToken } from "./authenticate.ts";
 import type { ApiExtension } from "./extension.ts";
 import type { Pki } from "./pki.ts";
 import { serveRequest, type ServeOptions } from "./serve-request.ts";
+import { serveUpgrade } from "./streaming/upgrades.ts";
 
 export interface ApiOptions {
   readonly store: Store;
@@ -65,6 +66,12 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
     if (isLogPath(incoming.url)) trackUntilSent(logs, response);
     void serveRequest({ incoming, response }, serving, closing.signal);
   });
+  const upgrades = new Set<Promise<void>>();
+  server.on("upgrade", (incoming, socket, head) => {
+    const upgrade = serveUpgrade({ incoming, socket, head }, serving, closing.signal);
+    upgrades.add(upgrade);
+    void upgrade.then(() => upgrades.delete(upgrade));
+  });
   // What is not HTTP gets no answer; one connection's error is nobody else's.
   server.on("clientError", (_error, socket) => socket.destroy());
   server.on("tlsClientError", (_error, socket) => socket.destroy());
@@ -79,7 +86,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
       closing.abort();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
-      await closed;
+      await Promise.all([closed, ...upgrades]);
     },
   };
 }

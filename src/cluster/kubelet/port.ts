@@ -3,6 +3,10 @@ import type { Duplex } from "node:stream";
 import type { AttachedProcess, AttachSpec, ExecProcess, ExecSpec } from "../sandbox/process-io.ts";
 import type { ResourceUse } from "../sandbox/sandbox.ts";
 
+/** The API sees of the sandbox what stands here. */
+export type { ProcessInput, ProcessStreams, TerminalSize } from "../sandbox/process-io.ts";
+export type { ResourceUse } from "../sandbox/sandbox.ts";
+
 /** Query of `GET …/pods/NAME/log` (`v1.PodLogOptions`). */
 export interface LogOptions {
   readonly container: string;

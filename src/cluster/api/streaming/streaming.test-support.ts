@@ -1,0 +1,211 @@
+/** A node whose containers are this machine's own processes, and clients that speak the wire protocols by hand. */
+import { connect as connectTcp } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { StatusError } from "../../../k8s/status-error.ts";
+import type { ExecProcess, ExecSpec } from "../../sandbox/process-io.ts";
+import type { KubeletPort } from "../../kubelet/port.ts";
+import { idleKubelet, type TestApi } from "../api.test-support.ts";
+
+/** Every container runs; exec starts a program here. */
+export function processKubelet(overrides: Partial<KubeletPort> = {}): KubeletPort {
+  return {
+    ...idleKubelet,
+    isRunning: () => true,
+    exec: (_at, spec) => Promise.resolve(startProcess(spec)),
+    attach: (_at, spec) => Promise.resolve(startProcess({ argv: ["cat"], tty: false, ...spec })),
+    connect: (_pod, port) =>
+      new Promise((resolve, reject) => {
+        const socket = connectTcp({ port, host: "127.0.0.1", allowHalfOpen: true });
+        socket.once("connect", () => resolve(socket));
+        socket.once("error", reject);
+      }),
+    ...overrides,
+  };
+}
+
+export function startProcess({ argv, stdin, tty, size }: ExecSpec): ExecProcess {
+  return tty ? terminalProcess(argv, size) : pipedProcess(argv, stdin);
+}
+
+function pipedProcess(argv: readonly string[], stdin: boolean): ExecProcess {
+  let child: Bun.Subprocess<"pipe" | "ignore", "pipe", "pipe">;
+  try {
+    child = Bun.spawn([...argv], { stdio: [stdin ? "pipe" : "ignore", "pipe", "pipe"] });
+  } catch (error) {
+    throw new StatusError("InternalError", `Internal error occurred: ${String(error)}`);
+  }
+  const input = child.stdin;
+  const stdout = child.stdout.getReader();
+  const stderr = child.stderr.getReader();
+  return {
+    ...(input === undefined
+      ? {}
+      : {
+          stdin: {
+            async write(chunk) {
+              try {
+                await input.write(chunk);
+                await input.flush();
+              } catch {
+                return; // It has ended.
+              }
+            },
+            end: () => void input.end(),
+          },
+        }),
+    stdout: chunksOf(stdout),
+    stderr: chunksOf(stderr),
+    resize: () => undefined,
+    detach() {
+      void input?.end();
+      void stdout.cancel();
+      void stderr.cancel();
+    },
+    exited: child.exited.then((exitCode) => ({ exitCode })),
+    kill: (signal) => child.kill(signal),
+  };
+}
+
+async function* chunksOf(reader: {
+  read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
+}): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    if (value !== undefined) yield value;
+  }
+}
+
+function terminalProcess(argv: readonly string[], size = { width: 80, height: 24 }): ExecProcess {
+  const queue: Uint8Array[] = [];
+  let wake = () => undefined as void;
+  let isOver = false;
+  const child = Bun.spawn([...argv], {
+    terminal: {
+      cols: size.width,
+      rows: size.height,
+      data(_terminal, bytes) {
+        queue.push(bytes);
+        wake();
+      },
+    },
+  });
+  const { terminal } = child;
+  const exited = child.exited.then((exitCode) => {
+    isOver = true;
+    wake();
+    return { exitCode };
+  });
+  async function* output(): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const chunk = queue.shift();
+      if (chunk !== undefined) yield chunk;
+      else if (isOver) return;
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
+  }
+  return {
+    stdin: {
+      write: async (chunk) => void terminal?.write(chunk),
+      end: () => void terminal?.write("\u0004"),
+    },
+    stdout: output(),
+    resize({ width, height }) {
+      terminal?.resize(width, height);
+    },
+    detach() {
+      terminal?.close();
+    },
+    exited,
+    kill: (signal) => child.kill(signal),
+  };
+}
+
+/** A pod that is assigned to the node and runs. */
+export function createPod(api: TestApi, name = "p", containers: readonly string[] = ["main"]): void {
+  api.store.create("pods", {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, namespace: "default" },
+    spec: {
+      nodeName: "node",
+      containers: containers.map((one) => ({ name: one, image: "x" })),
+    },
+    status: {
+      phase: "Running",
+      containerStatuses: containers.map((one) => ({ name: one, ready: true, state: { running: {} } })),
+    },
+  });
+}
+
+/** Sends a request by hand and resolves with the head of the answer and a reader of what follows. */
+export async function upgrade(
+  api: TestApi,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+  method = "GET",
+): Promise<{ readonly head: string; readonly socket: TLSSocket; readonly rest: ByteReader }> {
+  const socket = await api.connect();
+  const lines = Object.entries({
+    Host: "127.0.0.1",
+    Authorization: `Bearer ${api.pki.token}`,
+    Connection: "Upgrade",
+    ...headers,
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n`);
+  const rest = new ByteReader(socket);
+  const head = await rest.until("\r\n\r\n");
+  return { head, socket, rest };
+}
+
+/** Reads a socket piece by piece. */
+export class ByteReader {
+  #bytes = Buffer.alloc(0);
+  #isOver = false;
+  #wake = () => undefined as void;
+
+  constructor(socket: TLSSocket) {
+    socket.on("data", (chunk: Buffer) => {
+      this.#bytes = Buffer.concat([this.#bytes, chunk]);
+      this.#wake();
+    });
+    const end = () => {
+      this.#isOver = true;
+      this.#wake();
+    };
+    socket.on("end", end);
+    socket.on("close", end);
+    socket.on("error", end);
+  }
+
+  /** Everything until the other side closes. */
+  async all(): Promise<Buffer> {
+    while (!this.#isOver) await this.#more();
+    return this.#bytes;
+  }
+
+  async until(mark: string): Promise<string> {
+    for (;;) {
+      const at = this.#bytes.indexOf(mark);
+      if (at >= 0) return (await this.take(at + mark.length)).toString();
+      if (this.#isOver) throw new Error(`closed before ${JSON.stringify(mark)}: ${this.#bytes.toString()}`);
+      await this.#more();
+    }
+  }
+
+  async take(count: number): Promise<Buffer> {
+    while (this.#bytes.length < count) {
+      if (this.#isOver) throw new Error(`closed after ${this.#bytes.length} of ${count} bytes`);
+      await this.#more();
+    }
+    const taken = this.#bytes.subarray(0, count);
+    this.#bytes = this.#bytes.subarray(count);
+    return taken;
+  }
+
+  #more(): Promise<void> {
+    return new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}
