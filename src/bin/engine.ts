@@ -75,6 +75,9 @@ export async function startEngine(
       options: {
         hostPaths: options.hostPaths,
         allowPrivileged: options.allowPrivileged,
+        ...(options.maxRestartPeriodMs === undefined
+          ? {}
+          : { maxContainerRestartPeriodMs: options.maxRestartPeriodMs }),
         version: VERSION,
         onError: logBug,
       },

@@ -12,6 +12,8 @@ export interface EngineOptions {
   /** Folders of this machine that `hostPath` volumes may reach. */
   readonly hostPaths: readonly string[];
   readonly allowPrivileged: boolean;
+  /** Longest wait between restarts of a crashing container; 300 seconds when absent. */
+  readonly maxRestartPeriodMs?: number;
 }
 
 export interface StartedEngine {

@@ -18,6 +18,7 @@ import type { EngineControl, EngineOptions, StartedEngine } from "../engine-cont
 import type { ImageAnswer } from "./images.ts";
 import { followPods } from "../follow-pods.ts";
 import { type ManifestSet, readManifests } from "../manifests.ts";
+import { parseRestartPeriod } from "../restart-period.ts";
 import { openStateFolder, runningEngine, type StateFolder, stateFolderOf } from "../state-folder.ts";
 import { stopEngine } from "../stop-engine.ts";
 import { waitReady } from "../wait-ready.ts";
@@ -71,6 +72,11 @@ export function upCommand(control: EngineControl): Command {
         type: "boolean",
         description: "Let containers ask for `privileged: true`. They can then harm this machine.",
       },
+      "max-restart-period": {
+        type: "string",
+        value: "DURATION",
+        description: "Longest wait between restarts of a crashing container, 1s to 300s (default: 300s).",
+      },
     },
     examples: [
       "pillion up -f examples/streaming-logs      # foreground: status and logs; Ctrl-C ends and removes everything",
@@ -122,6 +128,7 @@ function engineOptions(invocation: Invocation, { folder, set, terminal }: UpCont
       fix: `Use \`-f ${invocation.positionals[0]}\` to apply it`,
     });
   }
+  const period = stringOption(invocation, "max-restart-period");
   const resolveExisting = (path: string) => {
     const full = resolve(terminal.cwd, path);
     if (existsSync(full)) return full;
@@ -138,6 +145,7 @@ function engineOptions(invocation: Invocation, { folder, set, terminal }: UpCont
     imageMaps: [...listOption(invocation, "images").map(resolveExisting), ...set.imageMaps],
     hostPaths: listOption(invocation, "host-path").map(resolveExisting),
     allowPrivileged: invocation.options["allow-privileged"] === true,
+    ...(period === undefined ? {} : { maxRestartPeriodMs: parseRestartPeriod(period) }),
   };
 }
 
@@ -153,7 +161,11 @@ async function applyToRunning(
   { invocation, terminal, options, set }: ApplyContext & { readonly options: EngineOptions },
 ): Promise<number> {
   const { folder } = options;
-  const needsStart = options.port !== 0 || options.hostPaths.length > 0 || options.allowPrivileged;
+  const needsStart =
+    options.port !== 0 ||
+    options.hostPaths.length > 0 ||
+    options.allowPrivileged ||
+    options.maxRestartPeriodMs !== undefined;
   if (set.manifests.length === 0 || needsStart) {
     throw new Problem({
       code: "E_ALREADY_RUNNING",
