@@ -6,7 +6,7 @@ import type { EventRecorder } from "./event-recorder.ts";
 import { ignoredSecurity, unenforcedLimits } from "./ignored-security.ts";
 import { podEvent } from "./pod-events.ts";
 
-const CONTAINER_FIELDS = ["startupProbe", "livenessProbe", "readinessProbe", "tty", "stdin"] as const;
+const CONTAINER_FIELDS = ["tty", "stdin"] as const;
 const POD_FIELDS = ["shareProcessNamespace", "hostPID", "hostIPC", "runtimeClassName"] as const;
 
 /** One Warning event with all of them, and one about limits that nobody enforces. */

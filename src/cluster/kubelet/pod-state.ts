@@ -72,6 +72,19 @@ interface PullBackoff extends BackoffEntry {
   isReported: boolean;
 }
 
+/** What probes have found out about the instances that are there now. */
+export interface ProbeView {
+  results(): ProbeResults;
+  /** For a container's status. */
+  of(name: string): ProbedContainer;
+}
+
+/** Last results of one container; absent = no such probe. */
+export interface ProbedContainer {
+  readonly startup?: boolean;
+  readonly readiness?: boolean;
+}
+
 export class PodState {
   /** The newest version from the store; after a forced deletion the last one seen. */
   pod: StoredPod;
@@ -95,7 +108,7 @@ export class PodState {
   termination: (Termination & { readonly cause: TerminationCause }) | undefined;
   /** Everything of the pod is gone from the node. */
   isTornDown = false;
-  probes: ProbeResults = NO_PROBES;
+  probes: ProbeView = { results: () => NO_PROBES, of: () => ({}) };
   readonly containers = new Map<string, ContainerRecord>();
   readonly crashBackoff = new Map<string, BackoffEntry>();
   readonly pullBackoff = new Map<string, PullBackoff>();
@@ -134,7 +147,7 @@ export class PodState {
       containers,
       sandbox,
       sandboxAttempts: this.sandboxAttempts,
-      probes: this.probes,
+      probes: this.probes.results(),
     };
   }
 

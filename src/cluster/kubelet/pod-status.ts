@@ -100,6 +100,7 @@ function statusOf(state: PodState, container: Container): ContainerStatus {
   const record = state.record(container.name);
   return containerStatus(state.pod.spec, container, {
     ...pick(record),
+    ...state.probes.of(container.name),
     ...(record.failure === undefined ? {} : { failure: record.failure }),
     isToBeStarted: isShownAsWaiting(state, container, record),
   });

@@ -8,6 +8,7 @@ import { podEvent } from "./pod-events.ts";
 import { messageOf } from "../../kernel/problem.ts";
 import { PodState } from "./pod-state.ts";
 import { isFinished } from "./pod-status.ts";
+import { PodProbes } from "./probes/pod-probes.ts";
 import { volumeFacts } from "./prepare-sandbox.ts";
 import { syncPod, type Pass, type PassResult } from "./sync-pod.ts";
 import { removeFromStore, removeLogs, terminatePod } from "./terminate-pod.ts";
@@ -30,6 +31,7 @@ export interface WorkerOptions {
 export class PodWorker {
   readonly #context: KubeletContext;
   readonly #state: PodState;
+  readonly #probes: PodProbes;
   readonly #options: WorkerOptions;
   /** The newest version that the watch has told. */
   #seen: StoredPod;
@@ -48,6 +50,8 @@ export class PodWorker {
     this.#seen = options.pod;
     this.#state = new PodState(options.pod);
     this.#state.adoptStatus(options.context.clock.now());
+    this.#probes = new PodProbes({ ...options, state: this.#state, onChange: () => this.wake() });
+    this.#state.probes = this.#probes;
     reportIgnoredFields(options.context.recorder, options.pod, options.context.sandbox.tier);
     this.#takeDeletion();
     this.wake();
@@ -135,6 +139,7 @@ export class PodWorker {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#cancelTimer?.();
+    this.#probes.stop();
     this.#pass.abort(new DOMException("The kubelet is stopping", "AbortError"));
     await this.#running;
   }
@@ -190,6 +195,7 @@ export class PodWorker {
 
   async #decide(pass: Pass): Promise<PassResult> {
     const state = this.#state;
+    this.#probes.see();
     if (state.isTornDown) return this.#finish(pass);
     if (state.termination === undefined && isFinished(state.pod)) {
       state.beginTermination(0, { kind: "completed" }, this.#context.clock.monotonic());
@@ -197,6 +203,7 @@ export class PodWorker {
     writeStatus(this.#context, state);
     if (state.termination === undefined && this.#needsRefresh) this.#refresh();
     const result = state.termination === undefined ? await syncPod(pass) : await terminatePod(pass);
+    this.#probes.see();
     if (!state.isTornDown) writeStatus(this.#context, state);
     return result;
   }

@@ -29,6 +29,7 @@ export async function captureCommand(
   let child: ExecProcess | undefined;
   const onAbort = (): void => {
     child?.kill(SIGKILL);
+    child?.detach();
     reject(signal.reason);
   };
   signal.addEventListener("abort", onAbort, { once: true });
@@ -41,7 +42,7 @@ export async function captureCommand(
   async function run(): Promise<CapturedCommand> {
     child = await running.exec({ argv, stdin: false, tty: false });
     // It may have taken longer to start than it was given.
-    if (signal.aborted) child.kill(SIGKILL);
+    if (signal.aborted) onAbort();
     const [stdout, stderr, { exitCode }] = await Promise.all([
       firstBytes(child.stdout, bytes),
       firstBytes(child.stderr, bytes),

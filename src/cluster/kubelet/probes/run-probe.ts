@@ -21,6 +21,9 @@ export type ProbeOutcome =
   | { readonly kind: "failure"; readonly output: string }
   | { readonly kind: "error"; readonly state: "unknown" | "failure"; readonly message: string };
 
+/** Every outcome that an event tells of. */
+export type ProbeTrouble = Exclude<ProbeOutcome, { readonly kind: "success" }>;
+
 export interface ProbeTarget {
   readonly sandbox: Pick<Sandbox, "connect">;
   readonly clock: Clock;
@@ -52,7 +55,7 @@ export async function runProbe(
 
 /** One attempt, within `timeoutSeconds`. */
 async function attemptProbe(probe: Probe, target: ProbeTarget, outer: AbortSignal): Promise<ProbeOutcome> {
-  const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000;
+  const timeoutMs = (probe.timeoutSeconds || 1) * 1000;
   const controller = new AbortController();
   const cancel = target.clock.schedule(timeoutMs, () => controller.abort(new DeadlineError()));
   const onAbort = (): void => controller.abort(outer.reason);
