@@ -1,12 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdirSync, readlinkSync } from "node:fs";
+import { readlinkSync } from "node:fs";
 import { canRunContainers, openWorld, type TestSpec, type TestWorld } from "./container.test-support.ts";
-import type { ExecProcess, ExecSpec } from "./process-io.ts";
-import { ContainerStartError, type RunningContainer } from "./sandbox.ts";
-
-const SIGKILL = 9;
-/** Process 1 of containers that only wait. */
-const WAIT = ["sleep", "1000"];
+import {
+  bytesOf,
+  execIn,
+  filesClosed,
+  finished,
+  inContainer,
+  noBytes,
+  openFiles,
+  type Finished,
+} from "./container-exec.test-support.ts";
+import { ContainerStartError } from "./sandbox.ts";
 
 describe.if(canRunContainers())("RunningContainer.exec()", () => {
   let world: TestWorld;
@@ -15,25 +20,14 @@ describe.if(canRunContainers())("RunningContainer.exec()", () => {
   });
   afterAll(() => world.close());
 
-  async function inContainer<Result>(
-    spec: TestSpec,
-    action: (container: RunningContainer) => Promise<Result>,
-  ): Promise<Result> {
-    const { container } = await world.start({ argv: WAIT, ...spec });
-    try {
-      return await action(container);
-    } finally {
-      container.kill(SIGKILL);
-      await container.exited;
-    }
-  }
-
   function sh(script: string, spec: TestSpec = {}): Promise<Finished> {
-    return inContainer(spec, async (container) => finished(await execIn(container, ["sh", "-c", script])));
+    return inContainer(world, spec, async (container) =>
+      finished(await execIn(container, ["sh", "-c", script])),
+    );
   }
 
   async function execError(argv: readonly string[], spec: TestSpec = {}): Promise<string> {
-    return inContainer(spec, async (container) => {
+    return inContainer(world, spec, async (container) => {
       try {
         await execIn(container, argv);
       } catch (error) {
@@ -47,7 +41,7 @@ describe.if(canRunContainers())("RunningContainer.exec()", () => {
   test("runs beside process 1, in its namespaces, root, working directory and environment [N1]", async () => {
     const script = "for n in net ipc uts mnt pid; do readlink /proc/self/ns/$n; done; pwd; echo $A; ls /";
     const spec = { env: ["A=b c"], workingDir: "/srv/dir" };
-    const [inside, process1] = await inContainer({ ...spec }, async (container) => [
+    const [inside, process1] = await inContainer(world, { ...spec }, async (container) => [
       await finished(await execIn(container, ["sh", "-c", script])),
       ["net", "ipc", "uts", "mnt", "pid"].map((name) => linkOf(`/proc/${container.pid}/ns/${name}`)),
     ]);
@@ -65,7 +59,7 @@ describe.if(canRunContainers())("RunningContainer.exec()", () => {
       noNewPrivileges: true,
       oomScoreAdj: 900,
     };
-    const [own, first] = await inContainer(spec, async (container) => [
+    const [own, first] = await inContainer(world, spec, async (container) => [
       await finished(await execIn(container, ["sh", "-c", script, "sh", "self"])),
       await finished(await execIn(container, ["sh", "-c", script, "sh", "1"])),
     ]);
@@ -86,7 +80,7 @@ describe.if(canRunContainers())("RunningContainer.exec()", () => {
 
   test("rejects with runc's words when the program cannot be run, and leaves nothing", async () => {
     const prefix = "StartError: OCI runtime exec failed: exec failed: unable to start container process: ";
-    const before = state();
+    const before = openFiles();
     expect({
       name: await execError(["nope"]),
       path: await execError(["/nope"]),
@@ -98,13 +92,14 @@ describe.if(canRunContainers())("RunningContainer.exec()", () => {
       notExecutable: `${prefix}exec: "/etc/passwd": permission denied: unknown`,
       nothing: `${prefix}no command specified: unknown`,
     });
-    expect(state()).toEqual(before);
+    expect(children()).toBe(0);
+    await filesClosed(before);
   });
 
   test("carries bytes both ways, and stdin.end() is end-of-file", async () => {
     const bytes = crypto.getRandomValues(new Uint8Array(65_536));
     const sent = Array.from({ length: 64 }, () => bytes);
-    const got = await inContainer({}, async (container) => {
+    const got = await inContainer(world, {}, async (container) => {
       const process = await execIn(container, ["cat"], { stdin: true });
       const received = process.stdout === undefined ? undefined : bytesOf(process.stdout);
       for (const chunk of sent) await process.stdin?.write(chunk);
@@ -123,6 +118,7 @@ describe.if(canRunContainers())("RunningContainer.exec()", () => {
       const script =
         'tty; stty size; stat -c "%u %a" $(tty); echo $TERM; ps -o tty=,stat= -p $$; echo error >&2';
       const { stdout, stderr, exit } = await inContainer(
+        world,
         { user: { user, supplementalGroups: [] }, env: ["TERM=dumb"] },
         async (container) =>
           finished(await execIn(container, ["sh", "-c", script], { tty: true, size: SIZE })),
@@ -135,7 +131,7 @@ describe.if(canRunContainers())("RunningContainer.exec()", () => {
     });
 
     test("edits lines and has an end-of-file, also behind half a line", async () => {
-      const { stdout, exit } = await inContainer({}, async (container) => {
+      const { stdout, exit } = await inContainer(world, {}, async (container) => {
         const process = await execIn(container, ["sh", "-c", "stty -echo; echo up; exec cat"], {
           tty: true,
           stdin: true,
@@ -154,7 +150,7 @@ describe.if(canRunContainers())("RunningContainer.exec()", () => {
 
     test("tells the program of another size", async () => {
       const script = "trap 'stty size; exit' WINCH; echo up; while :; do sleep 0.01; done";
-      const text = await inContainer({}, async (container) => {
+      const text = await inContainer(world, {}, async (container) => {
         const process = await execIn(container, ["sh", "-c", script], { tty: true, size: SIZE });
         let seen = "";
         for await (const chunk of process.stdout ?? noBytes()) {
@@ -167,7 +163,7 @@ describe.if(canRunContainers())("RunningContainer.exec()", () => {
     });
 
     test("hangs up when the client has gone", async () => {
-      const exit = await inContainer({}, async (container) => {
+      const exit = await inContainer(world, {}, async (container) => {
         const process = await execIn(container, ["sh", "-c", "echo up; exec sleep 1000"], {
           tty: true,
           stdin: true,
@@ -182,45 +178,20 @@ describe.if(canRunContainers())("RunningContainer.exec()", () => {
     });
 
     test("leaves nothing open when the program does not start", async () => {
-      const before = state();
-      await inContainer({}, async (container) => {
+      const before = openFiles();
+      await inContainer(world, {}, async (container) => {
         await execIn(container, ["nope"], { tty: true, stdin: true }).catch(() => undefined);
       });
-      expect(state()).toEqual(before);
+      expect(children()).toBe(0);
+      await filesClosed(before);
     });
   });
 
-  function state(): object {
-    const children = world.launcher.tryCall("wait4", [-1, 0, 1, 0]);
-    return { fds: readdirSync("/proc/self/fd").length, children };
+  /** 0: there are some (the holder of the namespaces), and none has ended. */
+  function children(): number {
+    return world.launcher.tryCall("wait4", [-1, 0, 1, 0]);
   }
 });
-
-interface Finished {
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly exit: object;
-}
-
-function execIn(
-  container: RunningContainer,
-  argv: readonly string[],
-  more: Partial<ExecSpec> = {},
-): Promise<ExecProcess> {
-  return container.exec({ argv, stdin: false, tty: false, ...more });
-}
-
-async function finished({ stdout, stderr, exited }: ExecProcess): Promise<Finished> {
-  const text = async (stream: AsyncIterable<Uint8Array> = noBytes()) => (await bytesOf(stream)).toString();
-  const [out, err, exit] = await Promise.all([text(stdout), text(stderr), exited]);
-  return { stdout: out, stderr: err, exit };
-}
-
-async function* noBytes(): AsyncGenerator<Uint8Array> {}
-
-async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  return Buffer.concat(await Array.fromAsync(stream));
-}
 
 function linkOf(path: string): string {
   return readlinkSync(path);

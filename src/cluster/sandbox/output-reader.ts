@@ -51,6 +51,7 @@ export class OutputReader implements AsyncIterable<Uint8Array> {
     if (this.#reader !== undefined) throw new TypeError("Cannot read a stream twice");
     if (this.#isClosed) return;
     this.#reader = Bun.file(this.#options.fd).stream().getReader();
+    if (this.#hasEnded) this.#linger();
     try {
       for (;;) {
         const chunk = await this.#next(this.#reader);
@@ -69,13 +70,10 @@ export class OutputReader implements AsyncIterable<Uint8Array> {
     if (this.#hasEnded || this.#isClosed) return;
     this.#hasEnded = true;
     this.#quota = this.#unread() + LINGER_BYTES;
-    if (this.#reader === undefined) {
-      this.#options.clock.schedule(UNREAD_MS, () => {
-        if (this.#reader === undefined) this.close();
-      });
-    } else {
-      this.#linger();
-    }
+    if (this.#reader !== undefined) this.#linger();
+    this.#options.clock.schedule(UNREAD_MS, () => {
+      if (this.#reader === undefined) this.close();
+    });
   }
 
   /** Ends the stream at once. Idempotent. */

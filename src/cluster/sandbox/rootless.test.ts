@@ -8,6 +8,7 @@ const OUTSIDER = 65_534;
 const FILES = [
   "container",
   "container-exec",
+  "container-exec-faults",
   "container-mounts",
   "container-security",
   "host-root",
