@@ -6,6 +6,7 @@ import { messageOf } from "../../kernel/problem.ts";
 import { startTimeOf } from "../../lib/process-identity.ts";
 import { openJoins } from "./cgroups/join-cgroup.ts";
 import type { ContainerCgroup } from "./cgroups/open-cgroups.ts";
+import { type MeasureContainer, processUsage } from "./cgroups/process-usage.ts";
 import { prepareDev } from "./container-dev.ts";
 import { startExec } from "./container-exec.ts";
 import { openMounts } from "./container-mounts.ts";
@@ -74,6 +75,7 @@ export function createContainerRuntime(options: ContainerRuntimeOptions): Contai
     mountPoint,
     ids: readIdMap(),
     permitted: permittedCapabilities(),
+    measure: processUsage(options.clock),
     ownedFolders: () => (owned ??= makeOwnedFolders({ launcher, folder: ownedFolder, stateDir })),
   };
   return {
@@ -89,6 +91,7 @@ interface Context extends ContainerRuntimeOptions {
   readonly mountPoint: string;
   readonly ids: IdMap;
   readonly permitted: bigint;
+  readonly measure: MeasureContainer;
   /** Made when the first container needs them, kept for the others. */
   readonly ownedFolders: () => Promise<OwnedFolders>;
 }
@@ -197,6 +200,8 @@ function follow(context: Context, { spec, pid, pump, user, cgroup }: Started): R
   pump.started();
   const exited = ended.then(async (exit) => {
     const oomKilled = cgroup?.hasOomKills() ?? false;
+    // In a process namespace that others share, what it has started lives on.
+    cgroup?.kill();
     cgroup?.remove();
     await pump.drained();
     return { ...exit, oomKilled };
@@ -207,11 +212,12 @@ function follow(context: Context, { spec, pid, pump, user, cgroup }: Started): R
     startTime,
     startedAt,
     exited,
+    user: { uid: user.uid, gid: user.gid, supplementalGroups: user.groups ?? [] },
     exec: async (program) =>
       startExec(context, { pid, spec, user, cgroup, isRunning: () => exits.isRunning(pid) }, program),
     attach: () => ({ resize() {}, detach() {} }),
     usage() {
-      const use = exits.isRunning(pid) ? cgroup?.usage() : undefined;
+      const use = exits.isRunning(pid) ? (cgroup?.usage() ?? context.measure(pid)) : undefined;
       return use === undefined ? undefined : { ...use, measuredAt: clock.now() };
     },
     kill(signal) {

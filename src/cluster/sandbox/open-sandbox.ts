@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../../kernel/clock.ts";
 import { Problem } from "../../kernel/problem.ts";
 import { formatIpv4 } from "../../lib/ipv4.ts";
+import type { Cgroups } from "./cgroups/open-cgroups.ts";
 import { startCgroups } from "./cgroups/start-cgroups.ts";
 import { createContainerRuntime } from "./container.ts";
 import { watchExits } from "./exits.ts";
@@ -12,7 +13,7 @@ import { openProcessRecords, sandboxFolder } from "./leftovers.ts";
 import * as linux from "./linux-constants.ts";
 import { buildNodeNetwork, DEFAULT_RANGES, type NetworkRanges, nodeAddress } from "./network.ts";
 import { addressPool } from "./network-addresses.ts";
-import { createPodSandbox, type PodTools } from "./pod-sandbox.ts";
+import { createPodSandbox, type PodTools, sumOf } from "./pod-sandbox.ts";
 import { type Holder, type HolderTools, startHolder } from "./pod-sandbox-holder.ts";
 import { probe } from "./probe.ts";
 import { type MachineFacts, readMachineFacts } from "./probe-facts.ts";
@@ -41,8 +42,6 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   const folder = sandboxFolder(stateDir);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const namespaces = decideTier(facts, probe(launcher, folder));
-  const cgroups = startCgroups({ launcher, stateDir, sandboxFolder: folder });
-  const tier = withCgroups(namespaces, cgroups);
   const sleep = sleepPath();
   const exits = watchExits(launcher, clock);
   const tools = {
@@ -52,7 +51,9 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     sleep,
     env: [`PILLION_STATE=${stateDir}`],
   };
-  const node = startNode(tools, { ranges, facts });
+  const cgroups = startCgroups({ launcher, stateDir, sandboxFolder: folder });
+  const tier = withCgroups(namespaces, cgroups);
+  const node = startNode(tools, { ranges, facts, cgroups });
   const pods = new Set<PodSandbox>();
   const containers = createContainerRuntime({
     launcher,
@@ -93,7 +94,10 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
       return pod;
     },
     connect: (to, signal) => sockets.connect({ to, signal }),
-    usage: () => ({ cpuNanoseconds: 0, memoryBytes: 0, ...cgroups.usage(), measuredAt: clock.now() }),
+    usage() {
+      const use = cgroups.usage() ?? sumOf([...pods].flatMap((pod) => pod.usage() ?? []));
+      return { ...use, measuredAt: clock.now() };
+    },
     close: () => (closed ??= close()),
   };
 }
@@ -106,7 +110,11 @@ interface Node {
 /** The node: a network namespace with the bridge that all pods hang on. */
 function startNode(
   tools: HolderTools,
-  { ranges, facts }: { readonly ranges: NetworkRanges; readonly facts: MachineFacts },
+  {
+    ranges,
+    facts,
+    cgroups,
+  }: { readonly ranges: NetworkRanges; readonly facts: MachineFacts; readonly cgroups: Cgroups },
 ): Node {
   let holder: Holder;
   try {
@@ -116,6 +124,7 @@ function startNode(
       what: "the node",
     });
   } catch (error) {
+    cgroups.close();
     tools.exits.close();
     throw error instanceof LaunchError ? noNamespaces(facts, error.message) : error;
   }

@@ -4,7 +4,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import { messageOf } from "../../kernel/problem.ts";
 import { formatIpv4 } from "../../lib/ipv4.ts";
 import type { ProcessIdentity } from "../../lib/process-identity.ts";
-import type { Cgroups, ContainerCgroup, PodCgroup } from "./cgroups/open-cgroups.ts";
+import type { Cgroups, ContainerCgroup, MeasuredUse, PodCgroup } from "./cgroups/open-cgroups.ts";
 import { type ContainerRuntime, namespacesOf } from "./container.ts";
 import type { Launcher } from "./launcher.ts";
 import * as linux from "./linux-constants.ts";
@@ -188,8 +188,8 @@ class KernelPod implements PodSandbox {
   }
 
   usage(): ResourceUse | undefined {
-    const use = this.#parts.cgroup.usage();
-    return use === undefined ? undefined : { ...use, measuredAt: this.#tools.clock.now() };
+    const containers = [...this.#running].flatMap((container) => container.usage() ?? []);
+    return { ...(this.#parts.cgroup.usage() ?? sumOf(containers)), measuredAt: this.#tools.clock.now() };
   }
 
   destroy(): Promise<void> {
@@ -224,6 +224,14 @@ class KernelPod implements PodSandbox {
       `failed to create container "${name}": the sandbox of pod "${namespace}/${pod}" ${what}`,
     );
   }
+}
+
+/** Of containers or pods together. */
+export function sumOf(uses: readonly MeasuredUse[]): MeasuredUse {
+  return {
+    cpuNanoseconds: uses.reduce((sum, { cpuNanoseconds }) => sum + cpuNanoseconds, 0),
+    memoryBytes: uses.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0),
+  };
 }
 
 /** Detaches at once, also while something in it is in use. What is not mounted any more is no error. */
