@@ -21,6 +21,13 @@ export interface ContainerEnd {
   readonly finishedAt: number;
 }
 
+/** `LinuxContainerUser`: what runs, whatever the pod asked for. */
+export interface LinuxUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly supplementalGroups: readonly number[];
+}
+
 /** One start of a container. A restart makes a new instance with the next `restartCount`. */
 export interface ContainerInstance {
   readonly name: string;
@@ -32,6 +39,8 @@ export interface ContainerInstance {
   readonly imageID: string;
   /** Unix milliseconds; absent when the start failed. */
   readonly startedAt?: number;
+  /** Who it was started as. */
+  readonly user?: LinuxUser;
   /** Absent while it runs. */
   readonly end?: ContainerEnd;
 }
@@ -85,6 +94,7 @@ export function containerStatus(spec: PodSpec, container: Container, facts: Cont
     ...(current === undefined || current.id === "" ? {} : { containerID: containerURL(current.id) }),
     ...resourcesOf(container, isRunning),
     ...mountsOf(container),
+    ...userOf(current?.user),
   };
 }
 
@@ -148,6 +158,12 @@ function resourcesOf({ resources }: Container, isRunning: boolean): Partial<Cont
       ...(requests === undefined ? {} : { requests }),
     },
   };
+}
+
+function userOf(user: LinuxUser | undefined): Partial<ContainerStatus> {
+  if (user === undefined) return {};
+  const { uid, gid, supplementalGroups } = user;
+  return { user: { linux: { uid, gid, supplementalGroups: [...supplementalGroups] } } };
 }
 
 function mountsOf({ volumeMounts = [] }: Container): Partial<ContainerStatus> {

@@ -126,7 +126,8 @@ async function runContainer(
     const running = await sandbox.startContainer(spec);
     tell(request, "Normal", "Created", "Container created");
     tell(request, "Normal", "Started", "Container started");
-    state.begin({ ...instance, startedAt: running.startedAt });
+    const user = running.user === undefined ? {} : { user: running.user };
+    state.begin({ ...instance, ...user, startedAt: running.startedAt });
     const record = state.record(container.name);
     record.running = running;
     record.terminationLog = start.terminationLog;
