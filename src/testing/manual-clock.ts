@@ -41,6 +41,11 @@ export class ManualClock implements Clock {
     this.#moveTo(end);
   }
 
+  /** The wall clock is set anew; durations do not notice. */
+  jump(ms: number): void {
+    this.#now += ms;
+  }
+
   /** How many timers wait; 0 after a clean stop. */
   get pending(): number {
     return this.#timers.size;

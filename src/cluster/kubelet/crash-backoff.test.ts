@@ -8,11 +8,11 @@ function delays(count: number, maxMs?: number): number[] {
   let entry: BackoffEntry | undefined;
   let now = 0;
   for (let start = 0; start < count; start++) {
-    const finishedAt = now;
-    const left = backoffLeft(entry, finishedAt, now);
+    const endedAt = now;
+    const left = backoffLeft(entry, endedAt, now);
     found.push(left);
     now += left;
-    entry = nextBackoff(entry, { finishedAt, now }, backoffLimits(maxMs));
+    entry = nextBackoff(entry, { endedAt, now }, backoffLimits(maxMs));
   }
   return found;
 }
@@ -32,14 +32,14 @@ describe("backoffLeft()", () => {
   test("forgets after more than ten minutes between the start and the end [R6]", () => {
     expect(backoffLeft(entry, 1_600_000, 1_600_000)).toBe(160_000);
     expect(backoffLeft(entry, 1_600_001, 1_600_001)).toBe(0);
-    const next = nextBackoff(entry, { finishedAt: 1_600_001, now: 1_600_001 }, backoffLimits());
+    const next = nextBackoff(entry, { endedAt: 1_600_001, now: 1_600_001 }, backoffLimits());
     expect(next.delayMs).toBe(10_000);
   });
 
   test("is between nothing and the delay, however the clock jumps", () => {
     fc.assert(
-      fc.property(fc.integer(), fc.integer(), (finishedAt, now) => {
-        const left = backoffLeft(entry, finishedAt, now);
+      fc.property(fc.integer(), fc.integer(), (endedAt, now) => {
+        const left = backoffLeft(entry, endedAt, now);
         return left >= 0 && left <= entry.delayMs;
       }),
     );
@@ -56,9 +56,9 @@ test("delays of a container that ends early never shrink and never pass the maxi
         let now = 0;
         for (const ran of runs) {
           const before = entry?.delayMs ?? 0;
-          const finishedAt = now + ran;
-          entry = nextBackoff(entry, { finishedAt, now: finishedAt }, backoffLimits(maxMs));
-          now = finishedAt;
+          const endedAt = now + ran;
+          entry = nextBackoff(entry, { endedAt, now: endedAt }, backoffLimits(maxMs));
+          now = endedAt;
           if (entry.delayMs < before || entry.delayMs > maxMs) return false;
         }
         return true;

@@ -1,6 +1,6 @@
 /** How long a container that ended has to wait for its next start (client-go flowcontrol.Backoff, kubelet doBackOff). */
 
-/** Milliseconds. */
+/** Milliseconds. Moments are monotonic: a wall clock that jumps changes no back-off. */
 export interface BackoffLimits {
   readonly initialMs: number;
   readonly maxMs: number;
@@ -8,7 +8,7 @@ export interface BackoffLimits {
 
 export interface BackoffEntry {
   readonly delayMs: number;
-  /** When the last start was decided, Unix milliseconds. */
+  /** When the last start was decided. */
   readonly decidedAt: number;
 }
 
@@ -22,28 +22,25 @@ export function backoffLimits(maxMs: number = MAX_MS): BackoffLimits {
   return { initialMs: Math.min(INITIAL_MS, maxMs), maxMs };
 }
 
-/**
- * Milliseconds left to wait, counted from the moment the container ended. A wall clock that jumps back cannot make the
- * wait longer than the delay.
- */
-export function backoffLeft(entry: BackoffEntry | undefined, finishedAt: number, now: number): number {
-  if (entry === undefined || hasExpired(entry, finishedAt)) return 0;
-  return Math.max(0, Math.min(entry.delayMs, finishedAt + entry.delayMs - now));
+/** Milliseconds left to wait, counted from the moment the container ended; never more than the delay. */
+export function backoffLeft(entry: BackoffEntry | undefined, endedAt: number, now: number): number {
+  if (entry === undefined || hasExpired(entry, endedAt)) return 0;
+  return Math.max(0, Math.min(entry.delayMs, endedAt + entry.delayMs - now));
 }
 
 /** The entry after deciding to start now. */
 export function nextBackoff(
   entry: BackoffEntry | undefined,
-  at: { readonly finishedAt: number; readonly now: number },
+  at: { readonly endedAt: number; readonly now: number },
   limits: BackoffLimits,
 ): BackoffEntry {
-  const isFresh = entry === undefined || hasExpired(entry, at.finishedAt);
+  const isFresh = entry === undefined || hasExpired(entry, at.endedAt);
   const delayMs = isFresh ? limits.initialMs : Math.min(entry.delayMs * 2, limits.maxMs);
   return { delayMs, decidedAt: at.now };
 }
 
-function hasExpired({ decidedAt }: BackoffEntry, finishedAt: number): boolean {
-  return finishedAt - decidedAt > RESET_AFTER_MS;
+function hasExpired({ decidedAt }: BackoffEntry, endedAt: number): boolean {
+  return endedAt - decidedAt > RESET_AFTER_MS;
 }
 
 /** Go's `time.Duration` notation for whole seconds and milliseconds: `10s`, `1m20s`, `5m0s`, `1.5s`. */

@@ -1,5 +1,6 @@
 /** Makes a container that ended wait before its next start, and says so (kubelet doBackOff). */
 import type { Container } from "../../../generated/kubernetes.ts";
+import type { ContainerEnd } from "../../k8s/container-status.ts";
 import { describePod } from "../../k8s/pod.ts";
 import { backoffLeft, goDuration, nextBackoff } from "./crash-backoff.ts";
 import type { KubeletContext } from "./kubelet-context.ts";
@@ -14,14 +15,15 @@ interface StartingPod {
 /** Milliseconds this start has to wait; 0 = it goes ahead, and the next one will wait longer. */
 export function crashBackoff({ context, state }: StartingPod, container: Container): number {
   const record = state.record(container.name);
-  const countedFrom = backoffBase(record);
-  if (countedFrom === undefined) return 0;
+  const end = endToCountFrom(record);
+  if (end === undefined) return 0;
   const key = backoffKey(container);
   const entry = state.crashBackoff.get(key);
-  const now = context.clock.now();
-  const leftMs = backoffLeft(entry, countedFrom, now);
+  const endedAt = state.endedAt(end, context.clock);
+  const now = context.clock.monotonic();
+  const leftMs = backoffLeft(entry, endedAt, now);
   if (leftMs === 0) {
-    state.crashBackoff.set(key, nextBackoff(entry, { finishedAt: countedFrom, now }, context.backoff));
+    state.crashBackoff.set(key, nextBackoff(entry, { endedAt, now }, context.backoff));
     return 0;
   }
   const pod = describePod(state.pod);
@@ -49,11 +51,11 @@ function backoffKey({ name, image, resources }: Container): string {
 }
 
 /**
- * The end from which the delay counts, in Unix milliseconds; `undefined` = there is nothing to wait for. A container that
- * we stop and start in one go is judged by the instance before: at the decision, the present one had not ended.
+ * The end from which the delay counts; `undefined` = there is nothing to wait for. A container that we stop and start in
+ * one go is judged by the instance before: at the decision, the present one had not ended.
  */
-function backoffBase(record: ContainerRecord): number | undefined {
+function endToCountFrom(record: ContainerRecord): ContainerEnd | undefined {
   const { current, previous, isBeingReplaced, hasMissedItsTurn } = record;
-  if (isBeingReplaced && hasMissedItsTurn !== true) return previous?.end?.finishedAt;
-  return current?.end?.finishedAt;
+  if (isBeingReplaced && hasMissedItsTurn !== true) return previous?.end;
+  return current?.end;
 }

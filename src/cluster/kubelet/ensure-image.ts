@@ -40,7 +40,7 @@ export async function ensureImage(step: ImageStep): Promise<ImageOutcome> {
   // An image that was mapped or imported meanwhile needs no pull, whatever the policy.
   const mayHaveCome = isPresent && (policy !== "Always" || step.retriesNow);
   if (mayPull && !mayHaveCome && backoff !== undefined) {
-    const leftMs = backoff.failedAt + backoff.delayMs - context.clock.now();
+    const leftMs = backoff.failedAt + backoff.delayMs - context.clock.monotonic();
     if (leftMs > 0) return backOff(step, name, Math.min(leftMs, backoff.delayMs));
   }
   const announcement = announcePull(step, { name, mayPull, isPresent });
@@ -142,8 +142,8 @@ const REFUSALS = {
 } as const;
 
 function rememberFailure({ context, state }: ImageStep, name: string, message: string): void {
-  const now = context.clock.now();
-  const entry = nextBackoff(state.pullBackoff.get(name), { finishedAt: now, now }, PULL_BACKOFF);
+  const now = context.clock.monotonic();
+  const entry = nextBackoff(state.pullBackoff.get(name), { endedAt: now, now }, PULL_BACKOFF);
   state.pullBackoff.set(name, { ...entry, failedAt: now, message, isReported: false });
 }
 

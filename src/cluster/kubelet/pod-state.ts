@@ -1,7 +1,8 @@
 /** What the node knows about one pod. Changed only by the pod's own worker and by the ends of its containers. */
-import type { Container, ContainerStatus } from "../../../generated/kubernetes.ts";
+import type { Container } from "../../../generated/kubernetes.ts";
 import type { ContainerEnd, ContainerInstance, StartFailure } from "../../k8s/container-status.ts";
 import type { StoredPod } from "../../k8s/pod.ts";
+import type { Clock } from "../../kernel/clock.ts";
 import type { PodSandbox, RunningContainer } from "../sandbox/sandbox.ts";
 import type { BackoffEntry } from "./crash-backoff.ts";
 import { NO_PROBES, type ObservedContainer, type ObservedPod, type ProbeResults } from "./pod-actions.ts";
@@ -47,7 +48,7 @@ export interface ContainerRecord {
   isBeingReplaced: boolean;
   /** A replacement came too early: it waits the whole back-off from the end of its last instance. */
   hasMissedItsTurn?: boolean;
-  /** Why the last start failed, and when it is tried again (Unix milliseconds). */
+  /** Why the last start failed, and when it is tried again (monotonic milliseconds). */
   failure?: StartFailure & { readonly retryAt?: number };
   /** Instance whose back-off has been reported in an event. */
   reportedBackoffOf?: string;
@@ -95,7 +96,7 @@ export class PodState {
   /** The node has taken it; asked once. */
   isAdmitted = false;
   sandboxAttempts = 0;
-  /** Failures in a row to set up sandbox or volumes, and when to try again (Unix milliseconds). */
+  /** Failures in a row to set up sandbox or volumes, and when to try again (monotonic milliseconds). */
   setupFailures = 0;
   setupRetryAt = 0;
   volumes: ReadonlyMap<string, MountedVolume> | undefined;
@@ -112,6 +113,9 @@ export class PodState {
   readonly containers = new Map<string, ContainerRecord>();
   readonly crashBackoff = new Map<string, BackoffEntry>();
   readonly pullBackoff = new Map<string, PullBackoff>();
+  /** Monotonic moments of ends and of the pod's start. */
+  readonly #endTimes = new WeakMap<ContainerEnd, number>();
+  #startTime: number | undefined;
   /** Keys of ConfigMaps and Secrets that the pod has asked for. */
   readonly references = new Set<string>();
 
@@ -178,6 +182,20 @@ export class PodState {
     delete record.rootfs;
   }
 
+  /** Monotonic milliseconds of an end: from the first question on, a wall clock that jumps does not move it. */
+  endedAt(end: ContainerEnd, clock: Clock): number {
+    const endedAt = this.#endTimes.get(end) ?? monotonicOf(end.finishedAt, clock);
+    this.#endTimes.set(end, endedAt);
+    return endedAt;
+  }
+
+  /** As `endedAt`, for the moment when the node took the pod on; `undefined` before. */
+  startedAt(clock: Clock): number | undefined {
+    const startTime = Date.parse(this.pod.status?.startTime ?? "");
+    if (!Number.isNaN(startTime)) this.#startTime ??= monotonicOf(startTime, clock);
+    return this.#startTime;
+  }
+
   /** A new sandbox runs all init containers again, as if they never had (purgeInitContainers). */
   forgetInitContainers(): void {
     for (const { name } of this.pod.spec.initContainers ?? []) {
@@ -212,45 +230,11 @@ export class PodState {
     const last = current ?? previous;
     return last === undefined ? 0 : last.restartCount + 1;
   }
+}
 
-  /**
-   * Takes over what an earlier engine wrote: its containers are gone, and nobody knows how those that ran have ended.
-   */
-  adoptStatus(now: number): void {
-    const { status = {} } = this.pod;
-    const statuses = [
-      ...(status.initContainerStatuses ?? []),
-      ...(status.containerStatuses ?? []),
-      ...(status.ephemeralContainerStatuses ?? []),
-    ];
-    for (const containerStatus of statuses) this.#adopt(containerStatus, now);
-    if (this.containers.size > 0) this.sandboxAttempts = 1;
-  }
-
-  #adopt(status: ContainerStatus, now: number): void {
-    const last = status.lastState?.terminated;
-    const { running, terminated, waiting } = status.state ?? {};
-    const instance = (restartCount: number, end: ContainerEnd, times: { startedAt?: string }) => ({
-      name: status.name,
-      id: (status.containerID ?? "").replace(/^.*:\/\//, ""),
-      restartCount,
-      image: status.image,
-      imageID: status.imageID,
-      ...(times.startedAt === undefined ? {} : { startedAt: Date.parse(times.startedAt) }),
-      end,
-    });
-    const record = this.record(status.name);
-    const { restartCount } = status;
-    if (last !== undefined)
-      record.previous = instance(Math.max(0, restartCount - 1), adoptedEnd(last, now), last);
-    if (terminated !== undefined)
-      record.current = instance(restartCount, adoptedEnd(terminated, now), terminated);
-    else if (running !== undefined) record.current = instance(restartCount, unknownEnd(now), running);
-    else if (waiting !== undefined && last !== undefined) {
-      record.current = instance(restartCount, adoptedEnd(last, now), last);
-      delete record.previous;
-    } else this.containers.delete(status.name);
-  }
+/** What lies in the future is now. */
+function monotonicOf(unixMs: number, clock: Clock): number {
+  return clock.monotonic() - Math.max(0, clock.now() - unixMs);
 }
 
 /** A stop of one container, as `terminationStep` wants it. */
@@ -261,32 +245,5 @@ export function stoppingContainer(name: string, { running, stopping }: Container
     isHookRunning: stopping?.preStop?.isRunning ?? false,
     isKilled: stopping?.isKilled ?? false,
     ...(stopping?.signaledAt === undefined ? {} : { signaledAt: stopping.signaledAt }),
-  };
-}
-
-function adoptedEnd(
-  {
-    exitCode,
-    reason = "Error",
-    message,
-    finishedAt,
-  }: NonNullable<ContainerStatus["state"]>["terminated"] & {},
-  now: number,
-): ContainerEnd {
-  return {
-    exitCode,
-    reason,
-    ...(message === undefined ? {} : { message }),
-    finishedAt: finishedAt === undefined ? now : Date.parse(finishedAt),
-  };
-}
-
-/** `ContainerStatusUnknown` of the kubelet (convertToAPIContainerStatuses). */
-function unknownEnd(now: number): ContainerEnd {
-  return {
-    exitCode: 137,
-    reason: "ContainerStatusUnknown",
-    message: "The container could not be located when the pod was terminated",
-    finishedAt: now,
   };
 }

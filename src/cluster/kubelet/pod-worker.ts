@@ -6,6 +6,7 @@ import type { PodUse } from "./port.ts";
 import type { KubeletContext } from "./kubelet-context.ts";
 import { podEvent } from "./pod-events.ts";
 import { messageOf } from "../../kernel/problem.ts";
+import { adoptStatus } from "./adopt-status.ts";
 import { PodState } from "./pod-state.ts";
 import { isFinished } from "./pod-status.ts";
 import { PodProbes } from "./probes/pod-probes.ts";
@@ -49,7 +50,7 @@ export class PodWorker {
     this.#context = options.context;
     this.#seen = options.pod;
     this.#state = new PodState(options.pod);
-    this.#state.adoptStatus(options.context.clock.now());
+    adoptStatus(this.#state, options.context.clock.now());
     this.#probes = new PodProbes({ ...options, state: this.#state, onChange: () => this.wake() });
     this.#state.probes = this.#probes;
     reportIgnoredFields(options.context.recorder, options.pod, options.context.sandbox.tier);

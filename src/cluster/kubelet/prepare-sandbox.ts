@@ -19,7 +19,7 @@ const MAX_RETRY_MS = 122_000;
 /** Milliseconds after which to try again, or `undefined` when the pod can start its containers. */
 export async function prepareSandbox(pass: Pass, isNew: boolean): Promise<number | undefined> {
   const { context, state } = pass;
-  const waitMs = state.setupRetryAt - context.clock.now();
+  const waitMs = state.setupRetryAt - context.clock.monotonic();
   if (waitMs > 0 && !pass.retriesNow) return waitMs;
   const failed = checkVolumes(volumeFacts(context, state));
   if (failed.length > 0) return reportVolumes(context, state, failed);
@@ -146,6 +146,6 @@ function reportVolumes(context: KubeletContext, state: PodState, failed: readonl
 
 function retryLater({ clock }: KubeletContext, state: PodState): number {
   const delayMs = Math.min(RETRY_MS * 2 ** state.setupFailures++, MAX_RETRY_MS);
-  state.setupRetryAt = clock.now() + delayMs;
+  state.setupRetryAt = clock.monotonic() + delayMs;
   return delayMs;
 }

@@ -176,7 +176,7 @@ function remember(
   failure: StartFailure,
   retryInMs: number | undefined,
 ): void {
-  const retryAt = retryInMs === undefined ? {} : { retryAt: context.clock.now() + retryInMs };
+  const retryAt = retryInMs === undefined ? {} : { retryAt: context.clock.monotonic() + retryInMs };
   state.record(container.name).failure = { ...failure, ...retryAt };
 }
 

@@ -121,9 +121,9 @@ export function deadlineLeft(
   state: PodState,
 ): number | "passed" | undefined {
   const { activeDeadlineSeconds, terminationGracePeriodSeconds = DEFAULT_GRACE_SECONDS } = state.pod.spec;
-  const startTime = Date.parse(state.pod.status?.startTime ?? "");
-  if (activeDeadlineSeconds === undefined || Number.isNaN(startTime)) return undefined;
-  const leftMs = startTime + activeDeadlineSeconds * 1000 - clock.now();
+  const startedAt = state.startedAt(clock);
+  if (activeDeadlineSeconds === undefined || startedAt === undefined) return undefined;
+  const leftMs = startedAt + activeDeadlineSeconds * 1000 - clock.monotonic();
   if (leftMs > 0) return leftMs;
   const reason = "DeadlineExceeded";
   podEvent(recorder, state.pod, { type: "Normal", reason, message: DEADLINE_MESSAGE });

@@ -99,7 +99,7 @@ async function startOne(pass: Pass, container: Container, wishes: Wishes): Promi
   const { sandbox } = state;
   if (sandbox === undefined || state.isSandboxDead) return false;
   const failure = state.record(container.name).failure;
-  const waitMs = (failure?.retryAt ?? 0) - context.clock.now();
+  const waitMs = (failure?.retryAt ?? 0) - context.clock.monotonic();
   if (waitMs > 0 && !pass.retriesNow) {
     wishes.in(waitMs);
     return false;
@@ -117,6 +117,6 @@ async function startOne(pass: Pass, container: Container, wishes: Wishes): Promi
   });
   const { failure: newFailure, current } = state.record(container.name);
   if (hasStarted || current?.end?.reason === "StartError") wishes.again = true;
-  if (newFailure?.retryAt !== undefined) wishes.in(newFailure.retryAt - context.clock.now());
+  if (newFailure?.retryAt !== undefined) wishes.in(newFailure.retryAt - context.clock.monotonic());
   return hasStarted;
 }

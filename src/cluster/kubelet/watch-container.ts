@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, readSync, rmSync } from "node:fs";
 import type { Container } from "../../../generated/kubernetes.ts";
 import type { ContainerEnd } from "../../k8s/container-status.ts";
 import type { ExitStatus, RunningContainer } from "../sandbox/sandbox.ts";
+import type { KubeletContext } from "./kubelet-context.ts";
 import { lastLogLines } from "./logs/log-tail.ts";
 import type { PodState } from "./pod-state.ts";
 
@@ -13,7 +14,15 @@ const FALLBACK_LINES = 80;
 
 /** Resolves after the end is in the state. */
 export async function watchContainer(
-  { state, container }: { readonly state: PodState; readonly container: Container },
+  {
+    context,
+    state,
+    container,
+  }: {
+    readonly context: Pick<KubeletContext, "clock">;
+    readonly state: PodState;
+    readonly container: Container;
+  },
   { running, logPath }: { readonly running: RunningContainer; readonly logPath: string },
 ): Promise<void> {
   const exit = await running.exited;
@@ -22,7 +31,9 @@ export async function watchContainer(
   const { terminationLog } = record;
   const message = terminationMessage(container, exit, { terminationLog, logPath });
   if (terminationLog !== undefined) rmSync(terminationLog, { force: true });
-  state.end(container.name, endOf(exit, message));
+  const end = endOf(exit, message);
+  state.end(container.name, end);
+  state.endedAt(end, context.clock);
 }
 
 function endOf({ exitCode, oomKilled, finishedAt }: ExitStatus, message: string): ContainerEnd {
