@@ -7,11 +7,14 @@ import { documentAnswer } from "./documents.ts";
 import type { Answer, ApiRequest } from "./exchange.ts";
 import { type ApiExtension, extensionAnswer } from "./extension.ts";
 import { patchObject } from "./patch-verb.ts";
+import { bindPod } from "./pod-binding.ts";
+import { evictPod } from "./pod-eviction.ts";
 import { podLogAnswer } from "./pod-log.ts";
 import { findObject, getObject, listOrWatch } from "./read-verbs.ts";
 import { asBoolean } from "./request-options.ts";
 import { type ResourceTarget, resolveResource, unknownPath } from "./resource-path.ts";
 import { streamPlanOf } from "./streaming/stream-plans.ts";
+import { upgradeRequired } from "./streaming/upgrade-protocol.ts";
 import { createObject, replaceObject } from "./write-verbs.ts";
 
 export interface RouterParts {
@@ -58,7 +61,8 @@ async function routeResource(resource: ResourceRequest): Promise<Answer> {
     throw methodNotAllowed();
   if (!isNamed(resource)) {
     if (verb === "list") return listOrWatch(resource);
-    return verb === "create" ? await createObject(resource) : await deleteCollection(resource);
+    if (verb !== "create") return await deleteCollection(resource);
+    return await (target.info.groupResource === "bindings" ? bindPod : createObject)(resource);
   }
   return await namedVerb(resource, verb);
 }
@@ -78,23 +82,40 @@ async function namedVerb(named: NamedRequest, verb: string): Promise<Answer> {
 
 async function routeSubresource(resource: ResourceRequest, subresource: string): Promise<Answer> {
   if (!isNamed(resource)) throw unknownPath();
-  const { context, request, target } = resource;
+  const { request, target } = resource;
   const verb = request.method === "POST" ? "create" : VERB_OF_METHOD[request.method]?.one;
-  if (subresource === "log") {
-    if (verb !== "get") throw methodNotAllowed();
-    return await podLogAnswer(findObject(resource), context.kubelet, request);
-  }
-  const plan = streamPlanOf(target);
-  if (plan !== undefined) {
-    const { kubelet, clock } = context;
-    const { query, headers } = request;
-    // Whoever comes here has not asked for an upgrade: the checks end with that, if not with something else before.
-    plan({ pod: findObject(resource), query, headers, kubelet, clock });
-  }
-  if (subresource !== "status" && subresource !== "finalize")
-    throw notServed(target.info.plural, subresource);
-  if (verb === undefined || target.subresource?.verbs.includes(verb) !== true) throw methodNotAllowed();
-  return await namedVerb(resource, verb);
+  const isOffered = verb !== undefined && target.subresource?.verbs.includes(verb) === true;
+  const serve = SUBRESOURCES[subresource];
+  if (serve === undefined) throw notServed(target.info.plural, subresource);
+  if (!isOffered) throw methodNotAllowed();
+  return await serve(resource, verb);
+}
+
+const SUBRESOURCES: Readonly<Record<string, (named: NamedRequest, verb: string) => Promise<Answer>>> = {
+  status: namedVerb,
+  finalize: namedVerb,
+  ephemeralcontainers: namedVerb,
+  log: (named) => podLogAnswer(findObject(named), named.context.kubelet, named.request),
+  exec: withoutUpgrade,
+  attach: withoutUpgrade,
+  portforward: withoutUpgrade,
+  eviction: evictPod,
+  binding: bindPod,
+  resize: async (named, verb) => {
+    if (verb === "get") return getObject(named);
+    throw new StatusError(
+      "MethodNotAllowed",
+      "pillion: pods/resize is not supported: change the resources in the manifest and create the pod again",
+    );
+  },
+};
+
+/** Whoever comes here has not asked for an upgrade: that is what the checks of a stream end with, if not with something else. */
+async function withoutUpgrade(named: NamedRequest): Promise<Answer> {
+  const { kubelet, clock } = named.context;
+  const { query, headers } = named.request;
+  streamPlanOf(named.target)?.({ pod: findObject(named), query, headers, kubelet, clock });
+  throw upgradeRequired();
 }
 
 /** Listed by discovery, since clients look for it there, but not there yet. */

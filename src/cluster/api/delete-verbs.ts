@@ -76,7 +76,14 @@ type Given = Readonly<Record<string, unknown>>;
 /** From the body where there is one, else from the query (`DeleteResource` of the real server). */
 async function deleteOptions(request: ApiRequest, resource: GroupResource): Promise<DeleteOptions> {
   const bytes = await request.readBody();
-  const given = bytes.length === 0 ? queryOptions(request.query) : bodyOptions(request, bytes);
+  return deleteOptionsOf(
+    bytes.length === 0 ? queryOptions(request.query) : bodyOptions(request, bytes),
+    resource,
+  );
+}
+
+/** Of the fields of a `DeleteOptions`. Throws `Invalid`. */
+export function deleteOptionsOf(given: Given, resource: GroupResource): DeleteOptions {
   const dryRun = Array.isArray(given["dryRun"]) ? given["dryRun"] : [];
   refuse("DeleteOptions", optionErrors(given, dryRun));
   const { gracePeriodSeconds, preconditions } = given;

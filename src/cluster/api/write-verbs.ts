@@ -1,10 +1,15 @@
 /** POST and PUT: decode, default, admit, validate, store. */
+import type { Pod } from "../../../generated/kubernetes.ts";
 import { applyDefaults } from "../../k8s/defaults.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import type { ResourceInfo } from "../../k8s/catalogue.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import { decodeObject, enforceFieldValidation, type ExpectedKind } from "../../k8s/strict-decode.ts";
-import { refuseInvalidChange, refuseInvalidStatus } from "../../k8s/validation.ts";
+import {
+  refuseInvalidChange,
+  refuseInvalidEphemeralContainers,
+  refuseInvalidStatus,
+} from "../../k8s/validation.ts";
 import type { ApiContext, NamedRequest, ResourceRequest, WriteOperation } from "./api-context.ts";
 import { readObjectBody } from "./decode-body.ts";
 import { type Answer, type ApiRequest, objectAnswer } from "./exchange.ts";
@@ -90,6 +95,7 @@ export function storeChange(named: NamedRequest, { change, dryRun }: Change): Ku
   const { info, name, namespace, subresource } = target;
   const part =
     subresource?.name === "status" || subresource?.name === "finalize" ? subresource.name : undefined;
+  const isVisit = subresource?.name === "ephemeralcontainers";
   if (part === undefined) warnIfInert(info, request);
   const updated = context.store.update(
     info.groupResource,
@@ -104,18 +110,30 @@ export function storeChange(named: NamedRequest, { change, dryRun }: Change): Ku
       }
       const admitted = admit(context, {
         info,
-        object: applyDefaults(next),
+        object: applyDefaults(isVisit ? withVisitors(current, next) : next),
         before: current,
         operation: "UPDATE",
         dryRun,
         warn: request.warn,
       });
-      refuseInvalidChange(admitted, current);
+      (isVisit ? refuseInvalidEphemeralContainers : refuseInvalidChange)(admitted, current);
       return admitted;
     },
     { dryRun, ...(part === undefined ? {} : { subresource: part }) },
   );
   return part === undefined && !dryRun ? bindFreed(context, updated) : updated;
+}
+
+/** Only ephemeral containers change here; whatever else a client sent is not looked at (`dropNonEphemeralContainerUpdates`). */
+function withVisitors(current: KubeObject, next: KubeObject): KubeObject {
+  const { ephemeralContainers } = (next as Pod).spec ?? {};
+  const { ephemeralContainers: _, ...spec } = (current as Pod).spec ?? { containers: [] };
+  const { resourceVersion } = next.metadata;
+  return {
+    ...current,
+    metadata: { ...current.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+    spec: { ...spec, ...(ephemeralContainers === undefined ? {} : { ephemeralContainers }) },
+  };
 }
 
 /** For a stale object: the store says so, before anybody looks at what is in it. */
