@@ -3,6 +3,7 @@ import { asPod, type StoredPod } from "../../k8s/pod.ts";
 import { takenHostPort } from "../../k8s/host-ports.ts";
 import { forbiddenSysctl } from "../../k8s/sysctls.ts";
 import type { KubeletContext } from "./kubelet-context.ts";
+import { overcommitments } from "./overcommit.ts";
 import { podEvent } from "./pod-events.ts";
 import type { PodState } from "./pod-state.ts";
 
@@ -16,7 +17,10 @@ export function rejectPod(context: KubeletContext, state: PodState): boolean {
   if (state.isAdmitted) return false;
   const rejection = whyRejected(state.pod, () => podsBeside(context, state.pod));
   state.isAdmitted = rejection === undefined;
-  if (rejection === undefined) return false;
+  if (rejection === undefined) {
+    warnOfOvercommitment(context, state.pod);
+    return false;
+  }
   const { reason, message } = rejection;
   podEvent(context.recorder, state.pod, { type: "Warning", reason, message });
   const status = { phase: "Failed", reason, message: `Pod was rejected: ${message}` } as const;
@@ -36,6 +40,12 @@ export function whyRejected(pod: StoredPod, others: () => readonly StoredPod[]):
   if (takenHostPort(pod.spec, () => others().map(({ spec }) => spec)) === undefined) return undefined;
   const message = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports";
   return { reason: "NodePorts", message };
+}
+
+function warnOfOvercommitment(context: KubeletContext, pod: StoredPod): void {
+  const others = () => podsBeside(context, pod).map(({ spec }) => spec);
+  for (const message of overcommitments(pod.spec, others, context.node.allocatable))
+    podEvent(context.recorder, pod, { type: "Warning", reason: "InsufficientResources", message });
 }
 
 function podsBeside({ store, node }: KubeletContext, pod: StoredPod): StoredPod[] {
