@@ -46,6 +46,7 @@ export class ProbeWorker {
   #state: ProbeState;
   #facts: ProbeFacts = { instance: undefined, isStarted: false };
   #nextTick: number;
+  #hasSeen = false;
   #isOpen = false;
   #isTriggered = false;
   #isStopped = false;
@@ -76,6 +77,8 @@ export class ProbeWorker {
     if (this.#isStopped) return;
     const { kind } = this.#options;
     const before = this.#state;
+    const isFirst = !this.#hasSeen;
+    this.#hasSeen = true;
     this.#facts = facts;
     this.#state = seeInstance(before, kind, facts);
     const isNew = before.instanceId !== this.#state.instanceId;
@@ -84,7 +87,8 @@ export class ProbeWorker {
     if (isNew || !this.#isOpen) this.#interrupt("The container has ended");
     if (!this.#isOpen) return;
     if (isNew || !wasOpen) {
-      this.#nextTick = tickAtOrAfter(this.#ticker, this.#options.clock.monotonic());
+      // The first tick comes at once, and meets only a container that an earlier engine has started.
+      if (!isFirst) this.#nextTick = tickAfter(this.#ticker, this.#options.clock.monotonic());
       if (kind === "readiness" && this.#state.result !== true) this.#lookEarly(0);
     }
     this.#schedule();

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import type { Clock } from "../../../kernel/clock.ts";
 import type { AttachedProcess, ExecProcess, ExecSpec } from "../../sandbox/process-io.ts";
 import {
+  type Address,
   ContainerStartError,
   type ContainerSpec,
   type ExitStatus,
@@ -14,6 +15,7 @@ import {
   type Tier,
 } from "../../sandbox/sandbox.ts";
 import { FakeExec } from "./fake-exec.ts";
+import { FakeNetwork } from "./fake-server.ts";
 
 const SIGKILL = 9;
 
@@ -137,8 +139,8 @@ export class FakePodSandbox implements PodSandbox {
     this.mounts.delete(path);
   }
 
-  connect(): Promise<Duplex> {
-    return Promise.reject(new Error("nobody listens"));
+  connect(to: Address, signal: AbortSignal): Promise<Duplex> {
+    return this.#world.network.connect(to, signal);
   }
 
   usage(): ResourceUse | undefined {
@@ -161,6 +163,8 @@ export class FakeSandbox implements Sandbox {
   readonly containers: FakeContainer[] = [];
   readonly behaviours = new Map<string, SignalBehaviour>();
   readonly startErrors = new Map<string, ContainerStartError>();
+  /** What `connect` reaches. */
+  readonly network = new FakeNetwork();
   createError: Error | undefined;
   readonly clock: Clock;
 
@@ -176,8 +180,8 @@ export class FakeSandbox implements Sandbox {
     return pod;
   }
 
-  connect(): Promise<Duplex> {
-    return Promise.reject(new Error("nobody listens"));
+  connect(to: Address, signal: AbortSignal): Promise<Duplex> {
+    return this.network.connect(to, signal);
   }
 
   usage(): ResourceUse {
