@@ -46,11 +46,6 @@ export class ManualClock implements Clock {
     this.#now += ms;
   }
 
-  /** The wall clock alone is set to another time. */
-  jump(ms: number): void {
-    this.#now += ms;
-  }
-
   /** How many timers wait; 0 after a clean stop. */
   get pending(): number {
     return this.#timers.size;
