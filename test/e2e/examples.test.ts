@@ -30,3 +30,22 @@ test.skipIf(Bun.which("nginx", { PATH: `${process.env["PATH"]}:/usr/sbin` }) ===
   },
   60_000,
 );
+
+test("native-sidecar: main waits for its sidecar's startup probe, the pod completes although sidecars run on, and they stop last [I2, T13, P5]", async () => {
+  await using home = new PillionHome();
+  const up = home.start(["up", "-f", join(examples, "native-sidecar")]);
+  await up.line(/^pod\/native-sidecar: 0\/3 Completed$/);
+  up.kill("SIGINT");
+  const { code, stdout, stderr } = await up.exited;
+  const lines = `${stdout}\n${stderr}`.split("\n").filter((line) => line.startsWith("[native-sidecar/"));
+  expect({ code, streamed: lines.filter((line) => line.includes("log-streamer")) }).toEqual({
+    code: 0,
+    streamed: [
+      "download: 3 orders",
+      "price-feed: warming up",
+      "report: everything costs 84",
+      "price-feed: stopped",
+    ].map((line) => `[native-sidecar/log-streamer] ${line}`),
+  });
+  expect(lines).toContain("[native-sidecar/report] the report is done: 84");
+}, 60_000);
