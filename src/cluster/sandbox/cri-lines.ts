@@ -44,6 +44,13 @@ export class CriLines {
     this.#flush();
   }
 
+  /** Writes what is held as a part of a line, of which more may come. */
+  cut(time: string): void {
+    if (this.#pendingBytes === 0) return;
+    this.#emit(this.#prefixes(time)[1], this.#pending, { start: 0, end: 0 });
+    this.#flush();
+  }
+
   /** The stream is over: what is left without a newline becomes a full line, as containerd does it. */
   end(time: string): void {
     if (this.#pendingBytes === 0) return;

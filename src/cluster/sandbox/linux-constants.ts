@@ -23,7 +23,9 @@ export const MNT_DETACH = 2;
 export const UMOUNT_NOFOLLOW = 8;
 
 export const MOUNT_ATTR_RDONLY = 1;
+export const MOUNT_ATTR_NOSUID = 2;
 export const MOUNT_ATTR_NODEV = 4;
+export const MOUNT_ATTR_NOEXEC = 8;
 
 export const OPEN_TREE_CLONE = 1;
 export const OPEN_TREE_CLOEXEC = 0o2000000;
@@ -32,6 +34,7 @@ export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
 export const FSOPEN_CLOEXEC = 1;
 export const FSMOUNT_CLOEXEC = 1;
+export const FSCONFIG_SET_FLAG = 0;
 export const FSCONFIG_SET_STRING = 1;
 export const FSCONFIG_CMD_CREATE = 6;
 
@@ -54,11 +57,13 @@ export const RESOLVE_IN_ROOT = 0x10;
 export const PR_SET_PDEATHSIG = 1;
 export const PR_SET_DUMPABLE = 4;
 export const PR_CAPBSET_DROP = 24;
+export const PR_SET_CHILD_SUBREAPER = 36;
 export const PR_SET_NO_NEW_PRIVS = 38;
 
 export const KEYCTL_JOIN_SESSION_KEYRING = 1;
 
 export const F_SETPIPE_SZ = 1031;
+export const F_GETPIPE_SZ = 1032;
 export const F_SETFL = 4;
 export const FIONREAD = 0x541b;
 export const TCGETS = 0x5401;
@@ -66,6 +71,14 @@ export const TIOCSCTTY = 0x540e;
 export const TIOCSWINSZ = 0x5414;
 export const TIOCSPTLCK = 0x4004_5431;
 export const TIOCGPTPEER = 0x5441;
+
+export const EPOLLIN = 1;
+export const EPOLLET = 2 ** 31;
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+
+export const SPLICE_F_NONBLOCK = 2;
+export const CLOSE_RANGE_CLOEXEC = 4;
 
 export const WNOHANG = 1;
 export const MAX_FD = 0x7fff_ffff;

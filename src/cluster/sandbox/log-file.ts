@@ -43,12 +43,29 @@ export class LogFile {
     this.#bytes = fstatSync(this.#fd).size;
   }
 
+  /** Bytes in the current file. */
+  get size(): number {
+    return this.#bytes;
+  }
+
+  /** Takes away what is behind `size`: lines that were not meant to be there. */
+  cutTo(size: number): void {
+    if (size >= this.#bytes) return;
+    ftruncateSync(this.#fd, size);
+    this.#bytes = size;
+  }
+
+  /** Rotates now if `append` would do so for this many bytes. */
+  makeRoom(bytes: number, now: number): void {
+    if (this.#bytes > 0 && this.#bytes + bytes > this.#maxBytes) this.#rotate(now);
+  }
+
   /**
    * Appends whole lines, all or nothing. Throws what the file system says (ENOSPC, EDQUOT): the caller drops the lines,
    * because a container must not hang on a full disk.
    */
   append(lines: Uint8Array, now: number): void {
-    if (this.#bytes > 0 && this.#bytes + lines.length > this.#maxBytes) this.#rotate(now);
+    this.makeRoom(lines.length, now);
     let written = 0;
     try {
       while (written < lines.length) written += writeSync(this.#fd, lines, written);

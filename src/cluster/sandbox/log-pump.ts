@@ -14,7 +14,7 @@ const FIFO = 0o010000;
  * The container's user owns its pipes; other users in the container may write, as in `nginx` images whose workers open
  * /dev/stderr again. Nobody else gets at them: the folder is 0700.
  */
-const FIFO_MODE = 0o622;
+export const FIFO_MODE = 0o622;
 /** Refused (and then 64 KiB) for users over `pipe-user-pages-soft`, which counts all their programs. */
 const PIPE_BYTES = 256 * 1024;
 /** After the container's end, how often a pipe that somebody still holds is asked whether it is empty. */
@@ -38,6 +38,8 @@ export interface LogPumpOptions {
   /** The container's user and group on the engine's side. */
   readonly uid: number;
   readonly gid: number;
+  /** Gets what was read, for those who are attached; the next is read when its promise resolves. */
+  readonly onOutput?: (stream: LogStream, chunk: Uint8Array) => Promise<unknown> | undefined;
   /** Told once per outage when lines cannot be written (full disk); the container goes on, the lines are lost. */
   readonly onLost?: (error: unknown) => void;
 }
@@ -83,8 +85,8 @@ export function openLogPump(options: LogPumpOptions): LogPump {
       started() {
         for (const { writeFd } of pipes) closeSync(writeFd);
         readers = [
-          new PipeReader(stdout.readFd, new CriLines("stdout", writer.write), writer),
-          new PipeReader(stderr.readFd, new CriLines("stderr", writer.write), writer),
+          new PipeReader({ ...options, fd: stdout.readFd, stream: "stdout", writer }),
+          new PipeReader({ ...options, fd: stderr.readFd, stream: "stderr", writer }),
         ];
       },
       async drained() {
@@ -121,14 +123,15 @@ function openPipe({ launcher, folder, id, uid, gid }: LogPumpOptions, stream: Lo
   return { path, readFd, writeFd };
 }
 
-interface LineWriter {
+export interface LineWriter {
   readonly rest: () => Promise<void>;
   readonly onLost: (error: unknown) => void;
   readonly write: (lines: Uint8Array) => void;
   readonly time: () => string;
 }
 
-function lineWriter(log: LogFile, { clock, onLost }: LogPumpOptions): LineWriter {
+/** Shared by the streams of a container. */
+export function lineWriter(log: LogFile, { clock, onLost }: LogPumpOptions): LineWriter {
   let isLosing = false;
   return {
     time: logClock(clock),
@@ -152,6 +155,12 @@ interface ChunkReader {
   cancel(): Promise<unknown>;
 }
 
+interface PipeSource extends Pick<LogPumpOptions, "onOutput"> {
+  readonly fd: number;
+  readonly stream: LogStream;
+  readonly writer: LineWriter;
+}
+
 /** Reads one pipe until its last writer is gone. Memory stays at one chunk: nothing is read before the last was written. */
 class PipeReader {
   readonly #fd: number;
@@ -160,13 +169,15 @@ class PipeReader {
   #chunks = 0;
   #isOver = false;
 
-  constructor(fd: number, lines: CriLines, writer: LineWriter) {
-    this.#fd = fd;
-    this.#reader = Bun.file(fd).stream().getReader();
-    this.#ended = this.#read(lines, writer);
+  constructor(source: PipeSource) {
+    this.#fd = source.fd;
+    this.#reader = Bun.file(source.fd).stream().getReader();
+    this.#ended = this.#read(source);
   }
 
-  async #read(lines: CriLines, { time, rest, onLost }: LineWriter): Promise<void> {
+  async #read({ stream, writer, onOutput }: PipeSource): Promise<void> {
+    const { time, rest, onLost } = writer;
+    const lines = new CriLines(stream, writer.write);
     let turn = 0;
     let burst = 0;
     try {
@@ -175,6 +186,7 @@ class PipeReader {
         if (done || value === undefined) break;
         this.#chunks += 1;
         lines.push(value, time());
+        await onOutput?.(stream, value);
         turn += value.length;
         burst += value.length;
         if (burst >= BURST_BYTES) await rest();
