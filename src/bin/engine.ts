@@ -10,6 +10,7 @@ import { writeKubeconfig } from "../cluster/api/kubeconfig.ts";
 import { openPki, type Pki } from "../cluster/api/pki.ts";
 import { type ApiServer, startApi } from "../cluster/api/start-api.ts";
 import { seedCluster } from "../cluster/controllers/bootstrap.ts";
+import { startClaimController } from "../cluster/controllers/claims.ts";
 import { startEventExpiry } from "../cluster/controllers/event-expiry.ts";
 import { startGarbageCollector } from "../cluster/controllers/garbage-collector.ts";
 import { startNamespaceController } from "../cluster/controllers/namespaces.ts";
@@ -96,7 +97,7 @@ export async function startEngine(
     });
     closing.push(() => api.close());
     seedCluster(store, { apiPort: api.port });
-    closing.push(...startControllers(store, pki));
+    closing.push(...startControllers({ store, pki, nodeName, folder }));
     announce(folder, { api, pki, detached: options.detached });
     const { name: tier, limits } = sandbox.tier;
     return { port: api.port, tier, limits, stop: stopOnce({ store, folder, closeAll }) };
@@ -141,13 +142,24 @@ export function openClusterImages(
   };
 }
 
-function startControllers(store: Store, pki: Pki): (() => void)[] {
+function startControllers({
+  store,
+  pki,
+  nodeName,
+  folder,
+}: {
+  readonly store: Store;
+  readonly pki: Pki;
+  readonly nodeName: string;
+  readonly folder: StateFolder;
+}): (() => void)[] {
   const clock = systemClock;
   const stored = resources.filter((resource) => resource.stored);
   return [
     startNamespaceController({ store, clock, resources: stored, caCertificate: pki.authority }),
     startGarbageCollector({ store, clock, resources: stored }),
     startEventExpiry({ store, clock }),
+    startClaimController({ store, clock, nodeName, nodeRoot: join(folder.path, "node"), onError: logBug }),
   ];
 }
 

@@ -84,9 +84,12 @@ const ACTED_ON: ReadonlySet<GroupResource> = new Set([
   "leases.coordination.k8s.io",
   "namespaces",
   "nodes",
+  "persistentvolumeclaims",
+  "persistentvolumes",
   "pods",
   "secrets",
   "serviceaccounts",
+  "storageclasses.storage.k8s.io",
 ]);
 
 /** Every resource in discovery order: the core group first, then the groups as a real server lists them. */

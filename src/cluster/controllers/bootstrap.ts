@@ -14,6 +14,7 @@ export function seedCluster(store: Store, { apiPort }: { readonly apiPort: numbe
     if (store.get("namespaces", { namespace: "", name }) !== undefined) continue;
     store.create("namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
   }
+  seedStorageClass(store);
   const at = { namespace: "default", name: "kubernetes" };
   const service = kubernetesService(apiPort);
   if (store.get("services", at) === undefined) store.create("services", service);
@@ -22,6 +23,27 @@ export function seedCluster(store: Store, { apiPort }: { readonly apiPort: numbe
       ...current,
       spec: { ...specOf(current), ...specOf(service) },
     }));
+}
+
+const STORAGE_CLASS = "standard";
+
+/** Once: who deletes it, or makes another the default, has decided so. */
+function seedStorageClass(store: Store): void {
+  const resource = "storageclasses.storage.k8s.io";
+  if (store.list(resource, { limit: 1 }).items.length > 0) return;
+  store.create(resource, {
+    apiVersion: "storage.k8s.io/v1",
+    kind: "StorageClass",
+    metadata: {
+      name: STORAGE_CLASS,
+      annotations: { "storageclass.kubernetes.io/is-default-class": "true" },
+    },
+    provisioner: "pillion.dev/local",
+    reclaimPolicy: "Delete",
+    // With one node there is nothing to wait for, and `helm install --wait` waits for claims without pods, too.
+    volumeBindingMode: "Immediate",
+    allowVolumeExpansion: true,
+  });
 }
 
 function kubernetesService(apiPort: number): KubeObject {
