@@ -32,12 +32,14 @@ const TTY_GROUP = 5;
 export interface DevOptions {
   readonly privileged: boolean;
   readonly hasTtyGroup: boolean;
+  /** Terminals that the engine has made, as a detached mount; the container makes its own otherwise. */
+  readonly terminals: number | undefined;
 }
 
 /** Fills `dev` of the scratch space; the ops mount it at `root/dev`. */
 export function prepareDev(
   scratch: Scratch,
-  { privileged, hasTtyGroup }: DevOptions,
+  { privileged, hasTtyGroup, terminals }: DevOptions,
 ): (program: Program) => void {
   const folder = join(scratch.path, "dev");
   mkdirSync(folder);
@@ -51,8 +53,19 @@ export function prepareDev(
     // CAP_MKNOD is in the default set: nodes that the container makes must not open.
     bind(program, { source: "dev", target: "root/dev", attributes: privileged ? 0 : linux.MOUNT_ATTR_NODEV });
     for (const device of DEVICES) addDevice(program, device, scratch);
+    if (terminals === undefined) {
+      const flags = linux.MS_NOSUID | linux.MS_NOEXEC;
+      program.call("mount", ["devpts", "root/dev/pts", "devpts", flags, ptsOptions]);
+    } else {
+      program.call(
+        "move_mount",
+        [terminals, "", linux.AT_FDCWD, "root/dev/pts", linux.MOVE_MOUNT_F_EMPTY_PATH],
+        {
+          name: "mount(devpts)",
+        },
+      );
+    }
     program
-      .call("mount", ["devpts", "root/dev/pts", "devpts", linux.MS_NOSUID | linux.MS_NOEXEC, ptsOptions])
       .call("mount", ["shm", "root/dev/shm", "tmpfs", QUIET, SHM_OPTIONS])
       // Kernels without POSIX queues exist; nothing else needs them.
       .call("mount", ["mqueue", "root/dev/mqueue", "mqueue", QUIET, 0], { ignore: "all" });

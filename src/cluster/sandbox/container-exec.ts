@@ -7,13 +7,14 @@ import { openJoins } from "./cgroups/join-cgroup.ts";
 import type { ContainerCgroup } from "./cgroups/open-cgroups.ts";
 import type { ContainerUser } from "./container-user.ts";
 import { explainLaunch } from "./exec-plan.ts";
-import { execProgram, type ExecStreams } from "./exec-program.ts";
+import { execProgram } from "./exec-program.ts";
 import type { Exits } from "./exits.ts";
 import { InputWriter } from "./input-writer.ts";
 import { LaunchError, SyscallError, type Launcher } from "./launcher.ts";
 import * as linux from "./linux-constants.ts";
 import { OutputReader } from "./output-reader.ts";
 import type { ExecProcess, ExecSpec } from "./process-io.ts";
+import type { ProgramStreams } from "./program-streams.ts";
 import { ContainerStartError, type ContainerSpec } from "./sandbox.ts";
 import { openTerminalOf, type Terminal } from "./terminal.ts";
 
@@ -38,7 +39,7 @@ export interface ExecTarget {
 
 /** What the engine and the program each hold of a process's streams. */
 interface Streams {
-  readonly inside: ExecStreams;
+  readonly inside: ProgramStreams;
   readonly stdin: InputWriter | undefined;
   readonly stdout: OutputReader;
   readonly stderr: OutputReader | undefined;
@@ -75,7 +76,7 @@ export function startExec(tools: ExecTools, target: ExecTarget, spec: ExecSpec):
 function launch(
   { launcher, permitted, diesWithEngine }: ExecTools,
   { pid, spec: container, user, cgroup }: ExecTarget,
-  { spec, streams }: { readonly spec: ExecSpec; readonly streams: ExecStreams },
+  { spec, streams }: { readonly spec: ExecSpec; readonly streams: ProgramStreams },
 ): number {
   const fds: number[] = [];
   try {

@@ -9,10 +9,10 @@ import { addExec, type ExecPlan } from "./exec-plan.ts";
 import * as linux from "./linux-constants.ts";
 import { HOLD, OPEN_HOW_BYTES } from "./open-inside.ts";
 import { Program, type Slot } from "./program.ts";
+import { connectStreams, takeTerminal, type ProgramStreams } from "./program-streams.ts";
 import type { Root } from "./root-layers.ts";
 import type { ContainerSpec } from "./sandbox.ts";
 
-const EINVAL = 22;
 /** The kubelet's `oom_score_adj` of BestEffort pods. */
 const FIRST_TO_GO = 1000;
 
@@ -35,8 +35,7 @@ export interface ContainerParts {
   readonly attachments: readonly Attachment[];
   /** Files of the control groups to be in, open for writing. */
   readonly joins: readonly number[];
-  readonly stdout: number;
-  readonly stderr: number;
+  readonly streams: ProgramStreams;
   /** Capabilities of the engine, one bit each: a container cannot have others. */
   readonly permitted: bigint;
   /** SIGKILL when the engine's thread ends. */
@@ -59,7 +58,9 @@ export function containerProgram(parts: ContainerParts): ContainerProgram {
   parts.mountDev(program);
   mountPseudo(program, spec);
   switchRoot(program);
-  connectStreams(program, parts);
+  // Before the pod's volumes are there: one of them could have put something else in the place of /dev/null.
+  connectStreams(program, parts.streams);
+  takeTerminal(program, parts.streams);
   setOomScore(program, spec);
   const bases = spec.readOnlyRootFilesystem ? root.writable.map((path) => hold(program, path)) : [];
   for (const attachment of parts.attachments) attachMount(program, attachment);
@@ -111,17 +112,6 @@ function switchRoot(program: Program): void {
     .call("pivot_root", [".", "."])
     .call("umount2", [".", linux.MNT_DETACH])
     .call("chdir", ["/"]);
-}
-
-/** Before the pod's volumes are there: one of them could have put a pipe in the place of /dev/null. */
-function connectStreams(program: Program, { stdout, stderr }: ContainerParts): void {
-  const empty = program.slot();
-  program
-    .call("openat", [linux.AT_FDCWD, "/dev/null", linux.O_RDONLY, 0], { save: empty })
-    // dup3 refuses to copy a descriptor onto itself; one of ours is never 0, 1 or 2, except when the engine has none of them.
-    .call("dup3", [empty, 0, 0], { ignore: EINVAL })
-    .call("dup3", [stdout, 1, 0])
-    .call("dup3", [stderr, 2, 0]);
 }
 
 /** Rather the container than the engine or the user's editor. Going below the engine's own value takes a capability. */

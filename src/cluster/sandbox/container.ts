@@ -9,10 +9,11 @@ import type { ContainerCgroup } from "./cgroups/open-cgroups.ts";
 import { type MeasureContainer, processUsage } from "./cgroups/process-usage.ts";
 import { prepareDev } from "./container-dev.ts";
 import { startExec } from "./container-exec.ts";
+import { openContainerIo, type ContainerIo, type ContainerIoOptions } from "./container-io.ts";
 import { openMounts } from "./container-mounts.ts";
 import { containerProgram, type PodNamespaces } from "./container-program.ts";
 import { resolveUser, type AccountFiles, type ContainerUser } from "./container-user.ts";
-import { detachedTmpfs } from "./detached-mount.ts";
+import { detachedTerminals, detachedTmpfs } from "./detached-mount.ts";
 import { explainLaunch } from "./exec-plan.ts";
 import type { Exits } from "./exits.ts";
 import type { MountPoint } from "./host-mount-points.ts";
@@ -21,11 +22,11 @@ import { readIdMap, type IdMap } from "./id-map.ts";
 import { prepareImageRoot } from "./image-root.ts";
 import { LaunchError, SyscallError, type Launcher } from "./launcher.ts";
 import * as linux from "./linux-constants.ts";
-import { openLogPump, type LogPump } from "./log-pump.ts";
 import { openInRoot } from "./open-inside.ts";
 import { makeOwnedFolders, removeOwnedFolders, type OwnedFolders } from "./owned-folders.ts";
 import type { Root, Scratch } from "./root-layers.ts";
 import { ContainerStartError, type ContainerSpec, type RunningContainer } from "./sandbox.ts";
+import { openTerminal } from "./terminal.ts";
 
 const TTY_GROUP = 5;
 /** Larger account files are somebody's mistake or attack. */
@@ -79,7 +80,8 @@ export function createContainerRuntime(options: ContainerRuntimeOptions): Contai
     ownedFolders: () => (owned ??= makeOwnedFolders({ launcher, folder: ownedFolder, stateDir })),
   };
   return {
-    start: (spec, surroundings) => start(context, spec, surroundings),
+    start: (spec, surroundings) =>
+      start(context, spec.tty === true ? { ...spec, env: terminalEnv(spec.env) } : spec, surroundings),
     async close() {
       await owned?.catch(() => undefined);
       if (owned !== undefined) removeOwnedFolders(launcher, ownedFolder);
@@ -96,6 +98,11 @@ interface Context extends ContainerRuntimeOptions {
   readonly ownedFolders: () => Promise<OwnedFolders>;
 }
 
+/** What containerd adds when neither the image nor the pod says otherwise. */
+function terminalEnv(env: readonly string[]): readonly string[] {
+  return env.some((entry) => entry.startsWith("TERM=")) ? env : ["TERM=xterm", ...env];
+}
+
 async function start(
   context: Context,
   spec: ContainerSpec,
@@ -103,15 +110,15 @@ async function start(
 ): Promise<RunningContainer> {
   // What must not stay open, whether the container starts or not.
   const fds: number[] = [];
-  let pump: LogPump | undefined;
+  let io: ContainerIo | undefined;
   try {
     const prepared = await prepare(context, spec, fds);
-    pump = openLogPump({
+    io = openContainerIo({
       launcher: context.launcher,
       clock: context.clock,
       folder: context.folder,
-      id: spec.id,
-      logPath: spec.logPath,
+      spec,
+      terminal: prepared.terminal,
       uid: prepared.user.uid,
       gid: prepared.user.gid,
       onLost: (error) => context.onLogLost?.(spec.id, error),
@@ -120,12 +127,11 @@ async function start(
       spec,
       ...surroundings,
       ...prepared,
-      stdout: pump.stdout,
-      stderr: pump.stderr,
+      streams: io.inside,
     });
-    return follow(context, { spec, pid, pump, user: prepared.user, cgroup: surroundings.cgroup });
+    return follow(context, { spec, pid, io, user: prepared.user, cgroup: surroundings.cgroup });
   } catch (error) {
-    pump?.abandon();
+    io?.abandon();
     surroundings.cgroup?.remove();
     throw asStartError(error);
   } finally {
@@ -135,7 +141,8 @@ async function start(
 
 type LaunchParts = Omit<Parameters<typeof containerProgram>[0], "permitted" | "diesWithEngine" | "joins"> &
   Pick<Surroundings, "cgroup">;
-type Prepared = Omit<LaunchParts, "spec" | "namespaces" | "cgroup" | "stdout" | "stderr">;
+type Prepared = Omit<LaunchParts, "spec" | "namespaces" | "cgroup" | "streams"> &
+  Pick<ContainerIoOptions, "terminal">;
 
 async function prepare(context: Context, spec: ContainerSpec, fds: number[]): Promise<Prepared> {
   const { launcher, ids } = context;
@@ -148,12 +155,21 @@ async function prepare(context: Context, spec: ContainerSpec, fds: number[]): Pr
   const mounts = openMounts(launcher, spec);
   fds.push(...mounts.fds);
   const root = await prepareRoot(context, { spec, scratch, mountPoints: mounts.attachments });
+  const hasTtyGroup = ids.isGid(TTY_GROUP);
+  const terminals =
+    spec.tty === true ? detachedTerminals(launcher, hasTtyGroup ? TTY_GROUP : undefined) : undefined;
+  if (terminals !== undefined) fds.push(terminals);
   return {
     user,
     scratch: { mount, folder: context.mountPoint },
     root,
-    mountDev: prepareDev(scratch, { privileged: spec.privileged, hasTtyGroup: ids.isGid(TTY_GROUP) }),
+    mountDev: prepareDev(scratch, { privileged: spec.privileged, hasTtyGroup, terminals }),
     attachments: mounts.attachments,
+    // The last: it is the first that somebody has to close.
+    terminal:
+      terminals === undefined
+        ? undefined
+        : openTerminal(launcher, { root: terminals, path: "ptmx", uid: user.uid }),
   };
 }
 
@@ -186,24 +202,24 @@ function launch(context: Context, parts: LaunchParts): number {
 interface Started {
   readonly spec: ContainerSpec;
   readonly pid: number;
-  readonly pump: LogPump;
+  readonly io: ContainerIo;
   readonly user: ContainerUser;
   readonly cgroup: ContainerCgroup | undefined;
 }
 
-function follow(context: Context, { spec, pid, pump, user, cgroup }: Started): RunningContainer {
+function follow(context: Context, { spec, pid, io, user, cgroup }: Started): RunningContainer {
   const { exits, launcher, clock } = context;
   const startedAt = clock.now();
   // Read before the child can be reaped: its pid is still its own, even as a zombie.
   const startTime = startTimeOf(pid) ?? "";
   const ended = exits.watch(pid);
-  pump.started();
+  io.started();
   const exited = ended.then(async (exit) => {
     const oomKilled = cgroup?.hasOomKills() ?? false;
     // In a process namespace that others share, what it has started lives on.
     cgroup?.kill();
     cgroup?.remove();
-    await pump.drained();
+    await io.drained();
     return { ...exit, oomKilled };
   });
   return {
@@ -215,7 +231,10 @@ function follow(context: Context, { spec, pid, pump, user, cgroup }: Started): R
     user: { uid: user.uid, gid: user.gid, supplementalGroups: user.groups ?? [] },
     exec: async (program) =>
       startExec(context, { pid, spec, user, cgroup, isRunning: () => exits.isRunning(pid) }, program),
-    attach: () => ({ resize() {}, detach() {} }),
+    attach(wanted) {
+      if (exits.isRunning(pid)) return io.attach(wanted);
+      throw new ContainerStartError("RunContainerError", "container is in CONTAINER_EXITED state");
+    },
     usage() {
       const use = exits.isRunning(pid) ? (cgroup?.usage() ?? context.measure(pid)) : undefined;
       return use === undefined ? undefined : { ...use, measuredAt: clock.now() };

@@ -39,6 +39,26 @@ export interface CloneOptions {
   readonly recursiveReadOnly?: boolean | undefined;
 }
 
+/** Terminals of a container's own. Returns a descriptor, in which `ptmx` opens a new one. Throws `SyscallError`. */
+export function detachedTerminals(launcher: Launcher, group: number | undefined): number {
+  const context = launcher.call("fsopen", ["devpts", linux.FSOPEN_CLOEXEC]);
+  try {
+    const options = {
+      ptmxmode: "0666",
+      mode: "0620",
+      ...(group === undefined ? {} : { gid: String(group) }),
+    };
+    for (const [key, value] of Object.entries(options))
+      launcher.call("fsconfig", [context, linux.FSCONFIG_SET_STRING, key, value, 0]);
+    launcher.call("fsconfig", [context, linux.FSCONFIG_SET_FLAG, "newinstance", 0, 0]);
+    launcher.call("fsconfig", [context, linux.FSCONFIG_CMD_CREATE, 0, 0, 0]);
+    const attributes = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC;
+    return launcher.call("fsmount", [context, linux.FSMOUNT_CLOEXEC, attributes]);
+  } finally {
+    launcher.call("close", [context]);
+  }
+}
+
 /** A copy of the mount at `held` (an O_PATH descriptor) with everything mounted below it, `nodev`. Throws `SyscallError`. */
 export function detachedClone(
   launcher: Launcher,

@@ -7,6 +7,7 @@ const OUTSIDER = 65_534;
 /** unshare(1) waits until the maps are written, then becomes the test run. */
 const FILES = [
   "container",
+  "container-attach",
   "container-exec",
   "container-exec-faults",
   "container-mounts",
