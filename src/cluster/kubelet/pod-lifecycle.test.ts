@@ -1,0 +1,438 @@
+import { describe, expect, test } from "bun:test";
+import type { Container, PodSpec, Probe } from "../../../generated/kubernetes.ts";
+import { asPod } from "../../k8s/pod.ts";
+import { ContainerStartError } from "../sandbox/sandbox.ts";
+import type { FakeContainer } from "./test-support/fake-sandbox.ts";
+import { World } from "./test-support/world.ts";
+
+async function world(): Promise<World> {
+  return new World().start();
+}
+
+function container(name: string, more: Partial<Container> = {}): Container {
+  return { name, image: "img", ...more };
+}
+
+function sidecar(name: string, more: Partial<Container> = {}): Container {
+  return container(name, { restartPolicy: "Always", ...more });
+}
+
+/** Every instance, oldest first. */
+function instances(w: World, name: string, pod = "p"): FakeContainer[] {
+  return w.sandbox.containers.filter((one) => one.name === name && one.podName === pod);
+}
+
+/** Which containers got a signal, in the order in which they were started. */
+function signals(w: World): Record<string, number[]> {
+  return Object.fromEntries(w.sandbox.containers.map(({ name, signals: got }) => [name, got]));
+}
+
+function deaf(w: World, ...names: string[]): void {
+  for (const name of names) w.sandbox.behaviours.set(name, () => undefined);
+}
+
+async function setSpec(w: World, change: (spec: PodSpec) => PodSpec): Promise<void> {
+  await w.change("p", (object) => ({ ...object, spec: change(asPod(object).spec) }));
+}
+
+/** Runs when the test says what it finds. */
+const ASK: Probe = {
+  exec: { command: ["hang"] },
+  periodSeconds: 1,
+  failureThreshold: 1,
+  timeoutSeconds: 3600,
+};
+
+/** Answers the question that a probe asks in the container now, or within a second. */
+async function answer(w: World, name: string, isGood: boolean): Promise<void> {
+  const question = () => w.container(name).execs.find(({ hasEnded }) => !hasEnded);
+  if (question() === undefined) await w.advance(1_000);
+  const asked = question();
+  if (asked === undefined) throw new Error(`nobody asks ${name}`);
+  asked.exit(isGood ? 0 : 1);
+  await w.settle();
+}
+
+describe("init containers", () => {
+  test("of which one fails for good end the pod: sidecars stop in reverse order, and it has failed [I8, P1]", async () => {
+    await using w = await world();
+    deaf(w, "s1", "s2");
+    await w.run("p", {
+      restartPolicy: "Never",
+      initContainers: [sidecar("s1"), sidecar("s2"), container("init")],
+    });
+    await w.exit("init", 3);
+    expect(signals(w)).toEqual({ s1: [], s2: [15], init: [] });
+    await w.exit("s2", 0);
+    expect(signals(w)).toEqual({ s1: [15], s2: [15], init: [] });
+    expect(w.pod().status?.phase).toBe("Pending");
+    await w.exit("s1", 0);
+    expect([w.pod().status?.phase, w.state("init")]).toEqual(["Failed", "Error 3"]);
+  });
+
+  test("follow their own policy before the pod's [I7, R1]", async () => {
+    await using w = await world();
+    await w.run("p", {
+      restartPolicy: "Never",
+      initContainers: [container("init", { restartPolicy: "OnFailure" })],
+    });
+    await w.exit("init", 1);
+    expect(w.status("init").restartCount).toBe(1);
+    await w.run("q", {
+      restartPolicy: "Always",
+      initContainers: [container("init", { restartPolicy: "Never" })],
+    });
+    await w.exit("init", 1, "q");
+    expect(w.pod("q").status?.phase).toBe("Failed");
+  });
+
+  test("that cannot start hold up the rest; a sidecar that cannot does not, once the pod is past it [I6]", async () => {
+    await using w = await world();
+    await w.run("p", { initContainers: [sidecar("s1"), sidecar("s2")] });
+    w.sandbox.startErrors.set("s1", new ContainerStartError("CreateContainerError", "no"));
+    w.container("s1").exit(1);
+    w.container("s2").exit(1);
+    await w.settle();
+    expect([w.state("s1"), w.state("s2"), instances(w, "s2").length]).toEqual([
+      "CreateContainerError",
+      "Running",
+      2,
+    ]);
+    await w.run("q", { initContainers: [container("s1"), sidecar("s2")] });
+    expect(instances(w, "s2", "q")).toEqual([]);
+  });
+
+  test("each get their image just before they start [I16]", async () => {
+    await using w = await world();
+    await w.run("p", {
+      initContainers: [container("init", { image: "one" })],
+      containers: [container("app", { image: "two" })],
+    });
+    expect(w.images.requests.map(({ name }) => name)).toEqual(["one"]);
+    await w.exit("init", 0);
+    expect(w.images.requests.map(({ name }) => name)).toEqual(["one", "two"]);
+  });
+
+  test("that failed half-way are started again [I13, R3]", async () => {
+    await using w = await world();
+    w.sandbox.startErrors.set("init", new ContainerStartError("CreateContainerError", "no"));
+    await w.run("p", { restartPolicy: "Never", initContainers: [container("init")] });
+    expect(w.state("init")).toBe("CreateContainerError");
+    w.sandbox.startErrors.clear();
+    await w.advance(10_000);
+    expect([w.state("init"), w.pod().status?.phase]).toEqual(["Running", "Pending"]);
+  });
+});
+
+describe("a main container", () => {
+  test("that cannot start does not keep the later ones from it [I10]", async () => {
+    await using w = await world();
+    w.sandbox.startErrors.set("a", new ContainerStartError("CreateContainerError", "no"));
+    await w.run("p", { containers: [container("a"), container("b")] });
+    expect([w.state("a"), w.state("b"), w.pod().status?.phase]).toEqual([
+      "CreateContainerError",
+      "Running",
+      "Pending",
+    ]);
+  });
+
+  test("that restarts is a new container in the same sandbox [R15, S8]", async () => {
+    await using w = await world();
+    await w.run("p", {});
+    const ip = w.pod().status?.podIP;
+    await w.exit("app", 1);
+    const [first, second] = instances(w, "app");
+    expect(second?.id).not.toBe(first?.id);
+    expect(second?.spec.logPath).not.toBe(first?.spec.logPath);
+    expect([w.sandbox.pods.length, w.pod().status?.podIP]).toEqual([1, ip]);
+    expect(w.status("app").lastState?.terminated?.containerID).toBe(`pillion://${first?.id}`);
+  });
+
+  test("whose image cannot be had leaves a pod that ran Running, a new one Pending [P12, P4]", async () => {
+    await using w = await world();
+    await w.run("p", {});
+    await w.setImage("absent");
+    await setSpec(w, (spec) => ({
+      ...spec,
+      containers: [container("app", { image: "absent", imagePullPolicy: "Never" })],
+    }));
+    expect(w.pod().status?.phase).toBe("Running");
+    await w.run("q", { containers: [container("app", { image: "gone", imagePullPolicy: "Never" })] });
+    expect(w.pod("q").status?.phase).toBe("Pending");
+  });
+
+  test("that is killed from outside is restarted as one that failed [I12, S6]", async () => {
+    await using w = await world();
+    await w.run("p", { restartPolicy: "OnFailure" });
+    w.container("app").kill(9);
+    await w.settle();
+    expect([w.state("app"), w.status("app").lastState?.terminated?.exitCode]).toEqual(["Running", 137]);
+  });
+});
+
+describe("a changed image", () => {
+  const change = (list: "containers" | "initContainers", image: string) => (spec: PodSpec) => ({
+    ...spec,
+    [list]: (spec[list] ?? []).map((one) => ({ ...one, image })),
+  });
+
+  test("replaces a sidecar, and never runs a plain init container again [O9]", async () => {
+    await using w = await world();
+    await w.run("p", { restartPolicy: "Never", initContainers: [sidecar("side"), container("init")] });
+    await w.exit("init", 0);
+    await setSpec(w, change("initContainers", "img2"));
+    expect(instances(w, "side").map(({ hasEnded }) => hasEnded)).toEqual([true, false]);
+    expect([w.status("side").image, instances(w, "init").length]).toEqual(["img2", 1]);
+    expect(w.events()).toContain("Normal Killing: Init container side definition changed");
+  });
+
+  test("starts nothing while the pod terminates [O9, R2, T1]", async () => {
+    await using w = await world();
+    deaf(w, "app");
+    await w.run("p", {});
+    await w.delete(10);
+    await w.setImage("img2");
+    await w.exit("app", 1);
+    expect([w.exists(), instances(w, "app").length]).toEqual([false, 1]);
+  });
+});
+
+describe("stopping", () => {
+  test("sends the signal that the container or its image asks for [T11]", async () => {
+    await using w = await world();
+    deaf(w, "app", "own");
+    w.images.config = { stopSignal: "SIGINT" };
+    await w.run("p", {
+      os: { name: "linux" },
+      containers: [container("app"), container("own", { lifecycle: { stopSignal: "SIGUSR1" } })],
+    });
+    await w.delete();
+    expect(signals(w)).toEqual({ app: [2], own: [10] });
+  });
+
+  test("of a pod that is over by itself takes the pod's grace period; only main containers decide [T13, T14, T2]", async () => {
+    await using w = await world();
+    deaf(w, "side");
+    await w.run("p", {
+      restartPolicy: "Never",
+      terminationGracePeriodSeconds: 7,
+      initContainers: [sidecar("side")],
+    });
+    await w.exit("app", 0);
+    await w.advance(6_999);
+    expect([signals(w)["side"], w.pod().status?.phase]).toEqual([[15], "Running"]);
+    await w.advance(1);
+    expect([signals(w)["side"], w.pod().status?.phase, w.state("side")]).toEqual([
+      [15, 9],
+      "Succeeded",
+      "Error 137",
+    ]);
+  });
+
+  test("ends what SIGTERM does not with 137, and the pod as Failed; who obeys has completed [T15]", async () => {
+    await using w = await world();
+    deaf(w, "deaf");
+    w.sandbox.behaviours.set("good", () => 0);
+    await w.run("p", { containers: [container("deaf"), container("good")] }, { finalizers: ["a/b"] });
+    await w.delete(3);
+    await w.advance(3_000);
+    expect([w.state("deaf"), w.state("good"), w.pod().status?.phase]).toEqual([
+      "Error 137",
+      "Completed 0",
+      "Failed",
+    ]);
+  });
+
+  test("does not restart sidecars [T17, Q6, R2]", async () => {
+    await using w = await world();
+    deaf(w, "app");
+    await w.run("p", { initContainers: [sidecar("s1"), sidecar("s2")] });
+    await w.delete();
+    await w.exit("s2", 1);
+    await w.advance(5_000);
+    expect([w.sandbox.running(), signals(w)]).toEqual([["p/s1", "p/app"], { s1: [], s2: [], app: [15] }]);
+  });
+
+  test("of a pod whose sidecar never started waits for nobody [T3, Q4]", async () => {
+    await using w = await world();
+    await w.run("p", {
+      initContainers: [sidecar("s1"), sidecar("s2", { image: "absent", imagePullPolicy: "Never" })],
+    });
+    expect(w.sandbox.running()).toEqual(["p/s1"]);
+    await w.delete();
+    expect(w.exists()).toBe(false);
+  });
+
+  test("of a pod makes one that would always restart end as Succeeded or Failed, for good [T20, P6, P10]", async () => {
+    await using w = await world();
+    w.sandbox.behaviours.set("app", () => 0);
+    await w.run("p", { restartPolicy: "Always" }, { finalizers: ["a/b"] });
+    await w.delete();
+    expect(w.pod().status?.phase).toBe("Succeeded");
+    await w.change("p", (pod) => ({ ...pod, metadata: { ...pod.metadata, labels: { a: "b" } } }));
+    expect(w.pod().status?.phase).toBe("Succeeded");
+  });
+
+  test("of two containers without a native sidecar signals both at once [Q10]", async () => {
+    await using w = await world();
+    deaf(w, "app", "classic");
+    await w.run("p", { containers: [container("app"), container("classic")] });
+    await w.delete();
+    expect(signals(w)).toEqual({ app: [15], classic: [15] });
+  });
+
+  test("keeps volumes until the last container has stopped, and the sandbox, too [T21]", async () => {
+    await using w = await world();
+    deaf(w, "app");
+    await w.run("p", {
+      volumes: [{ name: "m", emptyDir: { medium: "Memory" } }],
+      containers: [container("app", { volumeMounts: [{ name: "m", mountPath: "/m" }] })],
+    });
+    await w.delete(5);
+    const [pod] = w.sandbox.pods;
+    expect([pod?.mounts.size, pod?.isDestroyed]).toEqual([1, false]);
+    await w.exit("app", 0);
+    expect([pod?.mounts.size, pod?.isDestroyed]).toEqual([0, true]);
+  });
+});
+
+describe("a sidecar with a startup probe", () => {
+  const side = (more: Partial<Container> = {}) => sidecar("side", { startupProbe: ASK, ...more });
+
+  test("holds up the next container until the probe has succeeded [I2, I3, P3]", async () => {
+    await using w = await world();
+    await w.run("p", { initContainers: [side()] });
+    await w.advance(60_000);
+    expect([w.sandbox.running(), w.status("side").started, w.pod().status?.phase]).toEqual([
+      ["p/side"],
+      false,
+      "Pending",
+    ]);
+    await answer(w, "side", true);
+    expect([w.sandbox.running(), w.status("side").started]).toEqual([["p/side", "p/app"], true]);
+  });
+
+  test("is killed and started again when it fails, also with Never; then the pod goes on [I3, Q2, T10]", async () => {
+    await using w = await world();
+    await w.run("p", {
+      restartPolicy: "Never",
+      initContainers: [side({ lifecycle: { preStop: { exec: { command: ["true"] } } } })],
+    });
+    await answer(w, "side", false);
+    const [first, second] = instances(w, "side");
+    expect(first?.execs.map(({ argv }) => argv[0])).toEqual(["hang", "true"]);
+    expect([first?.signals, second?.hasEnded, w.sandbox.running()]).toEqual([[15], false, ["p/side"]]);
+    expect(w.events()).toContain("Normal Killing: Init container side failed startup probe");
+    await w.advance(1_000);
+    await answer(w, "side", true);
+    expect(w.sandbox.running()).toEqual(["p/side", "p/app"]);
+  });
+
+  test("does not hold up containers for good after a restart of the engine [Q1]", async () => {
+    await using w = await world();
+    await w.run("p", { initContainers: [side()] });
+    await answer(w, "side", true);
+    await w.exit("app", 1);
+    await w.exit("app", 1);
+    expect(w.state("app")).toBe("CrashLoopBackOff");
+    await w.kubelet?.stop();
+    for (const running of w.sandbox.containers) running.kill(9);
+    await w.start();
+    await answer(w, "side", true);
+    await w.advance(300_000);
+    expect(w.state("app")).toBe("Running");
+  });
+
+  test("that restarts beside running main containers leaves the pod Running [P3, P9]", async () => {
+    await using w = await world();
+    await w.run("p", { initContainers: [side()] });
+    await answer(w, "side", true);
+    await w.exit("side", 1);
+    expect([w.status("side").started, w.pod().status?.phase]).toEqual([false, "Running"]);
+  });
+});
+
+describe("probes of running containers", () => {
+  test("that find a sidecar dead restart it alone and hold up nothing [I5]", async () => {
+    await using w = await world();
+    await w.run("p", { initContainers: [sidecar("side", { livenessProbe: ASK }), container("init")] });
+    await answer(w, "side", false);
+    expect([instances(w, "side").length, instances(w, "init").length]).toEqual([2, 1]);
+    expect(w.events()).toContain("Normal Killing: Init container side failed liveness probe");
+    await w.exit("init", 0);
+    expect(w.sandbox.running()).toContain("p/app");
+  });
+
+  test("kill with the grace period of the probe, by preStop and signal, unless they have none [T2, T10]", async () => {
+    await using w = await world();
+    deaf(w, "app");
+    const preStop = { exec: { command: ["true"] } };
+    await w.run("p", {
+      terminationGracePeriodSeconds: 10,
+      containers: [
+        container("app", {
+          livenessProbe: { ...ASK, terminationGracePeriodSeconds: 40 },
+          lifecycle: { preStop },
+        }),
+      ],
+    });
+    await answer(w, "app", false);
+    const [app] = instances(w, "app");
+    expect([app?.execs.length, app?.signals]).toEqual([2, [15]]);
+    await w.advance(39_999);
+    expect(app?.signals).toEqual([15]);
+    await w.advance(1);
+    expect(app?.signals).toEqual([15, 9]);
+    await w.advance(10_000);
+    await answer(w, "app", false);
+    await w.delete(1);
+    await w.advance(2_000);
+    expect(w.exists()).toBe(false);
+  });
+
+  test("end a container that is never restarted for good; the pod's phase comes from its exit code [R12]", async () => {
+    await using w = await world();
+    await w.run("p", {
+      restartPolicy: "Never",
+      containers: [container("app", { livenessProbe: ASK }), container("other")],
+    });
+    await answer(w, "app", false);
+    expect([w.state("app"), w.sandbox.running()]).toEqual(["Error 143", ["p/other"]]);
+    expect(w.events()).toContain("Normal Killing: Container app failed liveness probe");
+    await w.exit("other", 0);
+    expect(w.pod().status?.phase).toBe("Failed");
+  });
+
+  test("restart a container that ends well when it is killed, unless its policy is Never [R12]", async () => {
+    await using w = await world();
+    w.sandbox.behaviours.set("app", () => 0);
+    await w.run("p", {
+      restartPolicy: "OnFailure",
+      containers: [
+        container("app", { livenessProbe: ASK }),
+        container("never", { livenessProbe: ASK, restartPolicy: "Never" }),
+      ],
+    });
+    await answer(w, "app", false);
+    expect(w.status("app").restartCount).toBe(1);
+    await answer(w, "never", false);
+    expect(w.state("never")).toBe("Error 143");
+  });
+
+  test("of a sidecar decide whether the pod is ready, also with Never and after a restart of it [Q3, C4]", async () => {
+    await using w = await world();
+    const ready = () => w.pod().status?.conditions?.find(({ type }) => type === "Ready")?.status;
+    await w.run("p", {
+      restartPolicy: "Never",
+      initContainers: [sidecar("side", { readinessProbe: ASK })],
+    });
+    expect([w.sandbox.running(), ready()]).toEqual([["p/side", "p/app"], "False"]);
+    await answer(w, "side", true);
+    expect(ready()).toBe("True");
+    await w.exit("side", 1);
+    expect([w.state("side"), ready()]).toEqual(["Running", "False"]);
+    await w.advance(1_000);
+    await answer(w, "side", true);
+    expect(ready()).toBe("True");
+  });
+});
