@@ -8,6 +8,7 @@ import type { EngineRecord, StateFolder } from "../cli/state-folder.ts";
 import type { ApiExtension } from "../cluster/api/extension.ts";
 import { writeKubeconfig } from "../cluster/api/kubeconfig.ts";
 import { openPki, type Pki } from "../cluster/api/pki.ts";
+import { tokenIssuer } from "../cluster/api/service-account-tokens.ts";
 import { type ApiServer, startApi } from "../cluster/api/start-api.ts";
 import { seedCluster } from "../cluster/controllers/bootstrap.ts";
 import { startClaimController } from "../cluster/controllers/claims.ts";
@@ -80,6 +81,7 @@ export async function startEngine(
           ? {}
           : { maxContainerRestartPeriodMs: options.maxRestartPeriodMs }),
         version: VERSION,
+        issueToken: tokenIssuer({ store, clock, pki }),
         onError: logBug,
       },
     });

@@ -4,8 +4,10 @@ import type { ResourceInfo } from "../../k8s/catalogue.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import type { KubeletPort } from "../kubelet/port.ts";
 import type { Store } from "../store/store.ts";
-import type { ApiRequest, User } from "./exchange.ts";
+import type { VerifyToken } from "./authenticate.ts";
+import type { ApiRequest } from "./exchange.ts";
 import type { ResourceTarget } from "./resource-path.ts";
+import type { ServiceAccountTokens } from "./service-account-tokens.ts";
 
 export type WriteOperation = "CREATE" | "UPDATE";
 
@@ -31,8 +33,9 @@ export interface ApiContext {
   readonly nodeName: string;
   /** In order; the built-in steps come first. */
   readonly admit: readonly Admit[];
-  /** The user a bearer token belongs to. */
-  readonly userOfToken: (token: string) => User | undefined;
+  /** The user a bearer token belongs to, or why there is none. `audiences` are the API's own by default. */
+  readonly verifyToken: VerifyToken;
+  readonly tokens: ServiceAccountTokens;
 }
 
 /** One request to one resource. */

@@ -14,6 +14,7 @@ import { findObject, getObject, listOrWatch } from "./read-verbs.ts";
 import { asBoolean } from "./request-options.ts";
 import { type ResourceTarget, resolveResource, unknownPath } from "./resource-path.ts";
 import { streamPlanOf } from "./streaming/stream-plans.ts";
+import { requestToken } from "./token-request.ts";
 import { upgradeRequired } from "./streaming/upgrade-protocol.ts";
 import { createObject, replaceObject } from "./write-verbs.ts";
 
@@ -99,6 +100,7 @@ const SUBRESOURCES: Readonly<Record<string, (named: NamedRequest, verb: string) 
   exec: withoutUpgrade,
   attach: withoutUpgrade,
   portforward: withoutUpgrade,
+  token: requestToken,
   eviction: evictPod,
   binding: bindPod,
   resize: async (named, verb) => {

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { StatusError } from "../../k8s/status-error.ts";
 import type { User } from "./exchange.ts";
+import { ISSUER, type ServiceAccountTokens } from "./service-account-tokens.ts";
 
 export const ADMINISTRATOR: User = {
   username: "kubernetes-admin",
@@ -12,13 +13,24 @@ export const ADMINISTRATOR: User = {
 /** Turns `Authorization` into a user. Throws `Unauthorized`. */
 export type Authenticate = (headers: IncomingHttpHeaders) => User;
 
-/** One token, one user. The comparison takes the same time whatever was sent. */
-export function authenticateToken(token: string, user = ADMINISTRATOR): Authenticate {
-  const expected = digest(token);
+export type VerifyToken = ServiceAccountTokens["verify"];
+
+/** The administrator's one token, and those of service accounts. The comparison takes the same time whatever was sent. */
+export function verifyTokens(administrators: string, tokens: ServiceAccountTokens): VerifyToken {
+  const expected = digest(administrators);
+  return (token, audiences) => {
+    if (timingSafeEqual(digest(token), expected))
+      return { user: ADMINISTRATOR, audiences: audiences ?? [ISSUER] };
+    return tokens.verify(token, audiences);
+  };
+}
+
+export function authenticateBearer(verify: VerifyToken): Authenticate {
   return ({ authorization = "" }) => {
     const [, sent = ""] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
-    if (timingSafeEqual(digest(sent), expected)) return user;
-    throw new StatusError("Unauthorized", "Unauthorized");
+    const verified = verify(sent);
+    if (typeof verified === "string") throw new StatusError("Unauthorized", "Unauthorized");
+    return verified.user;
   };
 }
 

@@ -22,8 +22,23 @@ export function whyUnfit({ spec }: Pod, node: Node): string | undefined {
 }
 
 function refusal(why: string): string {
+  return noNode(`1 node(s) ${why}`, "Preemption is not helpful for scheduling");
+}
+
+/** Before any node was looked at (a PreFilter plugin). */
+export function refusalOfPod(why: string): string {
+  return noNode(why, "Preemption is not helpful for scheduling");
+}
+
+/** NodePorts: who has the port could make room, but has no lower priority. */
+export const PORTS_TAKEN = noNode(
+  "1 node(s) didn't have free ports for the requested pod ports",
+  "No preemption victims found for incoming pod",
+);
+
+function noNode(why: string, preemption: string): string {
   const none = "0/1 nodes are available";
-  return `${none}: 1 node(s) ${why}. preemption: ${none}: 1 Preemption is not helpful for scheduling.`;
+  return `${none}: ${why}. preemption: ${none}: 1 ${preemption}.`;
 }
 
 /** `Toleration.ToleratesTaint`: what is left empty stands for everything. */

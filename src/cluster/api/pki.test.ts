@@ -35,7 +35,14 @@ describe("openPki()", () => {
     const modes = readdirSync(folder)
       .sort()
       .map((name) => `${name} ${(statSync(join(folder, name)).mode & 0o777).toString(8)}`);
-    expect(modes).toEqual(["ca.crt 644", "ca.key 600", "server.crt 644", "server.key 600", "token 600"]);
+    expect(modes).toEqual([
+      "ca.crt 644",
+      "ca.key 600",
+      "sa.key 600",
+      "server.crt 644",
+      "server.key 600",
+      "token 600",
+    ]);
     expect(statSync(folder).mode & 0o777).toBe(0o700);
   });
 

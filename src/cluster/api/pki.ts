@@ -1,5 +1,8 @@
-/** The cluster's identity: its certificate authority, the API's certificate and the administrator's token, kept across starts. */
-import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto";
+/**
+ * The cluster's identity, kept across starts: its certificate authority, the API's certificate, the administrator's token, and
+ * the key that signs the tokens of service accounts.
+ */
+import { createPrivateKey, generateKeyPairSync, randomBytes, X509Certificate } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, Problem } from "../../kernel/problem.ts";
@@ -12,6 +15,8 @@ export interface Pki {
   readonly key: string;
   /** Bearer token of the cluster's administrator. */
   readonly token: string;
+  /** Private key of the curve P-256 that signs the tokens of service accounts. */
+  readonly tokenKey: string;
 }
 
 const SERVER_NAMES = [
@@ -36,6 +41,7 @@ const FILES = {
   certificate: "server.crt",
   key: "server.key",
   token: "token",
+  tokenKey: "sa.key",
 } as const;
 
 /**
@@ -58,7 +64,7 @@ export async function openPki({
     const kept = readCertificates(folder);
     const isKept = kept !== undefined && isUsable(kept, { names, now });
     const certificates = isKept ? kept : await renewCertificates(folder, { names, now });
-    return { ...certificates, token: openToken(folder) };
+    return { ...certificates, token: openToken(folder), tokenKey: openTokenKey(folder) };
   } catch (cause) {
     throw new Problem({
       code: "E_PKI",
@@ -69,7 +75,7 @@ export async function openPki({
   }
 }
 
-type Certificates = Omit<Pki, "token">;
+type Certificates = Omit<Pki, "token" | "tokenKey">;
 
 function readText(folder: string, file: keyof typeof FILES): string | undefined {
   try {
@@ -133,4 +139,21 @@ function openToken(folder: string): string {
   const token = randomBytes(32).toString("base64url");
   writeFileAtomic(join(folder, FILES.token), token, 0o600);
   return token;
+}
+
+function openTokenKey(folder: string): string {
+  const kept = readText(folder, "tokenKey");
+  if (kept !== undefined && isCurveKey(kept)) return kept;
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  const text = privateKey.export({ type: "pkcs8", format: "pem" });
+  writeFileAtomic(join(folder, FILES.tokenKey), text, 0o600);
+  return text;
+}
+
+function isCurveKey(pem: string): boolean {
+  try {
+    return createPrivateKey(pem).asymmetricKeyDetails?.namedCurve === "prime256v1";
+  } catch {
+    return false; // Not a key.
+  }
 }

@@ -30,7 +30,7 @@ export async function bindPod({ context, request, target }: ResourceRequest): Pr
 
 /** core `ValidatePodBinding`. */
 function nodeOf(binding: KubeObject, name: string): string {
-  const target = binding["target" as keyof KubeObject];
+  const target = binding["target"];
   const { kind = "", name: nodeName = "" } = isJsonObject(target) ? target : {};
   const errors: FieldError[] = [];
   if (kind !== "" && kind !== "Node") errors.push(notSupported("target.kind", kind, ["Node", "<empty>"]));

@@ -30,7 +30,7 @@ export async function evictPod(named: NamedRequest): Promise<Answer> {
     throw badRequest("name in URL does not match name in Eviction object");
   }
   const pod: Pod = findObject(named);
-  const given = eviction["deleteOptions" as keyof KubeObject];
+  const given = eviction["deleteOptions"];
   const options = deleteOptionsOf(isJsonObject(given) ? given : {}, "pods");
   const dryRun = query.dryRun || options.dryRun === true;
   if (!mayIgnoreBudgets(pod)) refuseByBudget(context, pod);

@@ -1,10 +1,12 @@
 /** Assigns Pods to the single node: with no choice to make there is no scheduler, but there are its refusals and events. */
-import type { Pod, PodCondition } from "../../../generated/kubernetes.ts";
+import type { Pod, PodCondition, PodSpec } from "../../../generated/kubernetes.ts";
+import { takenHostPort } from "../../k8s/host-ports.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 import type { Store } from "../store/store.ts";
 import type { Admit, ApiContext } from "./api-context.ts";
-import { whyUnfit } from "./node-fit.ts";
+import { whyUnclaimed } from "./claim-fit.ts";
+import { PORTS_TAKEN, refusalOfPod, whyUnfit } from "./node-fit.ts";
 import { failedSchedulingEvent, scheduledEvent } from "./scheduled-event.ts";
 
 interface Placement {
@@ -44,13 +46,62 @@ function bindWaiting(context: ApiContext, pod: KubeObject): KubeObject {
   return bound;
 }
 
+/** Tries Pods that wait again when a claim or another Pod changes, until the returned function is called. */
+export function followWaiting(context: ApiContext): () => void {
+  const { store } = context;
+  const waiting = new Map<string, { readonly namespace: string; readonly name: string }>();
+  const retry = () => {
+    for (const at of waiting.values()) {
+      const pod = store.get("pods", at);
+      if (pod !== undefined) bindWaiting(context, pod);
+    }
+  };
+  const stops = [
+    store.watch("pods", {}, ({ type, object }) => {
+      if (type === "BOOKMARK") return;
+      const key = object.metadata.uid ?? "";
+      if (type !== "DELETED" && awaitsNode(object)) waiting.set(key, keyOf(object));
+      else {
+        waiting.delete(key);
+        if (waiting.size > 0 && (type === "DELETED" || hasEnded(object))) retry();
+      }
+    }),
+    ...["persistentvolumeclaims", "storageclasses.storage.k8s.io"].map((resource) =>
+      store.watch(resource, { sendInitialEvents: false }, retry),
+    ),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+/** Empty: it waits, and there is nothing to say. */
 function refusalOf({ store, nodeName }: Placement, pod: Pod): string | undefined {
+  const unclaimed = whyUnclaimed(store, pod);
+  if (unclaimed !== undefined) return unclaimed === "" ? "" : refusalOfPod(unclaimed);
   const node = store.get("nodes", { namespace: "", name: nodeName });
-  return node === undefined ? undefined : whyUnfit(pod, node);
+  const unfit = node === undefined ? undefined : whyUnfit(pod, node);
+  if (unfit !== undefined || pod.spec === undefined) return unfit;
+  const taken = takenHostPort(pod.spec, () => specsOn({ store, nodeName }, pod));
+  return taken === undefined ? undefined : PORTS_TAKEN;
+}
+
+/** Of the Pods that have the node and have not ended. */
+function specsOn({ store, nodeName }: Placement, { metadata }: Pod): PodSpec[] {
+  return store.list("pods").items.flatMap((object) => {
+    const { spec, metadata: other } = object as Pod;
+    const counts = spec?.nodeName === nodeName && other?.uid !== metadata?.uid && !hasEnded(object);
+    return counts ? [spec] : [];
+  });
+}
+
+function hasEnded({ status }: Pod): boolean {
+  return status?.phase === "Succeeded" || status?.phase === "Failed";
 }
 
 /** Said once for each reason: in the Pod's condition, and as an event. */
 function refuse({ store, clock }: ApiContext, pod: KubeObject, message: string): KubeObject {
+  if (message === "") return pod;
   const { conditions = [] } = (pod as Pod).status ?? {};
   const isScheduled = ({ type }: PodCondition) => type === "PodScheduled";
   if (conditions.find(isScheduled)?.message === message) return pod;

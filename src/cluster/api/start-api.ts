@@ -9,10 +9,11 @@ import { assignServiceAccount } from "./service-account-admission.ts";
 import { addTolerations, assignPriority } from "./pod-admission.ts";
 import { scheduleOn } from "./scheduling.ts";
 import type { Admit } from "./api-context.ts";
-import { ADMINISTRATOR, authenticateToken } from "./authenticate.ts";
+import { authenticateBearer, verifyTokens } from "./authenticate.ts";
 import type { ApiExtension } from "./extension.ts";
 import type { Pki } from "./pki.ts";
 import { serveRequest, type ServeOptions } from "./serve-request.ts";
+import { openServiceAccountTokens } from "./service-account-tokens.ts";
 import { serveUpgrade } from "./streaming/upgrades.ts";
 
 export interface ApiOptions {
@@ -114,6 +115,8 @@ async function allSent(pending: ReadonlySet<Promise<void>>, ms: number): Promise
 
 function serveOptions(options: ApiOptions, address: string): ServeOptions {
   const { store, kubelet, pki, nodeName, clock = systemClock } = options;
+  const tokens = openServiceAccountTokens({ store, clock, pki });
+  const verifyToken = verifyTokens(pki.token, tokens);
   return {
     context: {
       store,
@@ -127,10 +130,11 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
         scheduleOn({ store, nodeName }),
         ...(options.admit ?? []),
       ],
-      userOfToken: (token) => (token === pki.token ? ADMINISTRATOR : undefined),
+      verifyToken,
+      tokens,
     },
     extensions: options.extensions ?? [],
-    authenticate: authenticateToken(pki.token),
+    authenticate: authenticateBearer(verifyToken),
     isOwnName: (host) => OWN_NAMES.has(host) || host === address,
     onBug: options.onBug ?? ((error) => console.error("the API failed in a way it should not:", error)),
   };

@@ -27,7 +27,7 @@ export async function createObject(resource: ResourceRequest): Promise<Answer> {
   const review = answerReview(target.info, object, {
     user: request.user,
     now: context.clock.now(),
-    userOfToken: context.userOfToken,
+    verifyToken: context.verifyToken,
   });
   if (review !== undefined) return objectAnswer(review, 201);
   const created = storeNew(resource, object, options.dryRun);
