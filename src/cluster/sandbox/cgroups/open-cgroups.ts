@@ -70,9 +70,12 @@ export interface CgroupTreeOptions {
 export function openCgroupTree(options: CgroupTreeOptions): Cgroups {
   const { choice } = options;
   if (choice.kind === "none") return noCgroups(choice);
+  const tree = new Tree(options, choice);
   try {
-    return new Tree(options, choice);
+    tree.build();
+    return tree;
   } catch (error) {
+    tree.close();
     return noCgroups({ because: messageOf(error), fix: "run as root (`sudo`)" });
   }
 }
@@ -112,13 +115,19 @@ class Tree implements Cgroups {
   readonly #burstable = new Map<string, number>();
 
   constructor(options: CgroupTreeOptions, choice: Exclude<CgroupChoice, { readonly kind: "none" }>) {
-    const { files, name, cpus, onFolders } = options;
+    const { files, name } = options;
     this.#options = options;
     this.kind = choice.kind;
     this.limits = missingControllers(choice);
     this.#driver = driverOf(files, choice, name);
+    this.#parent = choice.kind === "cgroup-v2" ? choice : undefined;
+  }
+
+  /** Throws the kernel's error, and may then have made a part of it. */
+  build(): void {
+    const { files, cpus, onFolders } = this.#options;
     onFolders(this.#driver.folders(""));
-    this.#parent = choice.kind === "cgroup-v2" ? prepareParent(files, choice) : undefined;
+    if (this.#parent !== undefined) prepareParent(files, this.#parent);
     const cpuShares = clampShares(cpus * SHARES_PER_CPU);
     this.make("", { cpuShares }, true);
     this.make("kubepods", { cpuShares }, true);
@@ -243,14 +252,12 @@ function missingControllers(choice: Exclude<CgroupChoice, { readonly kind: "none
 type V2Parent = Extract<CgroupChoice, { readonly kind: "cgroup-v2" }>;
 
 /** Lets groups below `parent` have limits. Throws the kernel's error. */
-function prepareParent(files: CgroupFiles, choice: V2Parent): V2Parent {
-  const { parent, controllers, movesProcesses } = choice;
+function prepareParent(files: CgroupFiles, { parent, controllers, movesProcesses }: V2Parent): void {
   if (movesProcesses) {
     files.makeFolder(`${parent}/${SUPERVISOR}`);
     moveProcesses(files, parent, `${parent}/${SUPERVISOR}`);
   }
   for (const controller of controllers) files.write(`${parent}/cgroup.subtree_control`, `+${controller}`);
-  return choice;
 }
 
 /** As it was before, unless another cluster still needs it. */
