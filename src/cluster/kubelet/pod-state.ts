@@ -56,7 +56,7 @@ export interface ContainerRecord {
 
 /** Why a pod is being stopped although nobody deleted it. */
 export interface TerminationCause {
-  readonly kind: "deleted" | "completed" | "deadline" | "rejected" | "evicted";
+  readonly kind: "deleted" | "completed" | "deadline" | "rejected" | "evicted" | "shutdown";
   /** Overrides phase and reason of the status (evictions, deadlines). */
   readonly status?: {
     readonly phase: "Failed";
@@ -109,6 +109,8 @@ export class PodState {
   termination: (Termination & { readonly cause: TerminationCause }) | undefined;
   /** Everything of the pod is gone from the node. */
   isTornDown = false;
+  /** Nothing of the pod runs, its volumes and its object wait for the next engine. */
+  isShutDown = false;
   probes: ProbeView = { results: () => NO_PROBES, of: () => ({}) };
   readonly containers = new Map<string, ContainerRecord>();
   readonly crashBackoff = new Map<string, BackoffEntry>();
@@ -212,15 +214,19 @@ export class PodState {
     this.sandboxAttempts++;
   }
 
-  /** Begins to stop the pod, or shortens what has begun. A deletion outranks other causes, not their status. */
+  /**
+   * Begins to stop the pod, or shortens what has begun. A deletion outranks other causes, not their status; the end of the
+   * node outranks none.
+   */
   beginTermination(graceSeconds: number, cause: TerminationCause, now: number): void {
     const before = this.termination;
     const status = before?.cause.status ?? cause.status;
     // What ends by itself may ask for no grace at all; who asks for an end gives a second (calculateEffectiveGracePeriod).
+    const kind = cause.kind === "shutdown" ? (before?.cause.kind ?? cause.kind) : cause.kind;
     const seconds = cause.kind === "completed" ? graceSeconds : Math.max(1, graceSeconds);
     this.termination = {
       ...shortened(before, seconds, now),
-      cause: { kind: cause.kind, ...(status === undefined ? {} : { status }) },
+      cause: { kind, ...(status === undefined ? {} : { status }) },
     };
   }
 

@@ -42,6 +42,8 @@ export class PodWorker {
   #isStopped = false;
   #needsRefresh = false;
   #running: Promise<void> | undefined;
+  /** Nothing of the pod runs, and nothing will. */
+  readonly #over = Promise.withResolvers<void>();
   #cancelTimer: (() => void) | undefined;
   #pass = new AbortController();
 
@@ -78,7 +80,7 @@ export class PodWorker {
   /** The object is out of the store, perhaps by force. */
   vanish(): void {
     this.#state.isGone = true;
-    this.#terminate(1);
+    this.#terminate(1, "deleted");
     this.wake();
   }
 
@@ -136,6 +138,17 @@ export class PodWorker {
     this.#running ??= this.#run();
   }
 
+  /**
+   * Stops the containers with the pod's own grace period, at most `graceSeconds`; a later call can only shorten it. The
+   * pod's object and volumes stay for the next engine. Resolves when nothing of the pod runs.
+   */
+  async shutDown(graceSeconds: number): Promise<void> {
+    const { terminationGracePeriodSeconds: own = 30 } = this.#state.pod.spec;
+    this.#terminate(Math.min(own, graceSeconds), "shutdown");
+    this.wake();
+    await this.#over.promise;
+  }
+
   /** Does nothing more; resolves when the present action is over. Processes go on. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -147,14 +160,14 @@ export class PodWorker {
 
   #takeDeletion(): void {
     const { deletionTimestamp, deletionGracePeriodSeconds } = this.#state.pod.metadata;
-    if (deletionTimestamp !== undefined) this.#terminate(deletionGracePeriodSeconds ?? 0);
+    if (deletionTimestamp !== undefined) this.#terminate(deletionGracePeriodSeconds ?? 0, "deleted");
   }
 
-  #terminate(graceSeconds: number): void {
+  #terminate(graceSeconds: number, kind: "deleted" | "shutdown"): void {
     const now = this.#context.clock.monotonic();
     const hadBegun = this.#state.termination !== undefined;
-    this.#state.beginTermination(graceSeconds, { kind: "deleted" }, now);
-    if (!hadBegun) this.#pass.abort(new DOMException("The pod is being deleted", "AbortError"));
+    this.#state.beginTermination(graceSeconds, { kind }, now);
+    if (!hadBegun) this.#pass.abort(new DOMException("The pod is being stopped", "AbortError"));
   }
 
   async #run(): Promise<void> {
@@ -165,6 +178,7 @@ export class PodWorker {
       this.#cancelTimer?.();
       this.#cancelTimer = undefined;
       const result = await this.#passOnce();
+      if (this.#state.isTornDown || this.#state.isShutDown) this.#over.resolve();
       if (result.again) this.#isDirty = true;
       else if (result.wakeInMs !== undefined && !this.#isStopped)
         this.#cancelTimer = this.#context.clock.schedule(result.wakeInMs, () => this.wake());

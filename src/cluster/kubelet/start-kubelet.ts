@@ -53,6 +53,11 @@ export interface Kubelet {
   imagesChanged(): void;
   /** True while a container runs from the unpacked image at this path, or is about to. */
   usesRootfs(path: string): boolean;
+  /**
+   * Stops all containers with their grace period, at most `graceSeconds`, and starts no more; a later call can only shorten
+   * it. Objects, volumes and logs stay for the next engine, which starts the pods again. Resolves when nothing runs.
+   */
+  shutDown(graceSeconds: number): Promise<void>;
   /** Ends all work on pods. Their processes end with the sandbox. Idempotent. */
   stop(): Promise<void>;
 }
@@ -92,6 +97,7 @@ export async function startKubelet(parts: KubeletParts): Promise<Kubelet> {
     },
     imagesChanged: pods.imagesChanged,
     usesRootfs: pods.usesRootfs,
+    shutDown: pods.shutDown,
     async stop() {
       node.stop();
       await pods.stop();
@@ -104,17 +110,19 @@ interface FollowedPods {
   readonly containerEnded: (podUid: string, container: string) => Promise<unknown> | undefined;
   readonly imagesChanged: () => void;
   readonly usesRootfs: (path: string) => boolean;
+  readonly shutDown: (graceSeconds: number) => Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
 function followPods(context: KubeletContext, onError: (error: unknown) => void): FollowedPods {
   const workers = new Map<string, PodWorker>();
+  let isShuttingDown = false;
   const onPod = ({ type, object }: WatchEvent) => {
     const uid = object.metadata.uid ?? "";
     const worker = workers.get(uid);
     if (type === "DELETED") worker?.vanish();
     else if (worker !== undefined) worker.update(object);
-    else if (type !== "BOOKMARK" && isOurs(object, context.node.name)) {
+    else if (type !== "BOOKMARK" && !isShuttingDown && isOurs(object, context.node.name)) {
       const pod = asPod(object);
       workers.set(uid, new PodWorker({ context, pod, onError, onRemoved: () => workers.delete(uid) }));
     }
@@ -130,6 +138,10 @@ function followPods(context: KubeletContext, onError: (error: unknown) => void):
       for (const worker of workers.values()) worker.imagesChanged();
     },
     usesRootfs: (path) => [...workers.values()].some((worker) => worker.usesRootfs(path)),
+    async shutDown(graceSeconds) {
+      isShuttingDown = true;
+      await Promise.all([...workers.values()].map((worker) => worker.shutDown(graceSeconds)));
+    },
     async stop() {
       for (const end of unwatch) end();
       await Promise.all([...workers.values()].map((worker) => worker.stop()));

@@ -16,6 +16,12 @@ export async function terminatePod(pass: Pass): Promise<PassResult> {
     return { again: false, ...(step.wakeInMs === undefined ? {} : { wakeInMs: step.wakeInMs }) };
   abandonHooks(state);
   const { sandbox } = state;
+  if (state.termination?.cause.kind === "shutdown") {
+    await sandbox?.destroy();
+    state.isSandboxDead = true;
+    state.isShutDown = true;
+    return { again: false };
+  }
   removeVolumes(volumeFacts(context, state), sandbox);
   await sandbox?.destroy();
   state.isTornDown = true;
