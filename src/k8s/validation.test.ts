@@ -141,7 +141,7 @@ describe("refuseInvalidNew() refuses", () => {
   });
 
   test("a namespace on a kind that has none, and none on a kind that has one", () => {
-    const cluster = object("v1 PersistentVolume");
+    const cluster = object("scheduling.k8s.io/v1 PriorityClass");
     expect(faults(() => refuseInvalidNew(cluster, { namespaced: false }))).toEqual([
       "metadata.namespace: Forbidden: not allowed on this type",
     ]);
@@ -170,7 +170,7 @@ describe("refuseInvalidChange()", () => {
   const changing = (one: KubeObject, before: KubeObject) => faults(() => refuseInvalidChange(one, before));
   const frozen = "Forbidden: field is immutable when `immutable` is set";
 
-  test("keeps immutable ConfigMaps and Secrets as they are", () => {
+  test("keeps immutable ConfigMaps and Secrets as they are [V13]", () => {
     const map = object("v1 ConfigMap", { immutable: true, data: { a: "b" } });
     expect(changing(map, map)).toEqual([]);
     expect(changing({ ...map, data: { a: "c" } }, map)).toEqual([`data: ${frozen}`]);

@@ -14,6 +14,13 @@ import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } fro
 import { validateStrategy } from "./validation/rollout.ts";
 import { validateService } from "./validation/service.ts";
 import {
+  validateClaim,
+  validateClaimUpdate,
+  validateStorageClass,
+  validateStorageClassUpdate,
+  validateVolume,
+} from "./validation/storage.ts";
+import {
   validateCronJob,
   validateJobSpec,
   validateJobUpdate,
@@ -65,6 +72,9 @@ const RULES: Readonly<Record<string, Rules>> = {
     create: validateSecret,
     update: validateSecretUpdate,
   },
+  "v1 PersistentVolumeClaim": { create: validateClaim, update: validateClaimUpdate },
+  "v1 PersistentVolume": { create: validateVolume },
+  "storage.k8s.io/v1 StorageClass": { create: validateStorageClass, update: validateStorageClassUpdate },
   "v1 Service": { checkName: checkDns1035Label, create: validateService },
   "v1 Namespace": { checkName: checkDns1123Label },
   "v1 PodTemplate": {

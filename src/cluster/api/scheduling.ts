@@ -9,6 +9,9 @@ import { whyUnclaimed } from "./claim-fit.ts";
 import { PORTS_TAKEN, refusalOfPod, whyUnfit } from "./node-fit.ts";
 import { failedSchedulingEvent, scheduledEvent } from "./scheduled-event.ts";
 
+/** What scheduling needs of the API. */
+export type SchedulingContext = Pick<ApiContext, "store" | "clock" | "nodeName">;
+
 interface Placement {
   readonly store: Store;
   readonly nodeName: string;
@@ -24,20 +27,20 @@ export function scheduleOn(placement: Placement): Admit {
 }
 
 /** Says where a new Pod went, or why it waits; one that came with a node was not scheduled by anybody. */
-export function announceScheduled(context: ApiContext, given: KubeObject, created: KubeObject): void {
+export function announceScheduled(context: SchedulingContext, given: KubeObject, created: KubeObject): void {
   if (!awaitsNode(given)) return;
   if (!awaitsNode(created)) announce(context, created);
   else bindWaiting(context, created);
 }
 
 /** What a change sets free: the Pod whose last gate went, and every waiting Pod when the node changed. */
-export function bindFreed(context: ApiContext, changed: KubeObject): KubeObject {
+export function bindFreed(context: SchedulingContext, changed: KubeObject): KubeObject {
   if (changed.kind === "Node") for (const pod of context.store.list("pods").items) bindWaiting(context, pod);
   return changed.kind === "Pod" ? bindWaiting(context, changed) : changed;
 }
 
 /** The binding is a write of its own, as the scheduler's would be. */
-function bindWaiting(context: ApiContext, pod: KubeObject): KubeObject {
+function bindWaiting(context: SchedulingContext, pod: KubeObject): KubeObject {
   if (!awaitsNode(pod) || pod.metadata.deletionTimestamp !== undefined) return pod;
   const refusal = refusalOf(context, pod);
   if (refusal !== undefined) return refuse(context, pod, refusal);
@@ -47,7 +50,7 @@ function bindWaiting(context: ApiContext, pod: KubeObject): KubeObject {
 }
 
 /** Tries Pods that wait again when a claim or another Pod changes, until the returned function is called. */
-export function followWaiting(context: ApiContext): () => void {
+export function followWaiting(context: SchedulingContext): () => void {
   const { store } = context;
   const waiting = new Map<string, { readonly namespace: string; readonly name: string }>();
   const retry = () => {
@@ -100,7 +103,7 @@ function hasEnded({ status }: Pod): boolean {
 }
 
 /** Said once for each reason: in the Pod's condition, and as an event. */
-function refuse({ store, clock }: ApiContext, pod: KubeObject, message: string): KubeObject {
+function refuse({ store, clock }: SchedulingContext, pod: KubeObject, message: string): KubeObject {
   if (message === "") return pod;
   const { conditions = [] } = (pod as Pod).status ?? {};
   const isScheduled = ({ type }: PodCondition) => type === "PodScheduled";
@@ -136,6 +139,6 @@ function keyOf({ metadata: { namespace = "", name = "" } }: KubeObject) {
   return { namespace, name };
 }
 
-function announce({ store, clock }: ApiContext, pod: KubeObject): void {
+function announce({ store, clock }: SchedulingContext, pod: KubeObject): void {
   store.create("events", scheduledEvent(pod, { now: clock.now() }));
 }

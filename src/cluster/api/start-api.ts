@@ -7,7 +7,7 @@ import type { KubeletPort } from "../kubelet/port.ts";
 import type { Store } from "../store/store.ts";
 import { assignServiceAccount } from "./service-account-admission.ts";
 import { addTolerations, assignPriority } from "./pod-admission.ts";
-import { scheduleOn } from "./scheduling.ts";
+import { followWaiting, scheduleOn } from "./scheduling.ts";
 import type { Admit } from "./api-context.ts";
 import { authenticateBearer, verifyTokens } from "./authenticate.ts";
 import type { ApiExtension } from "./extension.ts";
@@ -79,9 +79,11 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   const bound = await listen(server, address, port);
+  const unfollow = followWaiting(serving.context);
   return {
     port: bound,
     async close() {
+      unfollow();
       // The last lines of containers that have just ended are on their way.
       await allSent(logs, LOG_DRAIN_MS);
       closing.abort();
