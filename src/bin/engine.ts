@@ -30,6 +30,9 @@ import { startTimeOf } from "../lib/process-identity.ts";
 import { handleImageCall, type ImageAdmin } from "./image-admin.ts";
 import { VERSION } from "./version.ts";
 
+/** The kubelet's two seconds after the grace period, and one to be sure. */
+const SECONDS_AFTER_GRACE = 3;
+
 const StopOptions = z.strictObject({
   keepState: z.boolean().describe("Objects and volumes stay for the next start."),
   graceSeconds: z.number().min(0).max(3600).describe("Seconds the pods get altogether."),
@@ -102,7 +105,7 @@ export async function startEngine(
     closing.push(...startControllers({ store, pki, nodeName, folder }));
     announce(folder, { api, pki, detached: options.detached });
     const { name: tier, limits } = sandbox.tier;
-    return { port: api.port, tier, limits, stop: stopOnce({ store, folder, closeAll }) };
+    return { port: api.port, tier, limits, stop: stopOnce({ store, kubelet, folder, closeAll }) };
   } catch (error) {
     await closeAll();
     throw error;
@@ -204,18 +207,22 @@ function commandLineApi(admin: ImageAdmin, onStopRequest: (stop: StopOptions) =>
 
 function stopOnce({
   store,
+  kubelet,
   folder,
   closeAll,
 }: {
   readonly store: Store;
+  readonly kubelet: Kubelet;
   readonly folder: StateFolder;
   readonly closeAll: () => Promise<void>;
 }): Engine["stop"] {
   let ending: Promise<void> | undefined;
   return async (options) => {
-    if (!options.keepState) deletePods(store, options.graceSeconds);
+    const { keepState, graceSeconds } = options;
+    if (!keepState) deletePods(store, graceSeconds);
+    const stopped = keepState ? kubelet.shutDown(graceSeconds) : podsGone(store);
     ending ??= (async () => {
-      if (!options.keepState) await podsGone(store, options.graceSeconds);
+      await withinSeconds(graceSeconds + SECONDS_AFTER_GRACE, stopped);
       await closeAll();
       rmSync(folder.engineRecord, { force: true });
       rmSync(folder.kubeconfig, { force: true });
@@ -236,18 +243,24 @@ function deletePods(store: Store, graceSeconds: number): void {
   }
 }
 
-/** Resolves when the last pod is gone, or when the grace and the kubelet's two seconds after it are over. */
-async function podsGone(store: Store, graceSeconds: number): Promise<void> {
+/** Resolves when the last pod is gone. */
+async function podsGone(store: Store): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const check = () => {
     if (store.list("pods", { limit: 1 }).items.length === 0) resolve();
   };
   const unwatch = store.watch("pods", {}, check);
-  const cancel = systemClock.schedule((graceSeconds + 3) * 1000, resolve);
   check();
   await promise;
-  cancel();
   unwatch();
+}
+
+/** Waits no longer than that. */
+async function withinSeconds(seconds: number, work: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const cancel = systemClock.schedule(seconds * 1000, resolve);
+  await Promise.race([promise, work]);
+  cancel();
 }
 
 /** Deletes what `down` deletes: objects, volumes, logs. Images, certificates and the lock stay. */
