@@ -67,7 +67,7 @@ describe("the catalogue", () => {
     expect(new Set(short).size).toBe(short.length);
   });
 
-  test("stores everything but reviews and bindings", () => {
+  test("stores everything but reviews, bindings and what is measured", () => {
     const virtual = resources.filter(({ stored }) => !stored).map(({ kind, verbs }) => [kind, ...verbs]);
     expect(virtual).toEqual([
       ["Binding", "create"],
@@ -77,6 +77,8 @@ describe("the catalogue", () => {
       ["SelfSubjectAccessReview", "create"],
       ["SelfSubjectRulesReview", "create"],
       ["SubjectAccessReview", "create"],
+      ["NodeMetrics", "get", "list"],
+      ["PodMetrics", "get", "list"],
     ]);
   });
 

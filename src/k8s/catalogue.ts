@@ -14,7 +14,7 @@ export interface ResourceInfo extends ResourceEntry {
   readonly categories: readonly string[];
   /** Whether `status` is a subresource, so that the main resource's writes leave it alone. */
   readonly hasStatus: boolean;
-  /** False for requests dressed as objects (reviews, bindings): they are answered, never stored. */
+  /** False for requests dressed as objects (reviews, bindings) and for what is measured: they are answered, never stored. */
   readonly stored: boolean;
   /** Whether Pillion does what the object says. What is only stored gets a `Warning:`. */
   readonly actedOn: boolean;
@@ -92,10 +92,22 @@ const ACTED_ON: ReadonlySet<GroupResource> = new Set([
   "storageclasses.storage.k8s.io",
 ]);
 
+/** What metrics-server adds to a cluster. Behind all others: clients take the first that is called `pods`. */
+const MEASURED: readonly ResourceEntry[] = [
+  { plural: "nodes", kind: "NodeMetrics", namespaced: false },
+  { plural: "pods", kind: "PodMetrics", namespaced: true },
+].map((entry) => ({
+  group: "metrics.k8s.io",
+  version: "v1beta1",
+  ...entry,
+  verbs: ["get", "list"],
+  subresources: [],
+}));
+
 /** Every resource in discovery order: the core group first, then the groups as a real server lists them. */
-export const resources: readonly ResourceInfo[] = resourceEntries.map((entry) => {
+export const resources: readonly ResourceInfo[] = [...resourceEntries, ...MEASURED].map((entry) => {
   const groupResource = entry.group === "" ? entry.plural : `${entry.plural}.${entry.group}`;
-  const stored = entry.verbs.includes("list");
+  const stored = entry.verbs.includes("create") && entry.verbs.includes("list");
   return {
     ...entry,
     groupResource,

@@ -5,6 +5,7 @@ import type { Clock } from "../../kernel/clock.ts";
 import type { KubeletPort } from "../kubelet/port.ts";
 import type { Store } from "../store/store.ts";
 import type { VerifyToken } from "./authenticate.ts";
+import type { Measured } from "./metrics/usage-sampler.ts";
 import type { ApiRequest } from "./exchange.ts";
 import type { ResourceTarget } from "./resource-path.ts";
 import type { ServiceAccountTokens } from "./service-account-tokens.ts";
@@ -36,6 +37,8 @@ export interface ApiContext {
   /** The user a bearer token belongs to, or why there is none. `audiences` are the API's own by default. */
   readonly verifyToken: VerifyToken;
   readonly tokens: ServiceAccountTokens;
+  /** What runs, and how much of the machine it uses. */
+  readonly measure: () => Promise<Measured>;
 }
 
 /** One request to one resource. */

@@ -6,6 +6,7 @@ import { deleteCollection, deleteObject } from "./delete-verbs.ts";
 import { documentAnswer } from "./documents.ts";
 import type { Answer, ApiRequest } from "./exchange.ts";
 import { type ApiExtension, extensionAnswer } from "./extension.ts";
+import { METRICS_GROUP, metricsAnswer } from "./metrics/metrics-answer.ts";
 import { patchObject } from "./patch-verb.ts";
 import { bindPod } from "./pod-binding.ts";
 import { evictPod } from "./pod-eviction.ts";
@@ -60,6 +61,7 @@ async function routeResource(resource: ResourceRequest): Promise<Answer> {
   if (verb === "create" && target.info.namespaced && target.namespace === "") throw methodNotAllowed();
   if (verb === "deletecollection" && target.info.namespaced && target.namespace === "")
     throw methodNotAllowed();
+  if (target.info.group === METRICS_GROUP) return await metricsAnswer(resource);
   if (!isNamed(resource)) {
     if (verb === "list") return listOrWatch(resource);
     if (verb !== "create") return await deleteCollection(resource);

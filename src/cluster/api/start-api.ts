@@ -13,6 +13,7 @@ import { authenticateBearer, verifyTokens } from "./authenticate.ts";
 import type { ApiExtension } from "./extension.ts";
 import type { Pki } from "./pki.ts";
 import { serveRequest, type ServeOptions } from "./serve-request.ts";
+import { usageSampler } from "./metrics/usage-sampler.ts";
 import { openServiceAccountTokens } from "./service-account-tokens.ts";
 import { serveUpgrade } from "./streaming/upgrades.ts";
 
@@ -134,6 +135,7 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
       ],
       verifyToken,
       tokens,
+      measure: usageSampler(kubelet, clock),
     },
     extensions: options.extensions ?? [],
     authenticate: authenticateBearer(verifyToken),

@@ -6,6 +6,7 @@ import { autoscalerPrinter } from "./autoscaler-table.ts";
 import { age, nameOf } from "./cell-text.ts";
 import { clusterTables } from "./cluster-tables.ts";
 import { configurationTables } from "./configuration-tables.ts";
+import { metricsTables } from "./metrics-tables.ts";
 import { networkTables } from "./network-tables.ts";
 import { podPrinter } from "./pod-table.ts";
 import { storageTables } from "./storage-tables.ts";
@@ -21,6 +22,7 @@ const PRINTERS: ReadonlyMap<GroupResource, TablePrinter> = new Map([
   ...Object.entries(networkTables),
   ...Object.entries(storageTables),
   ...Object.entries(accessTables),
+  ...Object.entries(metricsTables),
 ]);
 
 /** What the real server shows of built-in kinds without a table of their own, such as roles. */
