@@ -4,7 +4,7 @@ import { goQuote } from "../../../k8s/go-format.ts";
 import { describePod, type StoredPod } from "../../../k8s/pod.ts";
 import { messageOf } from "../../../kernel/problem.ts";
 import { sleep } from "../../../lib/sleep.ts";
-import type { RunningContainer } from "../../sandbox/sandbox.ts";
+import type { RunningContainer, Sandbox } from "../../sandbox/sandbox.ts";
 import type { KubeletContext } from "../kubelet-context.ts";
 import { podEvent } from "../pod-events.ts";
 import { captureCommand } from "../probes/capture-command.ts";
@@ -23,11 +23,13 @@ export class HookError extends Error {
 }
 
 export interface HookTarget {
-  readonly context: Pick<KubeletContext, "sandbox" | "clock" | "recorder">;
+  readonly context: Pick<KubeletContext, "clock" | "recorder"> & {
+    readonly sandbox: Pick<Sandbox, "connect">;
+  };
   readonly pod: StoredPod;
   readonly podIP: string;
   readonly container: Container;
-  readonly running: RunningContainer;
+  readonly running: Pick<RunningContainer, "exec">;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { array, assert, constantFrom, integer, property, record } from "fast-check";
+import * as fc from "fast-check";
 import type { Probe } from "../../../../generated/kubernetes.ts";
 import {
   afterOutcome,
@@ -125,15 +125,15 @@ describe("ticks", () => {
 });
 
 describe("in any history", () => {
-  const outcomes = array(constantFrom("+", "-", "?"), { maxLength: 40 }).map((list) => list.join(""));
-  const probes = record({
-    failureThreshold: integer({ min: 1, max: 5 }),
-    successThreshold: integer({ min: 1, max: 5 }),
+  const outcomes = fc.array(fc.constantFrom("+", "-", "?"), { maxLength: 40 }).map((list) => list.join(""));
+  const probes = fc.record({
+    failureThreshold: fc.integer({ min: 1, max: 5 }),
+    successThreshold: fc.integer({ min: 1, max: 5 }),
   });
 
   test("readiness is the last outcome that came often enough in a row [PR8]", () => {
-    assert(
-      property(outcomes, probes, (history, probe) => {
+    fc.assert(
+      fc.property(outcomes, probes, (history, probe) => {
         const known = history.replaceAll("?", "");
         let expected = false;
         for (let end = 1; end <= known.length; end++) {
@@ -147,8 +147,8 @@ describe("in any history", () => {
   });
 
   test("nothing of one instance is left in the next [PR9]", () => {
-    assert(
-      property(outcomes, probes, constantFrom(...KINDS), (history, probe, kind) => {
+    fc.assert(
+      fc.property(outcomes, probes, fc.constantFrom(...KINDS), (history, probe, kind) => {
         const next = seeInstance(after(kind, history, probe), kind, { instance: instance("b") });
         expect(next).toEqual({ ...freshState(kind), instanceId: "b" });
       }),

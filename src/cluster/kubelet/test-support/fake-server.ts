@@ -27,6 +27,7 @@ export class FakeNetwork {
     }
     const [ours, theirs] = duplexPair({ allowHalfOpen: true });
     theirs.on("error", () => undefined);
+    ours.on("close", () => theirs.destroy());
     server(theirs);
     return Promise.resolve(ours);
   }
