@@ -45,7 +45,7 @@ describe("applyDefaults() of a Pod", () => {
     expect(defaulted(pod)).toEqual({ spec: { ...podSpec, enableServiceLinks: true }, status: {} });
   });
 
-  test("fills probes, hooks, ports and references", () => {
+  test("fills probes, hooks, ports and references [PR1]", () => {
     const pod = object("v1", "Pod", {
       spec: {
         containers: [

@@ -332,7 +332,7 @@ describe("a Pod is refused", () => {
       ['spec.volumes[0].projected: Invalid value: "s": conflicting duplicate paths'],
     ],
     [
-      "with probes that ask nothing, two things, or at odd times",
+      "with probes that ask nothing, two things, or at odd times [PR2]",
       withContainer({
         livenessProbe: { successThreshold: 2 },
         readinessProbe: {
@@ -341,7 +341,7 @@ describe("a Pod is refused", () => {
           terminationGracePeriodSeconds: 5,
           periodSeconds: -1,
         },
-        startupProbe: { httpGet: { path: "/", port: 0, scheme: "FTP" } },
+        startupProbe: { httpGet: { path: "/", port: 0, scheme: "FTP" }, terminationGracePeriodSeconds: 0 },
       }),
       [
         "spec.containers[0].livenessProbe: Required value: must specify a handler type",
@@ -351,10 +351,11 @@ describe("a Pod is refused", () => {
         "spec.containers[0].readinessProbe.terminationGracePeriodSeconds: Invalid value: 5: must not be set for readinessProbes",
         "spec.containers[0].startupProbe.httpGet.port: Invalid value: 0: must be between 1 and 65535, inclusive",
         'spec.containers[0].startupProbe.httpGet.scheme: Unsupported value: "FTP": supported values: "HTTP", "HTTPS"',
+        "spec.containers[0].startupProbe.terminationGracePeriodSeconds: Invalid value: 0: must be greater than 0",
       ],
     ],
     [
-      "with hooks that do nothing or sleep too long",
+      "with hooks that do nothing or sleep too long [H5]",
       withContainer({ lifecycle: { postStart: { exec: {} }, preStop: { sleep: { seconds: 31 } } } }),
       [
         "spec.containers[0].lifecycle.postStart.exec.command: Required value",
