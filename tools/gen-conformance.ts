@@ -11,10 +11,6 @@ const paths = [...new Bun.Glob("{src,test}/**/*.test.ts").scanSync(root)].toSort
 const files = paths.map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
 const proofs = findProofs(files, new Set(all.map(({ id }) => id)));
 
-for (const { id, notImplemented } of all) {
-  if (notImplemented !== undefined && proofs.has(id))
-    throw new Error(`${id} is proven by a test: take its notImplemented out of ${rulesFile}`);
-}
 writeGenerated("../docs/reference/conformance.md", page(rules));
 
 function page({ sections }: Rules): string {
@@ -32,7 +28,9 @@ function page({ sections }: Rules): string {
 }
 
 function summary(): string {
-  const proven = all.filter(({ id }) => proofs.has(id)).length;
+  const proven = all.filter(
+    ({ id, notImplemented }) => notImplemented === undefined && proofs.has(id),
+  ).length;
   const reasoned = all.filter(({ notImplemented }) => notImplemented !== undefined).length;
   const open = all.length - proven - reasoned;
   const share = ((reasoned / all.length) * 100).toFixed(0);
@@ -51,12 +49,11 @@ function source(rule: Rule): string {
   return rule.source === undefined || rule.source === "—" ? "" : ` <sub>${cell(rule.source)}</sub>`;
 }
 
+/** A rule that is not kept may have tests, too: of what a user who relies on it is told. */
 function proof({ id, notImplemented, note }: Rule): string {
-  const more = note === undefined ? [] : [cell(note)];
-  if (notImplemented !== undefined) return [`not implemented: ${cell(notImplemented)}`, ...more].join("<br>");
-  const found = proofs.get(id) ?? [];
-  if (found.length === 0) return ["**open**", ...more].join("<br>");
-  return [...byFile(found), ...more].join("<br>");
+  const reason = notImplemented === undefined ? [] : [`not implemented: ${cell(notImplemented)}`];
+  const parts = [...reason, ...byFile(proofs.get(id) ?? []), ...(note === undefined ? [] : [cell(note)])];
+  return parts.length === 0 ? "**open**" : parts.join("<br>");
 }
 
 function byFile(found: readonly Proof[]): string[] {
