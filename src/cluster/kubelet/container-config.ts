@@ -65,6 +65,9 @@ export function containerSpec(facts: ContainerConfigFacts): ContainerSpec {
     oomScoreAdj: oomScoreAdj(pod.spec, container, wholeValue(quantityOf(facts.allocatable["memory"] ?? "0"))),
     mounts: containerMounts({ ...facts, env }),
     logPath: facts.logPath,
+    stdin: container.stdin === true,
+    stdinOnce: container.stdinOnce === true,
+    tty: container.tty === true,
     ...(facts.processesOf === undefined ? {} : { processesOf: facts.processesOf }),
   };
 }

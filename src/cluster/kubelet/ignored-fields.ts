@@ -1,13 +1,11 @@
 /** Says which fields of a pod this node does not act on yet, so that nobody waits for them. */
-import type { Container } from "../../../generated/kubernetes.ts";
 import type { StoredPod } from "../../k8s/pod.ts";
 import type { Tier } from "../sandbox/sandbox.ts";
 import type { EventRecorder } from "./event-recorder.ts";
 import { ignoredSecurity, unenforcedLimits } from "./ignored-security.ts";
 import { podEvent } from "./pod-events.ts";
 
-const CONTAINER_FIELDS = ["tty", "stdin"] as const;
-const POD_FIELDS = ["shareProcessNamespace", "hostPID", "hostIPC", "runtimeClassName"] as const;
+const POD_FIELDS = ["hostPID", "hostIPC", "runtimeClassName"] as const;
 
 /** One Warning event with all of them, and one about limits that nobody enforces. */
 export function reportIgnoredFields(recorder: EventRecorder, pod: StoredPod, tier: Tier): void {
@@ -23,20 +21,5 @@ export function reportIgnoredFields(recorder: EventRecorder, pod: StoredPod, tie
 
 export function ignoredFields({ spec }: StoredPod): string[] {
   const ofPod = POD_FIELDS.filter((field) => spec[field] !== undefined && spec[field] !== false);
-  const lists = [
-    ["initContainers", spec.initContainers ?? []],
-    ["containers", spec.containers],
-  ] as const;
-  return [
-    ...ofPod.map((field) => `spec.${field}`),
-    ...lists.flatMap(([list, containers]) =>
-      containers.flatMap((container, index) =>
-        ignoredOf(container).map((field) => `spec.${list}[${index}].${field}`),
-      ),
-    ),
-  ];
-}
-
-function ignoredOf(container: Container): string[] {
-  return CONTAINER_FIELDS.filter((field) => container[field] !== undefined && container[field] !== false);
+  return ofPod.map((field) => `spec.${field}`);
 }

@@ -84,6 +84,7 @@ async function createSandbox({ context, state, wake }: Pass): Promise<number | u
       name: metadata.name,
       hostname: names.kernelHostname,
       hostNetwork: spec.hostNetwork === true,
+      sharesProcesses: spec.shareProcessNamespace === true,
       sysctls: (spec.securityContext?.sysctls ?? []).map(({ name, value }) => ({
         name: normalizeSysctl(name),
         value,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import * as linux from "./linux-constants.ts";
 import type { Program } from "./program.ts";
 import { bind, type Scratch } from "./root-layers.ts";
+import { SHM_FLAGS, SHM_OPTIONS } from "./shared-memory.ts";
 
 /** Major and minor number (Documentation/admin-guide/devices.txt). */
 const DEVICES: readonly (readonly [name: string, major: number, minor: number])[] = [
@@ -23,8 +24,6 @@ const LINKS: readonly (readonly [name: string, target: string])[] = [
   ["stdout", "/proc/self/fd/1"],
 ];
 const MOUNTED = ["mqueue", "pts", "shm"];
-/** containerd's size of /dev/shm. */
-const SHM_OPTIONS = "mode=1777,size=65536k";
 const QUIET = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC;
 /** Group `tty`, which owns terminals in Debian's and Alpine's /etc/group. */
 const TTY_GROUP = 5;
@@ -34,12 +33,14 @@ export interface DevOptions {
   readonly hasTtyGroup: boolean;
   /** Terminals that the engine has made, as a detached mount; the container makes its own otherwise. */
   readonly terminals: number | undefined;
+  /** The pod's /dev/shm, on the engine's side; without, the container gets one of its own. */
+  readonly sharedMemory: string | undefined;
 }
 
 /** Fills `dev` of the scratch space; the ops mount it at `root/dev`. */
 export function prepareDev(
   scratch: Scratch,
-  { privileged, hasTtyGroup, terminals }: DevOptions,
+  { privileged, hasTtyGroup, terminals, sharedMemory }: DevOptions,
 ): (program: Program) => void {
   const folder = join(scratch.path, "dev");
   mkdirSync(folder);
@@ -65,10 +66,11 @@ export function prepareDev(
         },
       );
     }
-    program
-      .call("mount", ["shm", "root/dev/shm", "tmpfs", QUIET, SHM_OPTIONS])
-      // Kernels without POSIX queues exist; nothing else needs them.
-      .call("mount", ["mqueue", "root/dev/mqueue", "mqueue", QUIET, 0], { ignore: "all" });
+    if (sharedMemory === undefined)
+      program.call("mount", ["shm", "root/dev/shm", "tmpfs", SHM_FLAGS, SHM_OPTIONS]);
+    else bind(program, { source: sharedMemory, target: "root/dev/shm", attributes: 0 });
+    // Kernels without POSIX queues exist; nothing else needs them.
+    program.call("mount", ["mqueue", "root/dev/mqueue", "mqueue", QUIET, 0], { ignore: "all" });
     for (const name of others) {
       program.call("mount", [`/dev/${name}`, `root/dev/${name}`, 0, linux.MS_BIND | linux.MS_REC, 0], {
         ignore: "all",

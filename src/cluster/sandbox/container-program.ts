@@ -2,6 +2,7 @@
 import { attachMount, makeFolder, type Attachment } from "./attach.ts";
 import { becomeUser, dieWithEngine } from "./become-user.ts";
 import { joinCgroups } from "./cgroups/join-cgroup.ts";
+import type { MountNamespaceName } from "./container-members.ts";
 import { mountPseudo } from "./container-pseudo.ts";
 import type { ContainerUser } from "./container-user.ts";
 import { MOUNT_ATTRIBUTES_BYTES, mountAttributes } from "./detached-mount.ts";
@@ -21,6 +22,8 @@ export interface PodNamespaces {
   readonly net: number | string;
   readonly ipc: number | string;
   readonly uts: number | string;
+  /** Absent for a process namespace of the container's own. */
+  readonly pid?: string;
 }
 
 export interface ContainerParts {
@@ -33,6 +36,8 @@ export interface ContainerParts {
   readonly mountDev: (program: Program) => void;
   /** Parents before children. */
   readonly attachments: readonly Attachment[];
+  /** Filled by the program. */
+  readonly mountNamespace: MountNamespaceName;
   /** Files of the control groups to be in, open for writing. */
   readonly joins: readonly number[];
   readonly streams: ProgramStreams;
@@ -47,11 +52,15 @@ export interface ContainerProgram {
   readonly exec: ExecPlan;
 }
 
-/** For a child with CLONE_NEWPID and CLONE_NEWNS. */
+/** For a child with CLONE_NEWNS, and CLONE_NEWPID where the container has processes of its own. */
 export function containerProgram(parts: ContainerParts): ContainerProgram {
   const program = new Program();
   const { spec, root } = parts;
   joinCgroups(program, parts.joins);
+  // By the engine's /proc, before the container's processes can see this one.
+  setOomScore(program, spec);
+  parts.mountNamespace.note(program);
+  if (parts.namespaces.pid !== undefined) joinProcesses(program, parts.namespaces.pid);
   join(program, parts.namespaces);
   enterScratch(program, parts.scratch);
   root.mount(program);
@@ -61,7 +70,6 @@ export function containerProgram(parts: ContainerParts): ContainerProgram {
   // Before the pod's volumes are there: one of them could have put something else in the place of /dev/null.
   connectStreams(program, parts.streams);
   takeTerminal(program, parts.streams);
-  setOomScore(program, spec);
   const bases = spec.readOnlyRootFilesystem ? root.writable.map((path) => hold(program, path)) : [];
   for (const attachment of parts.attachments) attachMount(program, attachment);
   const workingDir = spec.workingDir === "" ? "/" : spec.workingDir;
@@ -73,6 +81,16 @@ export function containerProgram(parts: ContainerParts): ContainerProgram {
   becomeUser(program, parts);
   if (parts.diesWithEngine) dieWithEngine(program);
   return { program, exec: addExec(program, spec, parts.user.home) };
+}
+
+/** All that follows happens in a process that others can see, and that shares the engine's memory until `execve`. */
+function joinProcesses(program: Program, path: string): void {
+  const namespace = program.slot();
+  program
+    .call("openat", [linux.AT_FDCWD, path, linux.O_RDONLY | linux.O_CLOEXEC, 0], { save: namespace })
+    .call("setns", [namespace, linux.CLONE_NEWPID], { name: "setns(pid)" })
+    .call("prctl", [linux.PR_SET_DUMPABLE, 0, 0, 0, 0])
+    .fork();
 }
 
 function join(program: Program, { net, ipc, uts }: PodNamespaces): void {

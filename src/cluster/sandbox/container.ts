@@ -1,5 +1,5 @@
 /** Starts containers: prepares everything on the engine's side, runs the program that makes the container, follows it to its end. */
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../kernel/clock.ts";
 import { messageOf } from "../../kernel/problem.ts";
@@ -7,6 +7,7 @@ import { startTimeOf } from "../../lib/process-identity.ts";
 import { openJoins } from "./cgroups/join-cgroup.ts";
 import type { ContainerCgroup } from "./cgroups/open-cgroups.ts";
 import { type MeasureContainer, processUsage } from "./cgroups/process-usage.ts";
+import { ContainerMembers, type Membership, MountNamespaceName } from "./container-members.ts";
 import { prepareDev } from "./container-dev.ts";
 import { startExec } from "./container-exec.ts";
 import { openContainerIo, type ContainerIo, type ContainerIoOptions } from "./container-io.ts";
@@ -58,11 +59,18 @@ export interface Surroundings {
   readonly namespaces: PodNamespaces;
   /** Absent where control groups cannot be used. The runtime removes it once the container has ended. */
   readonly cgroup?: ContainerCgroup;
+  /** The pod's /dev/shm, on the engine's side. */
+  readonly sharedMemory?: string;
 }
 
-/** The namespaces that a process holds for its pod. */
-export function namespacesOf(pid: number): PodNamespaces {
-  return { net: `/proc/${pid}/ns/net`, ipc: `/proc/${pid}/ns/ipc`, uts: `/proc/${pid}/ns/uts` };
+/** The namespaces that a process holds for its pod; `processesOf` is in the process namespace that the container joins. */
+export function namespacesOf(pid: number, processesOf?: number): PodNamespaces {
+  return {
+    ...(processesOf === undefined ? {} : { pid: `/proc/${processesOf}/ns/pid` }),
+    net: `/proc/${pid}/ns/net`,
+    ipc: `/proc/${pid}/ns/ipc`,
+    uts: `/proc/${pid}/ns/uts`,
+  };
 }
 
 export function createContainerRuntime(options: ContainerRuntimeOptions): ContainerRuntime {
@@ -76,6 +84,7 @@ export function createContainerRuntime(options: ContainerRuntimeOptions): Contai
     mountPoint,
     ids: readIdMap(),
     permitted: permittedCapabilities(),
+    members: new ContainerMembers(launcher),
     measure: processUsage(options.clock),
     ownedFolders: () => (owned ??= makeOwnedFolders({ launcher, folder: ownedFolder, stateDir })),
   };
@@ -93,6 +102,7 @@ interface Context extends ContainerRuntimeOptions {
   readonly mountPoint: string;
   readonly ids: IdMap;
   readonly permitted: bigint;
+  readonly members: ContainerMembers;
   readonly measure: MeasureContainer;
   /** Made when the first container needs them, kept for the others. */
   readonly ownedFolders: () => Promise<OwnedFolders>;
@@ -112,7 +122,7 @@ async function start(
   const fds: number[] = [];
   let io: ContainerIo | undefined;
   try {
-    const prepared = await prepare(context, spec, fds);
+    const prepared = await prepare(context, { spec, sharedMemory: surroundings.sharedMemory, fds });
     io = openContainerIo({
       launcher: context.launcher,
       clock: context.clock,
@@ -123,13 +133,18 @@ async function start(
       gid: prepared.user.gid,
       onLost: (error) => context.onLogLost?.(spec.id, error),
     });
-    const pid = launch(context, {
+    const { namespaces } = surroundings;
+    const processes = namespaces.pid === undefined ? undefined : readlinkSync(namespaces.pid);
+    const mountNamespace = new MountNamespaceName();
+    const pid = launch(context, { spec, ...surroundings, ...prepared, mountNamespace, streams: io.inside });
+    return follow(context, {
       spec,
-      ...surroundings,
-      ...prepared,
-      streams: io.inside,
+      pid,
+      io,
+      user: prepared.user,
+      cgroup: surroundings.cgroup,
+      shared: processes === undefined ? undefined : { mnt: String(mountNamespace), pid: processes },
     });
-    return follow(context, { spec, pid, io, user: prepared.user, cgroup: surroundings.cgroup });
   } catch (error) {
     io?.abandon();
     surroundings.cgroup?.remove();
@@ -141,10 +156,17 @@ async function start(
 
 type LaunchParts = Omit<Parameters<typeof containerProgram>[0], "permitted" | "diesWithEngine" | "joins"> &
   Pick<Surroundings, "cgroup">;
-type Prepared = Omit<LaunchParts, "spec" | "namespaces" | "cgroup" | "streams"> &
+type Prepared = Omit<LaunchParts, "spec" | "namespaces" | "cgroup" | "streams" | "mountNamespace"> &
   Pick<ContainerIoOptions, "terminal">;
 
-async function prepare(context: Context, spec: ContainerSpec, fds: number[]): Promise<Prepared> {
+interface PrepareInput {
+  readonly spec: ContainerSpec;
+  readonly sharedMemory: string | undefined;
+  /** Gets what has to be closed. */
+  readonly fds: number[];
+}
+
+async function prepare(context: Context, { spec, sharedMemory, fds }: PrepareInput): Promise<Prepared> {
   const { launcher, ids } = context;
   const user = resolveUser(spec.user, accountFiles(launcher, spec), ids);
   // Not `nodev`: the nodes of /dev are in it. What the container sees of it is bound `nodev`.
@@ -163,7 +185,7 @@ async function prepare(context: Context, spec: ContainerSpec, fds: number[]): Pr
     user,
     scratch: { mount, folder: context.mountPoint },
     root,
-    mountDev: prepareDev(scratch, { privileged: spec.privileged, hasTtyGroup, terminals }),
+    mountDev: prepareDev(scratch, { privileged: spec.privileged, hasTtyGroup, terminals, sharedMemory }),
     attachments: mounts.attachments,
     // The last: it is the first that somebody has to close.
     terminal:
@@ -191,7 +213,8 @@ function launch(context: Context, parts: LaunchParts): number {
   const joins = openJoins(parts.cgroup);
   const { program, exec } = containerProgram({ ...parts, permitted, diesWithEngine, joins });
   try {
-    return context.launcher.start(program, linux.CLONE_NEWPID | linux.CLONE_NEWNS);
+    const ownProcesses = parts.namespaces.pid === undefined ? linux.CLONE_NEWPID : 0;
+    return context.launcher.start(program, ownProcesses | linux.CLONE_NEWNS);
   } catch (error) {
     throw error instanceof LaunchError ? explainLaunch(error, exec) : error;
   } finally {
@@ -205,19 +228,23 @@ interface Started {
   readonly io: ContainerIo;
   readonly user: ContainerUser;
   readonly cgroup: ContainerCgroup | undefined;
+  /** Where others have processes in the same namespace: what the container's own are known by. */
+  readonly shared: Membership | undefined;
 }
 
-function follow(context: Context, { spec, pid, io, user, cgroup }: Started): RunningContainer {
+function follow(context: Context, { spec, pid, io, user, cgroup, shared }: Started): RunningContainer {
   const { exits, launcher, clock } = context;
   const startedAt = clock.now();
   // Read before the child can be reaped: its pid is still its own, even as a zombie.
   const startTime = startTimeOf(pid) ?? "";
   const ended = exits.watch(pid);
+  const endMembers = shared === undefined ? async () => {} : context.members.track(pid, shared);
   io.started();
   const exited = ended.then(async (exit) => {
     const oomKilled = cgroup?.hasOomKills() ?? false;
     // In a process namespace that others share, what it has started lives on.
     cgroup?.kill();
+    await endMembers();
     cgroup?.remove();
     await io.drained();
     return { ...exit, oomKilled };

@@ -2,8 +2,8 @@
 import { type MachineFacts, readMachineFacts } from "./probe-facts.ts";
 import { noNamespaces, platformProblem } from "./tier.ts";
 
-/** CAP_CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, KILL 5, SETGID 6, SETUID 7, NET_ADMIN 12, SYS_CHROOT 18, SYS_ADMIN 21, MKNOD 27. */
-const NEEDED_CAPABILITIES = [0, 1, 3, 5, 6, 7, 12, 18, 21, 27].reduce(
+/** CAP_CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, KILL 5, SETGID 6, SETUID 7, NET_ADMIN 12, SYS_CHROOT 18, SYS_PTRACE 19, SYS_ADMIN 21, MKNOD 27. */
+const NEEDED_CAPABILITIES = [0, 1, 3, 5, 6, 7, 12, 18, 19, 21, 27].reduce(
   (bits, bit) => bits | (1n << BigInt(bit)),
   0n,
 );

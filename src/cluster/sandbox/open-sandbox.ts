@@ -73,6 +73,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     containers,
     cgroups,
     clock,
+    sharedMemoryFolder: join(folder, "shm"),
     onDestroyed: (pod) => pods.delete(pod),
   };
   let closed: Promise<void> | undefined;

@@ -11,6 +11,10 @@ import * as linux from "./linux-constants.ts";
 import { Program } from "./program.ts";
 
 const SIGKILL = 9;
+const SIGCHLD = 17;
+/** `struct sigaction`: handler SIG_IGN, no flags. It survives `execve`. */
+const IGNORED = new Uint8Array(BigUint64Array.of(1n, 0n, 0n, 0n).buffer);
+const SIGNAL_SET_BYTES = 8;
 /** Seconds, 68 years: `infinity` is not known to every sleep(1). */
 const FOR_EVER = String(2 ** 31 - 1);
 
@@ -80,6 +84,8 @@ function launchHolder({ launcher, sleep, env }: HolderTools, { flags, build, cgr
   const joins = openJoins(cgroup);
   try {
     joinCgroups(program, joins);
+    // As process 1 of a pod it inherits orphans: the kernel reaps the children of those who ignore SIGCHLD.
+    program.call("rt_sigaction", [SIGCHLD, IGNORED, 0, SIGNAL_SET_BYTES]);
     build(program);
     letGoOfEngine(program);
     program.call("execve", [sleep, ["sleep", FOR_EVER], [...env]]);

@@ -1,4 +1,5 @@
 /** A pod as the kernel sees it: namespaces that its containers share, a cable to the node, and what must go with it. */
+import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../kernel/clock.ts";
 import { messageOf } from "../../kernel/problem.ts";
@@ -21,6 +22,7 @@ import {
   type ResourceUse,
   type RunningContainer,
 } from "./sandbox.ts";
+import { mountSharedMemory, type SharedMemory } from "./shared-memory.ts";
 import type { SocketFactory } from "./socket-factory.ts";
 
 export interface PodTools extends HolderTools {
@@ -32,6 +34,8 @@ export interface PodTools extends HolderTools {
   readonly cgroups: Cgroups;
   readonly clock: Clock;
   readonly sockets: SocketFactory;
+  /** Where the pods' /dev/shm are mounted. */
+  readonly sharedMemoryFolder: string;
   /** Called once a pod is gone. */
   readonly onDestroyed: (pod: PodSandbox) => void;
 }
@@ -42,16 +46,23 @@ const SIGKILL = 9;
 export function createPodSandbox(tools: PodTools, spec: PodSandboxSpec): PodSandbox {
   const lease = spec.hostNetwork ? undefined : tools.addresses.take();
   let cgroup: PodCgroup | undefined;
+  let sharedMemory: SharedMemory | undefined;
   try {
     cgroup = tools.cgroups.pod(spec);
+    sharedMemory = mountSharedMemory(tools.launcher, join(tools.sharedMemoryFolder, spec.uid));
     const holder = startHolder(tools, {
-      flags: linux.CLONE_NEWIPC | linux.CLONE_NEWUTS | (lease === undefined ? 0 : linux.CLONE_NEWNET),
+      flags:
+        linux.CLONE_NEWIPC |
+        linux.CLONE_NEWUTS |
+        (spec.sharesProcesses === true ? linux.CLONE_NEWPID : 0) |
+        (lease === undefined ? 0 : linux.CLONE_NEWNET),
       build: (program) => buildPod(program, tools, { spec, lease }),
       what: `pod ${spec.namespace}/${spec.name} (${spec.uid})`,
       cgroup: cgroup.holder,
     });
-    return new KernelPod(tools, { spec, holder, lease, cgroup });
+    return new KernelPod(tools, { spec, holder, lease, cgroup, sharedMemory });
   } catch (error) {
+    sharedMemory?.remove();
     cgroup?.remove();
     if (lease !== undefined) tools.addresses.free(lease.address);
     throw error;
@@ -89,6 +100,7 @@ function setSysctl(program: Program, { name, value }: NonNullable<PodSandboxSpec
 interface KernelPodParts extends PodParts {
   readonly holder: Holder;
   readonly cgroup: PodCgroup;
+  readonly sharedMemory: SharedMemory;
 }
 
 class KernelPod implements PodSandbox {
@@ -126,8 +138,9 @@ class KernelPod implements PodSandbox {
   async #startRecorded(spec: ContainerSpec): Promise<RunningContainer> {
     const { containers, records } = this.#tools;
     const container = await containers.start(spec, {
-      namespaces: namespacesOf(this.#parts.holder.pid),
+      namespaces: namespacesOf(this.#parts.holder.pid, this.#processesFor(spec)),
       cgroup: this.#cgroupFor(spec),
+      sharedMemory: this.#parts.sharedMemory.path,
     });
     this.#running.add(container);
     let identity: ProcessIdentity | undefined;
@@ -140,6 +153,17 @@ class KernelPod implements PodSandbox {
       void this.#forgetAtExit(container, identity);
     }
     return container;
+  }
+
+  /** In whose process namespace the container is; undefined for one of its own. */
+  #processesFor({ name, processesOf }: ContainerSpec): number | undefined {
+    const { spec, holder } = this.#parts;
+    if (spec.sharesProcesses === true) return holder.pid;
+    if (processesOf === undefined) return undefined;
+    for (const { id, pid } of this.#running)
+      if (id === processesOf && this.#tools.exits.isRunning(pid)) return pid;
+    const message = `failed to create container "${name}": invalid target container: container "${processesOf}" is not running`;
+    throw new ContainerStartError("CreateContainerError", message);
   }
 
   #cgroupFor({ name, id, resources }: ContainerSpec): ContainerCgroup {
@@ -206,7 +230,8 @@ class KernelPod implements PodSandbox {
     await Promise.all(ends);
     // Newest first: one may lie inside another.
     for (const path of [...this.#mounts].toReversed()) this.unmount(path);
-    const { holder, lease, cgroup } = this.#parts;
+    const { holder, lease, cgroup, sharedMemory } = this.#parts;
+    sharedMemory.remove();
     await holder.stop();
     cgroup.remove();
     if (lease !== undefined) this.#tools.addresses.free(lease.address);
