@@ -15,10 +15,13 @@ import { syncPod, type Pass, type PassResult } from "./sync-pod.ts";
 import { removeFromStore, removeLogs, terminatePod } from "./terminate-pod.ts";
 import { reportIgnoredFields } from "./ignored-fields.ts";
 import { refreshVolumes } from "./volumes/pod-volumes.ts";
+import { evictOverfull } from "./volumes/storage-eviction.ts";
 import { writeStatus } from "./write-status.ts";
 
 /** After an error that nobody expected. */
 const REPAIR_MS = 10_000;
+/** A day, well below what timers can hold. */
+const MAX_TIMER_MS = 86_400_000;
 
 export interface WorkerOptions {
   readonly context: KubeletContext;
@@ -116,6 +119,17 @@ export class PodWorker {
   /** Absent before there is one and after it died. */
   readySandbox(): PodSandbox | undefined {
     return this.#state.isSandboxDead || this.#state.isTornDown ? undefined : this.#state.sandbox;
+  }
+
+  /** Ends the pod when it has written more to disk than it may. */
+  async checkStorage(): Promise<void> {
+    try {
+      if (this.#isStopped || !(await evictOverfull(this.#context, this.#state))) return;
+      this.#pass.abort(new DOMException("The pod is being evicted", "AbortError"));
+      this.wake();
+    } catch (error) {
+      this.#options.onError(error);
+    }
   }
 
   /** `undefined` when nothing of it runs. */
@@ -216,11 +230,11 @@ export class PodWorker {
       state.beginTermination(0, { kind: "completed" }, this.#context.clock.monotonic());
     }
     writeStatus(this.#context, state);
-    if (state.termination === undefined && this.#needsRefresh) this.#refresh();
+    if (state.termination === undefined && (this.#needsRefresh || this.#tokenLeft() === 0)) this.#refresh();
     const result = state.termination === undefined ? await syncPod(pass) : await terminatePod(pass);
     this.#probes.see();
     if (!state.isTornDown) writeStatus(this.#context, state);
-    return result;
+    return state.termination === undefined ? this.#beforeTokensAge(result) : result;
   }
 
   /** Nothing of the pod is on the node any more: the last status, then its removal. */
@@ -233,6 +247,18 @@ export class PodWorker {
       this.#options.onRemoved();
     }
     return { again: false };
+  }
+
+  /** Milliseconds until a token in a volume has to be replaced. */
+  #tokenLeft(): number | undefined {
+    const { refreshAt } = this.#state.tokens;
+    return refreshAt === undefined ? undefined : Math.max(0, refreshAt - this.#context.clock.now());
+  }
+
+  #beforeTokensAge(result: PassResult): PassResult {
+    const leftMs = this.#tokenLeft();
+    if (leftMs === undefined) return result;
+    return { ...result, wakeInMs: Math.min(leftMs, result.wakeInMs ?? leftMs, MAX_TIMER_MS) };
   }
 
   #refresh(): void {

@@ -16,6 +16,7 @@ import { openLog } from "./logs/open-log.ts";
 import { nodeCapacity, startNode } from "./node.ts";
 import { PodWorker } from "./pod-worker.ts";
 import type { IssueToken, KubeletPort } from "./port.ts";
+import { startStorageEviction } from "./volumes/storage-eviction.ts";
 import { referencedResources, referenceKey, type ReferencedResource } from "./referenced-objects.ts";
 
 export interface KubeletOptions {
@@ -130,6 +131,7 @@ function followPods(context: KubeletContext, onError: (error: unknown) => void):
   const unwatch = [
     context.store.watch("pods", {}, onPod),
     ...referencedResources.map((resource) => watchReferences(context.store, resource, workers)),
+    startStorageEviction(context.clock, () => workers.values()),
   ];
   return {
     workers: () => workers.values(),

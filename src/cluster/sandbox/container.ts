@@ -1,5 +1,14 @@
 /** Starts containers: prepares everything on the engine's side, runs the program that makes the container, follows it to its end. */
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readFileSync, readlinkSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  statfsSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../kernel/clock.ts";
 import { messageOf } from "../../kernel/problem.ts";
@@ -262,6 +271,7 @@ function follow(context: Context, { spec, pid, io, user, cgroup, shared }: Start
       if (exits.isRunning(pid)) return io.attach(wanted);
       throw new ContainerStartError("RunContainerError", "container is in CONTAINER_EXITED state");
     },
+    writtenBytes: () => (exits.isRunning(pid) ? writtenBytes(pid) : undefined),
     usage() {
       const use = exits.isRunning(pid) ? (cgroup?.usage() ?? context.measure(pid)) : undefined;
       return use === undefined ? undefined : { ...use, measuredAt: clock.now() };
@@ -315,4 +325,15 @@ function asStartError(error: unknown): ContainerStartError {
   if (error instanceof ContainerStartError) return error;
   const message = `failed to create container: ${messageOf(error)}`;
   return new ContainerStartError("CreateContainerError", message, { cause: error });
+}
+
+/** What is in the tmpfs that holds everything a container changes; it shows through the container's root. */
+function writtenBytes(pid: number): number | undefined {
+  try {
+    const { blocks, bfree, bsize } = statfsSync(`/proc/${pid}/root/`);
+    return (blocks - bfree) * bsize;
+  } catch {
+    // It has ended just now.
+    return undefined;
+  }
 }

@@ -146,6 +146,8 @@ export interface RunningContainer {
   attach(spec: AttachSpec): AttachedProcess;
   /** `undefined` when it has ended or cannot be measured. */
   usage(): ResourceUse | undefined;
+  /** Bytes it has written to its own root, outside of volumes; `undefined` when it has ended. */
+  writtenBytes(): number | undefined;
 }
 
 /** A container that could not be started. `code` 128 = the kernel refused to run argv (StartError). */

@@ -78,6 +78,10 @@ export class FakeContainer implements RunningContainer {
     return { resize() {}, detach() {} };
   }
 
+  writtenBytes(): number | undefined {
+    return undefined;
+  }
+
   usage(): ResourceUse | undefined {
     return undefined;
   }

@@ -42,8 +42,8 @@ export class PodTokens {
       this.#retryAt = undefined;
       return fresh.token;
     } catch (error) {
-      if (kept === undefined || now >= kept.expiresAt) throw error;
       this.#retryAt = now + RETRY_MS;
+      if (kept === undefined || now >= kept.expiresAt) throw error;
       return kept.token;
     }
   }
