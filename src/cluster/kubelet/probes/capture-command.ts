@@ -1,4 +1,5 @@
 /** Runs a command in a container to its end and keeps the beginning of what it says: exec probes and exec hooks. */
+import { messageOf } from "../../../kernel/problem.ts";
 import type { ExecProcess } from "../../sandbox/process-io.ts";
 import type { RunningContainer } from "../../sandbox/sandbox.ts";
 
@@ -18,7 +19,7 @@ export interface CaptureLimits {
   readonly signal: AbortSignal;
 }
 
-/** Rejects with `ContainerStartError` when the command cannot be run. */
+/** Rejects with the runtime's words when the command cannot be run. */
 export async function captureCommand(
   running: Pick<RunningContainer, "exec">,
   argv: readonly string[],
@@ -40,7 +41,13 @@ export async function captureCommand(
   }
 
   async function run(): Promise<CapturedCommand> {
-    child = await running.exec({ argv, stdin: false, tty: false });
+    try {
+      child = await running.exec({ argv, stdin: false, tty: false });
+    } catch (cause) {
+      // As containerd's answer reaches the kubelet.
+      const message = `rpc error: code = Unknown desc = failed to exec in container: ${messageOf(cause)}`;
+      throw new Error(message, { cause });
+    }
     // It may have taken longer to start than it was given.
     if (signal.aborted) onAbort();
     const [stdout, stderr, { exitCode }] = await Promise.all([
