@@ -77,7 +77,7 @@ export function containerProgram(parts: ContainerParts): ContainerProgram {
   for (const base of bases) makeReadOnly(program, base);
   program.call("fchdir", [folder], { name: `working directory "${workingDir}"` });
   // Closed, not just marked: until execve, /proc/self/fd would lead to folders of the engine.
-  program.call("close_range", [3, linux.MAX_FD, 0]);
+  program.closeFiles();
   becomeUser(program, parts);
   if (parts.diesWithEngine) dieWithEngine(program);
   return { program, exec: addExec(program, spec, parts.user.home) };

@@ -36,7 +36,7 @@ export function execProgram(parts: ExecParts): ContainerProgram {
     .call("keyctl", [linux.KEYCTL_JOIN_SESSION_KEYRING, 0], { ignore: "all" });
   enterWorkingDir(program, spec.workingDir === "" ? "/" : spec.workingDir);
   connectStreams(program, streams);
-  program.call("close_range", [3, linux.MAX_FD, 0]);
+  program.closeFiles();
   becomeUser(program, parts);
   // Until execve the next process shares the engine's memory where the container's processes can see it.
   program.call("prctl", [linux.PR_SET_DUMPABLE, 0, 0, 0, 0]).fork().call("setsid", []);

@@ -12,6 +12,7 @@
 #if defined(__x86_64__)
 #define NR_READ 0
 #define NR_WRITE 1
+#define NR_CLOSE 3
 #define NR_RT_SIGACTION 13
 #define NR_RT_SIGPROCMASK 14
 #define NR_SENDTO 44
@@ -21,6 +22,7 @@
 #elif defined(__aarch64__)
 #define NR_READ 63
 #define NR_WRITE 64
+#define NR_CLOSE 57
 #define NR_RT_SIGACTION 134
 #define NR_RT_SIGPROCMASK 135
 #define NR_SENDTO 206
@@ -164,14 +166,25 @@ static int child(void *pointer) {
   return 0;
 }
 
-/* Starts the program; returns when it has called execve or ended. The pid, or -errno of clone. */
-long launch(struct job *job, long flags) {
+/*
+ * Starts the program; returns when it has called execve or ended. The pid, or -errno of clone.
+ *
+ * The kernel lets us go on a moment before execve gives up our memory. Whoever may trace the process could trace us in
+ * that moment, were our memory dumpable again: the end of the pipe `from`, whose other end `to` the process holds until
+ * execve is done, says when that is over. -1 where there is none.
+ */
+long launch(struct job *job, long flags, long from, long to) {
   long all = -1;
   long dumpable;
   long pid;
+  long nothing;
   raw(NR_RT_SIGPROCMASK, 2, (long)&all, (long)&job->mask, 8, 0, 0);
   dumpable = raw(NR_PRCTL, PR_GET_DUMPABLE, 0, 0, 0, 0, 0);
   pid = clone_on(stack, child, flags, job);
+  if (to >= 0) {
+    raw(NR_CLOSE, to, 0, 0, 0, 0, 0);
+    while (raw(NR_READ, from, (long)&nothing, sizeof nothing, 0, 0, 0) == -EINTR) continue;
+  }
   /* A setuid in the child made the shared memory undumpable: rootless, the engine could no longer read /proc/self. */
   if (dumpable == 1) raw(NR_PRCTL, PR_SET_DUMPABLE, 1, 0, 0, 0, 0);
   raw(NR_RT_SIGPROCMASK, 2, (long)&job->mask, 0, 8, 0, 0);

@@ -84,7 +84,7 @@ export interface ProgramThread {
 
 /** What the C part exports. */
 interface Native {
-  launch(job: number, flags: number): number;
+  launch(job: number, flags: number, gate: Pipe): number;
   here(op: number): number;
   startThread(from: number, to: number): number;
   runInThread(job: number, to: number, from: number): number;
@@ -131,14 +131,14 @@ function compile(): Native {
     const { symbols } = cc({
       source: file,
       symbols: {
-        launch: { args: ["ptr", "int64_t"], returns: "int64_t" },
+        launch: { args: ["ptr", "int64_t", "int64_t", "int64_t"], returns: "int64_t" },
         here: { args: ["ptr"], returns: "int64_t" },
         start_thread: { args: ["int64_t", "int64_t"], returns: "int64_t" },
         run_in_thread: { args: ["ptr", "int64_t", "int64_t"], returns: "int64_t" },
       },
     });
     return {
-      launch: (job, flags) => Number(symbols.launch(pointer(job), flags)),
+      launch: (job, flags, { from, to }) => Number(symbols.launch(pointer(job), flags, from, to)),
       here: (op) => Number(symbols.here(pointer(op))),
       startThread: (from, to) => Number(symbols.start_thread(from, to)),
       runInThread: (job, to, from) => Number(symbols.run_in_thread(pointer(job), to, from)),
@@ -184,8 +184,10 @@ function wrap(native: Native): Launcher {
     return result === pid ? decodeWaitStatus(status[0] ?? 0) : undefined;
   };
   const launch = (program: Program, cloneFlags: number): { pid: number; laidOut: LaidOut } => {
-    const laidOut = program.layOut();
-    const child = native.launch(laidOut.address, cloneFlags);
+    const gate = program.gate === undefined ? NO_PIPE : openPipe(call);
+    const laidOut = program.layOut(gate.to);
+    const child = native.launch(laidOut.address, cloneFlags, gate);
+    if (gate !== NO_PIPE) call("close", [gate.from]);
     if (child < 0) throw new LaunchError(program, -1, { errno: -child, laidOut });
     const pid = program.forked === undefined ? child : laidOut.slot(program.forked);
     // The one that forked has ended by now.
@@ -238,7 +240,14 @@ function startThread(native: Native, call: Launcher["call"]): ProgramThread {
   };
 }
 
-function openPipe(call: Launcher["call"]): { readonly from: number; readonly to: number } {
+interface Pipe {
+  readonly from: number;
+  readonly to: number;
+}
+
+const NO_PIPE: Pipe = { from: -1, to: -1 };
+
+function openPipe(call: Launcher["call"]): Pipe {
   const ends = new Int32Array(2);
   call("pipe2", [ptr(ends), O_CLOEXEC]);
   const [from = -1, to = -1] = ends;

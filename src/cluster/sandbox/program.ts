@@ -1,5 +1,6 @@
 /** A list of system calls for the launcher: built here with names for errors, then laid out in memory as launcher.c reads it. */
 import { ptr } from "bun:ffi";
+import { MAX_FD, O_CLOEXEC } from "./linux-constants.ts";
 import { syscallNumber, type SyscallName } from "./syscall-numbers.ts";
 
 /** Where an op leaves its result (a file descriptor, mostly) for later ops. */
@@ -32,6 +33,9 @@ interface Op {
   readonly options: CallOptions;
 }
 
+const EINVAL = 22;
+/** Behind standard input, output and error. */
+const FIRST_FD = 3;
 const WORD = 8;
 /** Mirrors `struct op` and `struct job` of launcher.c. */
 const OP_WORDS = 12;
@@ -58,6 +62,7 @@ export class Program {
   readonly #labels: number[] = [];
   #slots = 0;
   #forked: Slot | undefined;
+  #gate: Slot | undefined;
 
   get length(): number {
     return this.#ops.length;
@@ -70,6 +75,11 @@ export class Program {
   /** Where the pid of the process is that `fork` makes. */
   get forked(): Slot | undefined {
     return this.#forked;
+  }
+
+  /** Where the descriptor is that `closeFiles` leaves open. */
+  get gate(): Slot | undefined {
+    return this.#gate;
   }
 
   /** A label that `place` puts somewhere later. */
@@ -97,6 +107,19 @@ export class Program {
     return this.call("fork", [], { save: this.#forked, name: "clone()" });
   }
 
+  /**
+   * Closes all descriptors but the first three, and one that `execve` closes, which tells the engine when it has the memory
+   * to itself again: for programs that become another user, or fork where others can see them.
+   */
+  closeFiles(): this {
+    this.#gate ??= this.slot();
+    return this.call("dup3", [this.#gate, FIRST_FD, O_CLOEXEC], { ignore: EINVAL }).call("close_range", [
+      FIRST_FD + 1,
+      MAX_FD,
+      0,
+    ]);
+  }
+
   /** Ends the child here with this exit code. */
   exit(code: number): this {
     return this.call("exit_group", [code]);
@@ -112,7 +135,7 @@ export class Program {
   }
 
   /** Copies the program into memory as it is now; cheap enough to do at every start. */
-  layOut(): LaidOut {
+  layOut(gate = -1): LaidOut {
     const arena = new Arena(
       (JOB_WORDS + this.#ops.length * OP_WORDS + this.#slots) * WORD,
       this.#dataBytes(),
@@ -124,6 +147,7 @@ export class Program {
     words[1] = BigInt(this.#ops.length);
     words[2] = BigInt(arena.address + slots * WORD);
     for (const [index, op] of this.#ops.entries()) this.#layOutOp(arena, index, op);
+    if (this.#gate !== undefined) words[slots + this.#gate.slot] = BigInt(gate);
     return {
       address: arena.address,
       at: () => Number(words[JOB_AT]),
