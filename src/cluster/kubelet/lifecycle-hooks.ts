@@ -30,7 +30,13 @@ export function startPreStop(of: HookedContainer, onEnd: () => void): PreStop | 
   const handler = of.container.lifecycle?.preStop;
   if (handler === undefined) return undefined;
   const controller = new AbortController();
-  const hook: PreStop = { isRunning: true, abort: () => controller.abort() };
+  const hook: PreStop = {
+    isRunning: true,
+    abort() {
+      hook.isRunning = false;
+      controller.abort();
+    },
+  };
   void (async () => {
     const message = await failureOf(of, handler, controller.signal);
     hook.isRunning = false;

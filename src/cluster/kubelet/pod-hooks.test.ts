@@ -252,6 +252,26 @@ describe("preStop", () => {
     expect([w.state("app"), w.status("app").image]).toEqual(["Running", "img2"]);
   });
 
+  test("of a container that ends meanwhile holds up its next instance, within the grace period [T10]", async () => {
+    await using w = await world();
+    const lifecycle = { preStop: { sleep: { seconds: 5 } } };
+    await w.run("p", { terminationGracePeriodSeconds: 20, containers: [container("app", { lifecycle })] });
+    await w.setImage("img2");
+    await w.exit("app", 0);
+    await w.advance(4_999);
+    expect(w.sandbox.running()).toEqual([]);
+    await w.advance(1);
+    expect([w.sandbox.running(), w.status("app").image]).toEqual([["p/app"], "img2"]);
+    await w.run("q", { terminationGracePeriodSeconds: 3, containers: [container("app", { lifecycle })] });
+    await w.change("q", (pod) => ({
+      ...pod,
+      spec: { ...(pod["spec"] as object), containers: [container("app", { image: "img2", lifecycle })] },
+    }));
+    await w.exit("app", 0, "q");
+    await w.advance(3_000);
+    expect(w.status("app", "q").image).toBe("img2");
+  });
+
   test("that has begun for another image goes on when the pod is deleted, and is not run twice", async () => {
     await using w = await world();
     await w.run("p", { containers: [container("app", { lifecycle: { preStop: HANG } })] });

@@ -10,7 +10,8 @@ import { adoptStatus } from "./adopt-status.ts";
 import { PodState } from "./pod-state.ts";
 import { isFinished } from "./pod-status.ts";
 import { PodProbes } from "./probes/pod-probes.ts";
-import { volumeFacts } from "./prepare-sandbox.ts";
+import { closeHostPorts, volumeFacts } from "./prepare-sandbox.ts";
+import { abandonHooks } from "./stop-container.ts";
 import { syncPod, type Pass, type PassResult } from "./sync-pod.ts";
 import { removeFromStore, removeLogs, terminatePod } from "./terminate-pod.ts";
 import { reportIgnoredFields } from "./ignored-fields.ts";
@@ -168,8 +169,10 @@ export class PodWorker {
     this.#isStopped = true;
     this.#cancelTimer?.();
     this.#probes.stop();
+    abandonHooks(this.#state);
     this.#pass.abort(new DOMException("The kubelet is stopping", "AbortError"));
     await this.#running;
+    closeHostPorts(this.#state);
   }
 
   #takeDeletion(): void {

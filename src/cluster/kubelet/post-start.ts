@@ -1,6 +1,6 @@
 /** The last step of a container's start: its postStart hook, for which everything else of the pod waits. */
 import { runPostStart, type HookedContainer } from "./lifecycle-hooks.ts";
-import { beginStop, stopReplaced } from "./stop-container.ts";
+import { beginStop, isStopping, stopReplaced } from "./stop-container.ts";
 
 export interface StartedContainer extends HookedContainer {
   /** Aborts when the pod is deleted: the hook is given up, and the pod's termination ends the container. */
@@ -36,7 +36,7 @@ async function stop(started: StartedContainer): Promise<void> {
     { name: container.name, message: "FailedPostStartHook", cause: "postStart hook", restarts: false },
   );
   try {
-    while (record.running !== undefined) {
+    while (isStopping(record)) {
       const wakeInMs = stopReplaced(context, state);
       const cancel = wakeInMs === undefined ? undefined : context.clock.schedule(wakeInMs, ring);
       await bell.rung();

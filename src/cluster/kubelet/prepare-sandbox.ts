@@ -6,9 +6,11 @@ import type { PodSandbox } from "../sandbox/sandbox.ts";
 import { podFolder, type KubeletContext } from "./kubelet-context.ts";
 import { podEvent } from "./pod-events.ts";
 import { hostnameOf, writePodFiles } from "./pod-files.ts";
+import { hostPortPlan, publishHostPorts } from "./host-ports.ts";
 import type { PodState } from "./pod-state.ts";
 import { podResourceLimits } from "./resource-limits.ts";
 import { referencedObjects } from "./referenced-objects.ts";
+import { abandonHooks } from "./stop-container.ts";
 import type { Pass } from "./sync-pod.ts";
 import { checkVolumes, mountVolumes, type FailedVolume, type VolumeFacts } from "./volumes/pod-volumes.ts";
 
@@ -59,13 +61,21 @@ export function volumeFacts(context: KubeletContext, state: PodState): VolumeFac
   };
 }
 
+/** Nobody reaches the pod through this machine's ports any more. */
+export function closeHostPorts(state: PodState): void {
+  state.hostPorts?.close();
+  state.hostPorts = undefined;
+}
+
 /** Ends what is left of a sandbox that died, so that nobody runs without it. */
 async function discardSandbox({ recorder }: KubeletContext, state: PodState): Promise<void> {
   if (state.sandboxAttempts > 0) {
     const message = "Pod sandbox changed, it will be killed and re-created.";
     podEvent(recorder, state.pod, { type: "Normal", reason: "SandboxChanged", message });
   }
+  abandonHooks(state);
   const left = [...state.containers.values()].flatMap(({ running }) => running?.exited ?? []);
+  closeHostPorts(state);
   await state.sandbox?.destroy();
   await Promise.all(left);
   state.sandbox = undefined;
@@ -97,10 +107,32 @@ async function createSandbox({ context, state, wake }: Pass): Promise<number | u
     void noticeDeath(sandbox, state, wake);
     return undefined;
   } catch (error) {
-    const message = `Failed to create pod sandbox: ${messageOf(error)}`;
-    podEvent(context.recorder, state.pod, { type: "Warning", reason: "FailedCreatePodSandBox", message });
-    return retryLater(context, state);
+    return reportSandbox(context, state, messageOf(error));
   }
+}
+
+function reportSandbox(context: KubeletContext, state: PodState, why: string): number {
+  const message = `Failed to create pod sandbox: ${why}`;
+  podEvent(context.recorder, state.pod, { type: "Warning", reason: "FailedCreatePodSandBox", message });
+  return retryLater(context, state);
+}
+
+/** Why the pod's host ports cannot be had now; `undefined` when they are open. */
+async function publishPorts(
+  { recorder, sandbox: node }: KubeletContext,
+  state: PodState,
+  { ip }: PodSandbox,
+): Promise<string | undefined> {
+  if (state.hostPorts !== undefined) return undefined;
+  const plan = hostPortPlan(state.pod.spec);
+  try {
+    state.hostPorts = await publishHostPorts(plan, node, ip);
+  } catch (error) {
+    return messageOf(error);
+  }
+  for (const message of plan.warnings)
+    podEvent(recorder, state.pod, { type: "Warning", reason: "HostPortIgnored", message });
+  return undefined;
 }
 
 async function noticeDeath(sandbox: PodSandbox, state: PodState, wake: () => void): Promise<void> {
@@ -113,6 +145,8 @@ async function noticeDeath(sandbox: PodSandbox, state: PodState, wake: () => voi
 async function mount({ context, state, signal }: Pass): Promise<number | undefined> {
   const { sandbox } = state;
   if (sandbox === undefined) return RETRY_MS;
+  const refusal = await publishPorts(context, state, sandbox);
+  if (refusal !== undefined) return reportSandbox(context, state, refusal);
   const facts = volumeFacts(context, state);
   const { mounted, failed, warnings } = await mountVolumes(facts, sandbox);
   signal.throwIfAborted();

@@ -48,14 +48,21 @@ export function stopReplaced({ clock }: KubeletContext, state: PodState): number
   const now = clock.monotonic();
   const wakes: number[] = [];
   for (const [name, record] of state.containers) {
-    if (record.running === undefined || record.stopping?.alone === undefined) continue;
+    const { stopping } = record;
+    if (stopping?.alone === undefined || !isStopping(record)) continue;
     const containers = [stoppingContainer(name, record)];
-    const step = terminationStep(NOBODY, record.stopping.alone, { containers, now });
+    const step = terminationStep(NOBODY, stopping.alone, { containers, now });
     if (step.signal.length > 0) signal(record, now);
     if (step.kill.length > 0) kill(record);
+    if (step.isDone) stopping.preStop?.abort();
     if (step.wakeInMs !== undefined) wakes.push(step.wakeInMs);
   }
   return wakes.length === 0 ? undefined : Math.min(...wakes);
+}
+
+/** It runs, or its preStop hook outlives it within the grace period: until then no new instance starts. */
+export function isStopping({ running, stopping }: ContainerRecord): boolean {
+  return running !== undefined || stopping?.preStop?.isRunning === true;
 }
 
 /** The next step of the pod's termination; `isDone` when nothing runs. */

@@ -8,7 +8,7 @@ import { computePodActions, type PodActions } from "./pod-actions.ts";
 import { prepareSandbox } from "./prepare-sandbox.ts";
 import type { PodState } from "./pod-state.ts";
 import { startContainer } from "./start-container.ts";
-import { beginStop, deadlineLeft, stopReplaced } from "./stop-container.ts";
+import { beginStop, deadlineLeft, isStopping, stopReplaced } from "./stop-container.ts";
 import { writeStatus } from "./write-status.ts";
 
 /** A pass over one pod. */
@@ -98,7 +98,9 @@ async function startOne(pass: Pass, container: Container, wishes: Wishes): Promi
   signal.throwIfAborted();
   const { sandbox } = state;
   if (sandbox === undefined || state.isSandboxDead) return false;
-  const failure = state.record(container.name).failure;
+  const record = state.record(container.name);
+  if (isStopping(record)) return false;
+  const { failure } = record;
   const waitMs = (failure?.retryAt ?? 0) - context.clock.monotonic();
   if (waitMs > 0 && !pass.retriesNow) {
     wishes.in(waitMs);
@@ -115,7 +117,7 @@ async function startOne(pass: Pass, container: Container, wishes: Wishes): Promi
     container,
     onSlowStep: () => writeStatus(context, state),
   });
-  const { failure: newFailure, current } = state.record(container.name);
+  const { failure: newFailure, current } = record;
   if (hasStarted || current?.end?.reason === "StartError") wishes.again = true;
   if (newFailure?.retryAt !== undefined) wishes.in(newFailure.retryAt - context.clock.monotonic());
   return hasStarted;

@@ -22,6 +22,15 @@ const SIGKILL = 9;
 /** What a container does when it is signalled: its exit code, or `undefined` to go on. SIGKILL always ends it. */
 export type SignalBehaviour = (signal: number) => number | undefined;
 
+/** One thing that happened, at monotonic milliseconds. Of the sandbox itself, the container is "". */
+export interface Deed {
+  readonly at: number;
+  readonly pod: string;
+  readonly container: string;
+  /** `create`, `die`; of a container `start`, `signal N`, `end CODE`. */
+  readonly what: string;
+}
+
 export class FakeContainer implements RunningContainer {
   readonly id: string;
   readonly pid = 1;
@@ -44,6 +53,8 @@ export class FakeContainer implements RunningContainer {
     return started;
   };
   onSignal: SignalBehaviour = (signal) => 128 + signal;
+  /** Writes down what happens to it. */
+  note: (what: string) => void = () => {};
 
   constructor(clock: Clock, spec: ContainerSpec, pod: PodSandboxSpec) {
     const { promise, resolve } = Promise.withResolvers<ExitStatus>();
@@ -64,6 +75,7 @@ export class FakeContainer implements RunningContainer {
   exit(exitCode: number, oomKilled = false): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
+    this.note(`end ${exitCode}`);
     for (const running of this.execs) running.kill(SIGKILL);
     this.#resolve({ exitCode, oomKilled, finishedAt: this.#clock.now() });
   }
@@ -89,6 +101,7 @@ export class FakeContainer implements RunningContainer {
   kill(signal: number): void {
     if (this.hasEnded) return;
     this.signals.push(signal);
+    this.note(`signal ${signal}`);
     const exitCode = signal === SIGKILL ? 137 : this.onSignal(signal);
     if (exitCode !== undefined) this.exit(exitCode);
   }
@@ -125,12 +138,15 @@ export class FakePodSandbox implements PodSandbox {
     const container = new FakeContainer(this.#world.clock, spec, this.spec);
     const behaviour = this.#world.behaviours.get(spec.name);
     if (behaviour !== undefined) container.onSignal = behaviour;
+    container.note = (what) => this.#world.note(this.spec.name, spec.name, what);
+    container.note("start");
     this.#world.containers.push(container);
     return container;
   }
 
   /** The sandbox's own process dies, from outside. */
   die(): void {
+    this.#world.note(this.spec.name, "", "die");
     this.#end();
   }
 
@@ -165,6 +181,8 @@ export class FakeSandbox implements Sandbox {
   readonly nodeIP = "10.99.0.1";
   readonly pods: FakePodSandbox[] = [];
   readonly containers: FakeContainer[] = [];
+  /** Everything that happened, oldest first. */
+  readonly chronicle: Deed[] = [];
   readonly behaviours = new Map<string, SignalBehaviour>();
   readonly startErrors = new Map<string, ContainerStartError>();
   /** What `connect` reaches. */
@@ -181,6 +199,7 @@ export class FakeSandbox implements Sandbox {
     if (this.createError !== undefined) throw this.createError;
     const pod = new FakePodSandbox(this, spec, `10.99.1.${this.pods.length + 1}`);
     this.pods.push(pod);
+    this.note(spec.name, "", "create");
     return pod;
   }
 
@@ -194,6 +213,10 @@ export class FakeSandbox implements Sandbox {
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  note(pod: string, container: string, what: string): void {
+    this.chronicle.push({ at: this.clock.monotonic(), pod, container, what });
   }
 
   alive(podName: string, name: string): FakeContainer | undefined {
