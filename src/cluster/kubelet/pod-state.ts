@@ -5,6 +5,7 @@ import type { StoredPod } from "../../k8s/pod.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import type { PodSandbox, RunningContainer } from "../sandbox/sandbox.ts";
 import type { BackoffEntry } from "./crash-backoff.ts";
+import type { PublishedPorts } from "./host-ports.ts";
 import { NO_PROBES, type ObservedContainer, type ObservedPod, type ProbeResults } from "./pod-actions.ts";
 import { shortened, type StoppingContainer, type Termination } from "./termination.ts";
 import type { MountedVolume } from "./volumes/pod-volumes.ts";
@@ -93,6 +94,8 @@ export class PodState {
   isGone = false;
   sandbox: PodSandbox | undefined;
   isSandboxDead = false;
+  /** Its listeners on this machine; absent before they are open. */
+  hostPorts: PublishedPorts | undefined;
   /** The node has taken it; asked once. */
   isAdmitted = false;
   sandboxAttempts = 0;

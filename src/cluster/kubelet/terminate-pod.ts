@@ -2,7 +2,7 @@
 import { rmSync } from "node:fs";
 import { StatusError } from "../../k8s/status-error.ts";
 import { podLogFolder } from "./kubelet-context.ts";
-import { volumeFacts } from "./prepare-sandbox.ts";
+import { closeHostPorts, volumeFacts } from "./prepare-sandbox.ts";
 import type { PodState } from "./pod-state.ts";
 import { abandonHooks, stopAll } from "./stop-container.ts";
 import type { Pass, PassResult } from "./sync-pod.ts";
@@ -15,6 +15,7 @@ export async function terminatePod(pass: Pass): Promise<PassResult> {
   if (!step.isDone)
     return { again: false, ...(step.wakeInMs === undefined ? {} : { wakeInMs: step.wakeInMs }) };
   abandonHooks(state);
+  closeHostPorts(state);
   const { sandbox } = state;
   if (state.termination?.cause.kind === "shutdown") {
     await sandbox?.destroy();
