@@ -1,18 +1,10 @@
 /** Starts containers: prepares everything on the engine's side, runs the program that makes the container, follows it to its end. */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  statfsSync,
-} from "node:fs";
+import { closeSync, mkdirSync, readFileSync, readlinkSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../kernel/clock.ts";
 import { messageOf } from "../../kernel/problem.ts";
 import { startTimeOf } from "../../lib/process-identity.ts";
+import { accountFiles } from "./account-files.ts";
 import { openJoins } from "./cgroups/join-cgroup.ts";
 import type { ContainerCgroup } from "./cgroups/open-cgroups.ts";
 import { type MeasureContainer, processUsage } from "./cgroups/process-usage.ts";
@@ -22,7 +14,7 @@ import { startExec } from "./container-exec.ts";
 import { openContainerIo, type ContainerIo, type ContainerIoOptions } from "./container-io.ts";
 import { openMounts } from "./container-mounts.ts";
 import { containerProgram, type PodNamespaces } from "./container-program.ts";
-import { resolveUser, type AccountFiles, type ContainerUser } from "./container-user.ts";
+import { resolveUser, type ContainerUser } from "./container-user.ts";
 import { detachedTerminals, detachedTmpfs } from "./detached-mount.ts";
 import { explainLaunch } from "./exec-plan.ts";
 import type { Exits } from "./exits.ts";
@@ -30,17 +22,14 @@ import type { MountPoint } from "./host-mount-points.ts";
 import { prepareHostRoot } from "./host-root.ts";
 import { readIdMap, type IdMap } from "./id-map.ts";
 import { prepareImageRoot } from "./image-root.ts";
-import { LaunchError, SyscallError, type Launcher } from "./launcher.ts";
+import { LaunchError, type Launcher } from "./launcher.ts";
 import * as linux from "./linux-constants.ts";
-import { openInRoot } from "./open-inside.ts";
 import { makeOwnedFolders, removeOwnedFolders, type OwnedFolders } from "./owned-folders.ts";
 import type { Root, Scratch } from "./root-layers.ts";
 import { ContainerStartError, type ContainerSpec, type RunningContainer } from "./sandbox.ts";
 import { openTerminal } from "./terminal.ts";
 
 const TTY_GROUP = 5;
-/** Larger account files are somebody's mistake or attack. */
-const MAX_ACCOUNT_BYTES = 4 * 1024 * 1024;
 
 export interface ContainerRuntimeOptions {
   readonly launcher: Launcher;
@@ -280,38 +269,6 @@ function follow(context: Context, { spec, pid, io, user, cgroup, shared }: Start
       if (exits.isRunning(pid)) launcher.tryCall("kill", [pid, signal]);
     },
   };
-}
-
-/** As the image has them: mounts do not count, as in containerd. */
-function accountFiles(launcher: Launcher, { rootfs }: ContainerSpec): AccountFiles {
-  const read = (path: string): string => {
-    const copy = rootfs.kind === "host" ? rootfs.copies.findLast(({ to }) => to === `/${path}`) : undefined;
-    if (copy !== undefined) return readFileSync(copy.from, "utf8");
-    return readInRoot(launcher, rootfs.kind === "host" ? "/" : rootfs.path, path);
-  };
-  return { passwd: read("etc/passwd"), group: read("etc/group") };
-}
-
-/** Empty when there is no such ordinary file. */
-function readInRoot(launcher: Launcher, root: string, path: string): string {
-  let base: number | undefined;
-  let fd: number | undefined;
-  try {
-    base = openSync(root, linux.O_PATH | linux.O_DIRECTORY | constants.O_RDONLY);
-    // Not to hang on a pipe of that name.
-    fd = openInRoot(launcher, base, { path, flags: linux.O_RDONLY | linux.O_NONBLOCK });
-    const { size } = fstatSync(fd);
-    return fstatSync(fd).isFile() && size <= MAX_ACCOUNT_BYTES ? readFileSync(fd, "utf8") : "";
-  } catch (error) {
-    if (error instanceof SyscallError || isMissing(error)) return "";
-    throw error;
-  } finally {
-    for (const open of [base, fd]) if (open !== undefined) closeSync(open);
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
 /** CapPrm of this process. */

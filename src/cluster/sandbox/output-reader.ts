@@ -10,6 +10,8 @@ const LINGER_MS = 50;
 const MAX_LINGERS = 20;
 /** or when they wrote so much more; it covers what Bun reads ahead, at most 256 KiB. */
 const LINGER_BYTES = 1024 * 1024;
+/** A stream that always has more never gives up its turn of the event loop by itself. */
+const TURN_BYTES = 256 * 1024;
 /** A stream that nobody has begun to read when its process ends is kept for so long. */
 const UNREAD_MS = 10_000;
 
@@ -52,11 +54,15 @@ export class OutputReader implements AsyncIterable<Uint8Array> {
     if (this.#isClosed) return;
     this.#reader = Bun.file(this.#options.fd).stream().getReader();
     if (this.#hasEnded) this.#linger();
+    let turn = 0;
     try {
       for (;;) {
         const chunk = await this.#next(this.#reader);
         if (chunk === undefined) return;
         yield chunk;
+        turn += chunk.length;
+        if (turn >= TURN_BYTES) await new Promise(setImmediate);
+        if (turn >= TURN_BYTES) turn = 0;
         this.#quota -= chunk.length;
         if (this.#quota < 0) return;
       }

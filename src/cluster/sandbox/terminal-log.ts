@@ -5,9 +5,6 @@ import { lineWriter, type LogPump, type LogPumpOptions } from "./log-pump.ts";
 import { OutputReader } from "./output-reader.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** So much is read in one turn of the event loop. */
-const TURN_BYTES = 64 * 1024;
-
 /** The log of a container has all that its terminal shows, as one stream (CRI). Owns the terminal. */
 export function openTerminalLog(options: LogPumpOptions, terminal: Terminal): LogPump {
   const log = new LogFile({ path: options.logPath });
@@ -17,13 +14,9 @@ export function openTerminalLog(options: LogPumpOptions, terminal: Terminal): Lo
   let copied: Promise<void> = Promise.resolve();
   const copy = async (): Promise<void> => {
     const lines = new CriLines("stdout", writer.write);
-    let turn = 0;
     for await (const chunk of output) {
       lines.push(chunk, writer.time());
       await options.onOutput?.("stdout", chunk);
-      turn += chunk.length;
-      if (turn >= TURN_BYTES) await new Promise(setImmediate);
-      if (turn >= TURN_BYTES) turn = 0;
     }
     lines.end(writer.time());
   };
