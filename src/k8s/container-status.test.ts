@@ -96,15 +96,17 @@ describe("containerStatus()", () => {
     expect([status.ready, status.started]).toEqual([ready, started]);
   });
 
-  test("tells mounts and, while it runs, resources [S14]", () => {
+  test("tells mounts, the signal to stop and, while it runs, resources [S14]", () => {
     const resources = { limits: { memory: "1Gi" }, requests: { memory: "1Gi" } };
     const volumeMounts = [
       { name: "v", mountPath: "/v" },
       { name: "r", mountPath: "/r", readOnly: true },
     ];
-    const spec: PodSpec = { containers: [{ name: "web", resources, volumeMounts }] };
+    const lifecycle = { stopSignal: "SIGQUIT" };
+    const spec: PodSpec = { containers: [{ name: "web", resources, volumeMounts, lifecycle }] };
     expect(statusOf("web", { current: instance("web") }, spec)).toMatchObject({
       resources,
+      stopSignal: "SIGQUIT",
       allocatedResources: { memory: "1Gi" },
       volumeMounts: [
         { name: "v", mountPath: "/v" },

@@ -95,7 +95,14 @@ export function containerStatus(spec: PodSpec, container: Container, facts: Cont
     ...resourcesOf(container, isRunning),
     ...mountsOf(container),
     ...userOf(current?.user),
+    ...stopSignalOf(container, current),
   };
+}
+
+/** Shown where the pod asks for one (KEP-4960). */
+function stopSignalOf({ lifecycle }: Container, current: unknown): Partial<ContainerStatus> {
+  const stopSignal = lifecycle?.stopSignal;
+  return current === undefined || stopSignal === undefined ? {} : { stopSignal };
 }
 
 /** Ephemeral containers are never ready, and nobody asks whether they have started (prober_manager UpdatePodStatus). */

@@ -1,13 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import {
-  chmodSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-} from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Container, PodSpec } from "../../../generated/kubernetes.ts";
@@ -202,7 +194,7 @@ describe("securityContext", () => {
       "www",
       "container has runAsNonRoot and image has non-numeric user (www), cannot verify user is non-root",
     ],
-  ])("runAsNonRoot with %j and image user %j", (own, user, message) => {
+  ])("runAsNonRoot with %j and image user %j [S16]", (own, user, message) => {
     expect(() => identity(own, { runAsNonRoot: true }, user)).toThrow(
       `${message} (pod: "p_ns(uid-1)", container: app)`,
     );

@@ -26,7 +26,7 @@ function openTestStoreFor(clock: ManualClock) {
   return { store, [Symbol.dispose]: () => store.close() };
 }
 
-test("a pod that is evicted ends as Failed and Evicted, as a target of disruption [C7, P13]", () => {
+test("a pod that is evicted ends as Failed and Evicted, as a target of disruption [C7, P13, T1]", () => {
   const { state, clock, events } = evicted();
   expect(state.termination).toMatchObject({ graceMs: 1000, cause: { kind: "evicted" } });
   expect(events.map(({ type, reason, message }) => [type, reason, message])).toEqual([

@@ -5,6 +5,8 @@ import { ImageError } from "../images/image.ts";
 import { ContainerStartError } from "../sandbox/sandbox.ts";
 import { World } from "./test-support/world.ts";
 
+const RUNS = process.env["PILLION_SOAK"] === "1" ? 400 : 40;
+
 /** Things that happen to a pod from outside. */
 type Happening =
   | { readonly kind: "exit"; readonly container: number; readonly exitCode: number }
@@ -88,7 +90,7 @@ describe("whatever happens to a pod", () => {
           if (ended !== undefined) expect(w.sandbox.running()).toEqual([]);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: RUNS },
     );
   });
 
@@ -107,7 +109,7 @@ describe("whatever happens to a pod", () => {
         expect([w.exists(), w.sandbox.running()]).toEqual([false, []]);
         expect(w.sandbox.pods.every(({ isDestroyed }) => isDestroyed)).toBe(true);
       }),
-      { numRuns: 40 },
+      { numRuns: RUNS },
     );
   });
 
@@ -125,7 +127,7 @@ describe("whatever happens to a pod", () => {
         }
         expect(w.pod().status?.phase).toBe("Running");
       }),
-      { numRuns: 40 },
+      { numRuns: RUNS },
     );
   });
 });

@@ -571,7 +571,7 @@ describe("ephemeral containers", () => {
     return faults(() => refuseInvalidEphemeralContainers(object, before));
   };
 
-  test("may be added", () => {
+  test("may be added [EC1]", () => {
     expect(
       updating([
         { ...visitor, terminationMessagePath: "/dev/termination-log" },
@@ -580,7 +580,24 @@ describe("ephemeral containers", () => {
     ).toEqual([]);
   });
 
-  test("may not be removed, changed, or have what pods are judged by", () => {
+  test.each<[string, Spec]>([
+    ["ports", { ports: [{ containerPort: 1, protocol: "TCP" }] }],
+    ["livenessProbe", { livenessProbe: { exec: { command: ["a"] } } }],
+    ["readinessProbe", { readinessProbe: { exec: { command: ["a"] } } }],
+    ["startupProbe", { startupProbe: { exec: { command: ["a"] } } }],
+    ["lifecycle", { lifecycle: { preStop: { exec: { command: ["a"] } } } }],
+    ["resources", { resources: { limits: { cpu: "1" } } }],
+    ["restartPolicy", { restartPolicy: "Always" }],
+    ["volumeMounts[0].subPath", { volumeMounts: [{ name: "v", mountPath: "/v", subPath: "s" }] }],
+  ])("may not have %s [EC2]", (field, part) => {
+    const added = updating([
+      { ...visitor, terminationMessagePath: "/dev/termination-log" },
+      { ...visitor, name: "f", ...part },
+    ]);
+    expect(added.some((fault) => fault.startsWith(`spec.ephemeralContainers[1].${field}: `))).toBe(true);
+  });
+
+  test("may not be removed, changed, or have what pods are judged by [EC1]", () => {
     expect(updating([])).toEqual([
       'spec.ephemeralContainers: Forbidden: existing ephemeral containers "e" may not be removed\n',
     ]);
