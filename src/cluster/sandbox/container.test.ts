@@ -29,11 +29,11 @@ describe.if(canRunContainers())("createContainerRuntime()", () => {
       ["trap 'exit 143' TERM; kill -TERM $$; exit 1", 143],
       ["sh -c 'kill -9 $$'", 137],
       ["sh -c 'exit 127'", 127],
-    ])("start() tells the exit code of %j", async (script, exitCode) => {
+    ])("start() tells the exit code of %j [S6]", async (script, exitCode) => {
       expect((await world.sh(script)).exitCode).toBe(exitCode);
     });
 
-    test("kill() reaches process 1: SIGTERM runs its trap, SIGKILL is 137, and later calls are ignored", async () => {
+    test("kill() reaches process 1: SIGTERM runs its trap, SIGKILL is 137, and later calls are ignored [T11, S6]", async () => {
       const gentle = await world.start({
         argv: ["sh", "-c", "trap 'exit 7' TERM; echo up; while :; do sleep 0.01; done"],
       });
@@ -56,6 +56,42 @@ describe.if(canRunContainers())("createContainerRuntime()", () => {
       await container.exited;
     });
 
+    test("a signal reaches process 1 only, and SIGKILL ends the whole container [T11]", async () => {
+      const told = (name: string) => `sh -c 'trap "echo ${name}" TERM; while :; do sleep 0.01; done' &`;
+      const script = `trap 'echo one' TERM; ${told("child")} setsid ${told("daemon")} echo up; while :; do wait; done`;
+      const { container, logPath } = await world.start({ argv: ["sh", "-c", script] });
+      const { stdout } = await saidBy(logPath, "up");
+      expect(stdout).toEqual(["up"]);
+      container.kill(15);
+      await saidBy(logPath, "one");
+      container.kill(9);
+      // The pipe ends when nobody can write to it any more.
+      expect((await container.exited).exitCode).toBe(137);
+      expect(readLog(logPath).stdout).toEqual(["up", "one"]);
+    });
+
+    test("a container that ignores SIGTERM and writes without end is ended from outside", async () => {
+      const script = "trap '' TERM; echo up; while :; do echo 0123456789abcdef; done";
+      const { container, logPath } = await world.start({ argv: ["sh", "-c", script] });
+      await saidBy(logPath, "up");
+      container.kill(15);
+      await saidBy(logPath, "0123456789abcdef");
+      process.kill(container.pid, "SIGKILL");
+      expect(await container.exited).toMatchObject({ exitCode: 137, signal: 9 });
+    });
+
+    test("a container that is started again has none of the files that it wrote [R15]", async () => {
+      const volume = { source: world.newFolder(), target: "/data", kind: "bind", readOnly: false } as const;
+      const script = "ls /data /srv; touch written /data/kept";
+      const runs = [];
+      for (let run = 0; run < 2; run++)
+        runs.push((await world.sh(script, { mounts: [volume], workingDir: "/srv" })).stdout);
+      expect(runs).toEqual([
+        ["/data:", "", "/srv:"],
+        ["/data:", "kept", "", "/srv:"],
+      ]);
+    });
+
     test("processes that the container left behind end with its process 1", async () => {
       const { exitCode } = await world.sh(
         "setsid sleep 91919.5 & (setsid sleep 91919.5 &) ; sleep 0.05; exit 0",
@@ -74,7 +110,7 @@ describe.if(canRunContainers())("createContainerRuntime()", () => {
   });
 
   describe("programs that do not start", () => {
-    test("start() says what runc says", async () => {
+    test("start() says what runc says, as a StartError", async () => {
       const bin = world.newFolder();
       writeFileSync(join(bin, "plain"), "x");
       writeFileSync(join(bin, "text"), "no program\n", { mode: 0o755 });
@@ -219,6 +255,11 @@ describe.if(canRunContainers())("createContainerRuntime()", () => {
     }
   });
 });
+
+async function saidBy(logPath: string, line: string): Promise<ReturnType<typeof readLog>> {
+  await until(() => readLog(logPath).stdout.includes(line));
+  return readLog(logPath);
+}
 
 /** Arguments of a process, each with a NUL behind it; empty when it is gone or a zombie. */
 function commandOf(pid: number): string {
