@@ -45,7 +45,11 @@ class SocketConnection implements ByteConnection {
     this.incoming = this.#read();
     if (head.length > 0) this.#queue.push(head);
     socket.on("data", (chunk: Buffer) => this.#take(chunk));
-    socket.once("end", () => this.#endInput());
+    socket.once("end", () => {
+      this.#endInput();
+      // No client goes on reading behind its own end: what it has sent gets a moment to be dealt with.
+      this.#destroyIn(LINGER_MS);
+    });
     socket.on("error", () => this.#close());
     socket.once("close", () => this.#close());
     socket.pause();
@@ -79,13 +83,17 @@ class SocketConnection implements ByteConnection {
     this.#endInput();
     this.#socket.end();
     this.#socket.resume();
-    const cancel = this.#clock.schedule(LINGER_MS, () => this.destroy());
-    this.gone.addEventListener("abort", cancel, { once: true });
+    this.#destroyIn(LINGER_MS);
   }
 
   destroy(): void {
     this.#socket.destroy();
     this.#close();
+  }
+
+  #destroyIn(ms: number): void {
+    const cancel = this.#clock.schedule(ms, () => this.destroy());
+    this.gone.addEventListener("abort", cancel, { once: true });
   }
 
   #take(chunk: Buffer): void {

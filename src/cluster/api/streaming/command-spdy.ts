@@ -54,10 +54,12 @@ export async function spdyChannels(
     streams.set(name, stream);
     if (streams.size === names.length) resolve(true);
   });
-  const received = session.run().finally(() => {
+  const leave = () => {
     left.abort();
     resolve(false);
-  });
+  };
+  const received = session.run().finally(leave);
+  connection.gone.addEventListener("abort", leave, { once: true });
   const cancel = clock.schedule(STREAMS_MS, () => resolve(false));
   const complete = await isComplete;
   cancel();

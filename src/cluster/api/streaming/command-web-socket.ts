@@ -30,6 +30,8 @@ export function webSocketChannels(
   };
   const received = receive(socket, { stdin, sizes }).finally(leave);
   left.signal.addEventListener("abort", () => stdin.cancel(), { once: true });
+  // Held up by a program that does not read, `receive` would not notice.
+  socket.gone.addEventListener("abort", leave, { once: true });
   const writer = (channel: number) => {
     const prefix = Uint8Array.of(channel);
     return { write: (bytes: Uint8Array) => socket.send(prefix, bytes) };

@@ -25,10 +25,13 @@ export async function forwardPorts(
 ): Promise<void> {
   const left = new AbortController();
   const channels: Channel[] = ports.map((port) => ({ port, incoming: new BytePipe(0) }));
-  const received = receive(socket, channels).finally(() => {
+  const leave = () => {
     left.abort();
     for (const { incoming } of channels) incoming.cancel();
-  });
+  };
+  const received = receive(socket, channels).finally(leave);
+  // Held up by a port that does not read, `receive` would not notice.
+  socket.gone.addEventListener("abort", leave, { once: true });
   await Promise.all(
     channels.map(async ({ port, incoming }, index) => {
       const [data, error] = [Uint8Array.of(index * 2), Uint8Array.of(index * 2 + 1)];

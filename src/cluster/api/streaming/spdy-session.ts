@@ -63,6 +63,8 @@ export class SpdySession {
   /** Serves until the client ends the session, goes away or breaks the protocol. Never rejects for what a client does. */
   async run(): Promise<void> {
     const reader = new SpdyFrameReader();
+    // Held up by a stream that nobody reads, the loop would not notice.
+    this.#carrier.gone.addEventListener("abort", () => this.#abandonStreams(), { once: true });
     try {
       for await (const chunk of this.#carrier.incoming) {
         for (const frame of reader.read(chunk)) {
@@ -74,7 +76,7 @@ export class SpdySession {
       if (!(error instanceof SpdyError)) throw error;
     } finally {
       this.#inflater.close();
-      for (const stream of this.#streams.values()) stream.abandon();
+      this.#abandonStreams();
       this.#carrier.end();
     }
   }
@@ -89,6 +91,10 @@ export class SpdySession {
   close(): void {
     void this.#carrier.write(writeGoAway(this.#lastStreamId));
     this.#carrier.end();
+  }
+
+  #abandonStreams(): void {
+    for (const stream of this.#streams.values()) stream.abandon();
   }
 
   async #take(frame: Exclude<SpdyFrame, { kind: "goAway" }>): Promise<void> {

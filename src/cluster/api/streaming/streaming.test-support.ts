@@ -209,3 +209,69 @@ export class ByteReader {
     });
   }
 }
+
+/** A WebSocket by hand: one that need not read, answer pings or keep to the protocol. */
+export class WireWebSocket {
+  readonly socket: TLSSocket;
+  readonly rest: ByteReader;
+
+  constructor({ socket, rest }: { readonly socket: TLSSocket; readonly rest: ByteReader }) {
+    this.socket = socket;
+    this.rest = rest;
+  }
+
+  /** A masked binary message on a channel; false when the socket's buffer is full. */
+  send(channel: number, bytes: Uint8Array | string = ""): boolean {
+    const payload = Buffer.concat([Uint8Array.of(channel), Buffer.from(bytes)]);
+    const head =
+      payload.length < 126
+        ? Buffer.from([0x82, 0x80 | payload.length])
+        : Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0, 0, 0, 0]);
+    if (payload.length >= 126) head.writeUInt32BE(payload.length, 6);
+    return this.socket.write(Buffer.concat([head, Buffer.alloc(4), payload]));
+  }
+
+  async next(): Promise<{ readonly opcode: number; readonly payload: Buffer }> {
+    const [first = 0, second = 0] = await this.rest.take(2);
+    const short = second & 0x7f;
+    let length = short;
+    if (short === 126) length = (await this.rest.take(2)).readUInt16BE();
+    if (short === 127) length = Number((await this.rest.take(8)).readBigUInt64BE());
+    return { opcode: first & 0x0f, payload: await this.rest.take(length) };
+  }
+
+  /** Reads to the close: the text of every channel, and the code of the close. */
+  async finish(): Promise<{ readonly channels: Record<number, string>; readonly closeCode: number }> {
+    const channels: Record<number, string> = {};
+    for (;;) {
+      const { opcode, payload } = await this.next();
+      if (opcode === 8) {
+        this.socket.end();
+        return { channels, closeCode: payload.readUInt16BE() };
+      }
+      if (opcode !== 2) continue;
+      const channel = payload[0] ?? -1;
+      channels[channel] = (channels[channel] ?? "") + payload.subarray(1).toString();
+    }
+  }
+}
+
+export const WEB_SOCKET_HEADERS = {
+  Upgrade: "websocket",
+  "Sec-WebSocket-Version": "13",
+  "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+} as const;
+
+/** Fails unless the server upgrades. */
+export async function openWebSocket(
+  api: TestApi,
+  path: string,
+  protocol = "v5.channel.k8s.io",
+): Promise<WireWebSocket> {
+  const { head, ...opened } = await upgrade(api, path, {
+    ...WEB_SOCKET_HEADERS,
+    "Sec-WebSocket-Protocol": protocol,
+  });
+  if (!head.startsWith("HTTP/1.1 101 ")) throw new Error(head + (await opened.rest.all()).toString());
+  return new WireWebSocket(opened);
+}
