@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeGenerated } from "./generated-file.ts";
-import { findProofs, readRules, type Proof, type Rule, type Rules, rulesFile } from "./pod-rules.ts";
+import { findProofs, readRules, type Proof, type Rule, type Rules } from "./pod-rules.ts";
 
 const root = join(import.meta.dirname, "..");
 const rules = readRules(root);
