@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { downwardField, resourceField } from "./downward-field.ts";
+import { downwardField, limitsBeyond, resourceField } from "./downward-field.ts";
 import type { StoredPod } from "./pod.ts";
 
 const pod: StoredPod = {
@@ -31,7 +31,7 @@ test.each([
   ["status.podIPs", "10.0.1.2,fd00::2"],
   ["status.phase", undefined],
   ["metadata.ownerReferences", undefined],
-])("downwardField(%j) is %j", (path, expected) => {
+])("downwardField(%j) is %j [E7, V16]", (path, expected) => {
   expect(downwardField(pod, addresses, path)).toBe(expected as never);
 });
 
@@ -51,8 +51,17 @@ test.each([
   ["limits.memory", "0", "104857600"],
   ["requests.memory", "1Mi", "0"],
   ["limits.ephemeral-storage", "1Gi", "10"],
+  ["limits.hugepages-2Mi", "1Mi", "0"],
+  ["requests.hugepages-2Mi", undefined, "0"],
   ["limits.bananas", undefined, undefined],
-])("resourceField(%s in %s) is %s", (resource, divisor, expected) => {
+])("resourceField(%s in %s) is %s [E8]", (resource, divisor, expected) => {
   const selector = { resource, ...(divisor === undefined ? {} : { divisor }) };
   expect(resourceField(container, selector, allocatable)).toBe(expected as never);
+});
+
+test("a limit that only the pod has outranks the node's [E8]", () => {
+  const beyond = limitsBeyond({ resources: { limits: { memory: "1Gi" } } }, allocatable);
+  const bare = { name: "c" };
+  expect(resourceField(bare, { resource: "limits.memory", divisor: "1Mi" }, beyond)).toBe("1024");
+  expect(resourceField(bare, { resource: "limits.cpu" }, beyond)).toBe("4");
 });

@@ -1,5 +1,5 @@
 /** Values of a pod's own fields for its containers: the downward API. */
-import type { Container, ResourceFieldSelector } from "../../generated/kubernetes.ts";
+import type { Container, PodSpec, ResourceFieldSelector } from "../../generated/kubernetes.ts";
 import { goQuote } from "./go-format.ts";
 import type { StoredPod } from "./pod.ts";
 import { milliValue, quantityOf, wholeValue } from "./quantity.ts";
@@ -46,20 +46,28 @@ export function downwardField(
   }
 }
 
+/** What a container without a limit of its own can use: what the pod can, else what the node has. */
+export function limitsBeyond(
+  { resources }: Pick<PodSpec, "resources">,
+  allocatable: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return { ...allocatable, ...resources?.limits };
+}
+
 /**
- * `resourceFieldRef`: amounts divided by the divisor, rounded up. A limit that is not set is what the node can give
- * (`allocatable`), a request that is not set is 0. `undefined` for an unknown resource.
+ * `resourceFieldRef`: amounts divided by the divisor, rounded up. A limit that is not set is what there is beyond
+ * the container (`limitsBeyond`), a request that is not set is 0. `undefined` for an unknown resource.
  */
 export function resourceField(
   { resources = {} }: Container,
   { resource, divisor }: ResourceFieldSelector,
-  allocatable: Readonly<Record<string, string>>,
+  beyond: Readonly<Record<string, string>>,
 ): string | undefined {
   const match = /^(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-.+)$/.exec(resource);
   if (match === null) return undefined;
   const [, list = "", name = ""] = match;
   const asked = resources[list === "limits" ? "limits" : "requests"]?.[name];
-  const amount = quantityOf(asked ?? (list === "limits" ? (allocatable[name] ?? "0") : "0"));
+  const amount = quantityOf(asked ?? (list === "limits" ? (beyond[name] ?? "0") : "0"));
   const unit = quantityOf(divisor === undefined || /^0*$/.test(divisor) ? "1" : divisor);
   const [value, by] =
     name === "cpu" ? [milliValue(amount), milliValue(unit)] : [wholeValue(amount), wholeValue(unit)];

@@ -26,7 +26,7 @@ describe("expandReferences()", () => {
     ["$(A$(A)", "$(A$(A)"],
     ["--$(A)--$(B)", "--1--$(A)"],
     ["$()", "$()"],
-  ])("turns %j into %j", (text, expected) => {
+  ])("turns %j into %j [E2]", (text, expected) => {
     expect(expand(text)).toBe(expected);
   });
 

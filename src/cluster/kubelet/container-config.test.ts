@@ -53,6 +53,7 @@ function build(container: Partial<Container>, { spec = {}, config = {}, facts = 
         name === "s" ? { data: { pw: Buffer.from("hunter2").toString("base64") } } : undefined,
       claim: () => undefined,
       persistentVolume: () => undefined,
+      services: () => [],
     },
     allocatable: { cpu: "4", memory: "8Gi" },
     allowPrivileged: false,
@@ -78,7 +79,7 @@ describe("argv", () => {
       { command: ["$(X)", "$$(X)", "$(NO)"], env: [{ name: "X", value: "v" }] },
       ["v", "$(X)", "$(NO)"],
     ],
-  ])("%s", (_what, container, expected) => {
+  ])("%s [E1, E2]", (_what, container, expected) => {
     expect(build(container).argv).toEqual(expected);
   });
 
@@ -88,7 +89,7 @@ describe("argv", () => {
 });
 
 describe("env", () => {
-  test("the image's lie underneath, then HOSTNAME, then the pod's", () => {
+  test("the image's lie underneath, then HOSTNAME, then the pod's [E3, E14]", () => {
     expect(build({ env: [{ name: "LANG", value: "de" }] }).env).toEqual([
       "PATH=/bin",
       "LANG=de",
@@ -97,7 +98,7 @@ describe("env", () => {
     expect(build({}, { config: { env: [] } }).env[0]).toStartWith("PATH=/usr/local/sbin:");
   });
 
-  test("all kinds of sources", () => {
+  test("all kinds of sources; only plain values see what is before them [E4, E7, E8]", () => {
     const from = (name: string, valueFrom: object) => ({ name, valueFrom });
     expect(
       env([
@@ -123,7 +124,7 @@ describe("env", () => {
     ]);
   });
 
-  test("envFrom in order, with prefix; env wins", () => {
+  test("envFrom in order, with prefix; env wins [E3, E5]", () => {
     const envFrom = [
       { configMapRef: { name: "cm" }, prefix: "P_" },
       { secretRef: { name: "s" } },
@@ -155,8 +156,64 @@ describe("env", () => {
       "unsupported fieldPath: spec.foo",
       { env: [{ name: "A", valueFrom: { fieldRef: { fieldPath: "spec.foo" } } }] },
     ],
-  ])("%s", (message, container) => {
+    [
+      'Cannot set a variable of container "app" from valueFrom.fileKeyRef: this cluster does not read variables from files',
+      { env: [{ name: "A", valueFrom: { fileKeyRef: { volumeName: "v", path: "p", key: "k" } } }] },
+    ],
+  ])("%s [E6]", (message, container) => {
     expect(() => build(container)).toThrow(message);
+  });
+
+  test("Services come last, and values see them where the pod has nothing of that name [E3, E4, E11]", () => {
+    const kubernetes = {
+      metadata: { namespace: "default", name: "kubernetes" },
+      spec: { clusterIP: "10.96.0.1", ports: [{ name: "https", port: 443 }] },
+    };
+    const objects = {
+      configMap: () => undefined,
+      secret: () => undefined,
+      claim: () => undefined,
+      persistentVolume: () => undefined,
+      services: () => [kubernetes],
+    };
+    const variables = [
+      { name: "KUBERNETES_SERVICE_PORT", value: "6443" },
+      { name: "URL", value: "https://$(KUBERNETES_SERVICE_HOST):$(KUBERNETES_SERVICE_PORT)" },
+    ];
+    const built = build(
+      { env: variables, command: ["$(KUBERNETES_SERVICE_HOST)"] },
+      { facts: { objects }, spec: { enableServiceLinks: false } },
+    );
+    expect(built.argv).toEqual(["10.96.0.1"]);
+    expect(built.env.slice(3, 6)).toEqual([
+      "KUBERNETES_SERVICE_PORT=6443",
+      "URL=https://10.96.0.1:6443",
+      "KUBERNETES_SERVICE_HOST=10.96.0.1",
+    ]);
+    expect(built.env.filter((one) => one.startsWith("KUBERNETES_SERVICE_PORT="))).toHaveLength(1);
+  });
+
+  test("keys need not be identifiers; values from elsewhere are not expanded [E4, E5]", () => {
+    const objects = {
+      configMap: () => ({ data: { "a.b-c": "$(X)", "1st": "y" } }),
+      secret: () => undefined,
+      claim: () => undefined,
+      persistentVolume: () => undefined,
+      services: () => [],
+    };
+    const container = {
+      env: [
+        { name: "X", value: "x" },
+        { name: "FROM", valueFrom: { configMapKeyRef: { name: "c", key: "a.b-c" } } },
+      ],
+      envFrom: [{ prefix: "p-", configMapRef: { name: "c" } }],
+    };
+    expect(build(container, { facts: { objects } }).env.slice(3)).toEqual([
+      "p-a.b-c=$(X)",
+      "p-1st=y",
+      "X=x",
+      "FROM=$(X)",
+    ]);
   });
 });
 

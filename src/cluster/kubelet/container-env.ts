@@ -1,8 +1,9 @@
 /** The environment of a container (kubelet makeEnvironmentVariables). */
 import type { Container, EnvFromSource, EnvVar, EnvVarSource } from "../../../generated/kubernetes.ts";
-import { downwardField, resourceField, type PodAddresses } from "../../k8s/downward-field.ts";
+import { downwardField, limitsBeyond, resourceField, type PodAddresses } from "../../k8s/downward-field.ts";
 import { expandReferences } from "../../k8s/env-expansion.ts";
 import type { StoredPod } from "../../k8s/pod.ts";
+import { serviceEnvironment } from "../../k8s/service-env.ts";
 import { ContainerConfigError } from "./config-error.ts";
 import type { ReferencedObjects } from "./referenced-objects.ts";
 
@@ -17,12 +18,18 @@ export interface EnvFacts {
 
 /** Name -> value. Throws `ContainerConfigError` with the kubelet's text when something it refers to is missing. */
 export function containerEnv(facts: EnvFacts): Map<string, string> {
+  const { pod, container, objects } = facts;
   const env = new Map<string, string>();
-  for (const source of facts.container.envFrom ?? []) addAll(env, source, facts);
-  for (const variable of facts.container.env ?? []) {
-    const value = valueOf(variable, env, facts);
+  const services = serviceEnvironment(objects.services(), {
+    namespace: pod.metadata.namespace,
+    enableServiceLinks: pod.spec.enableServiceLinks ?? true,
+  });
+  for (const source of container.envFrom ?? []) addAll(env, source, facts);
+  for (const variable of container.env ?? []) {
+    const value = valueOf(variable, (name) => env.get(name) ?? services.get(name), facts);
     if (value !== undefined) env.set(variable.name, value);
   }
+  for (const [name, value] of services) if (!env.has(name)) env.set(name, value);
   return env;
 }
 
@@ -33,10 +40,9 @@ function addAll(
 ): void {
   if (configMapRef !== undefined) {
     const { name = "", optional } = configMapRef;
-    const data = objects.configMap(name)?.data;
-    if (data === undefined && objects.configMap(name) === undefined && optional !== true)
-      throw notFound("configmap", name);
-    for (const [key, value] of Object.entries(data ?? {})) env.set(prefix + key, value);
+    const configMap = objects.configMap(name);
+    if (configMap === undefined && optional !== true) throw notFound("configmap", name);
+    for (const [key, value] of Object.entries(configMap?.data ?? {})) env.set(prefix + key, value);
   }
   if (secretRef !== undefined) {
     const { name = "", optional } = secretRef;
@@ -48,11 +54,11 @@ function addAll(
 
 function valueOf(
   { value, valueFrom }: EnvVar,
-  env: ReadonlyMap<string, string>,
+  known: (name: string) => string | undefined,
   facts: EnvFacts,
 ): string | undefined {
   if (valueFrom !== undefined) return valueFromSource(valueFrom, facts);
-  return expandReferences(value ?? "", (name) => env.get(name)).text;
+  return expandReferences(value ?? "", known).text;
 }
 
 function valueFromSource(source: EnvVarSource, facts: EnvFacts): string | undefined {
@@ -67,7 +73,7 @@ function valueFromSource(source: EnvVarSource, facts: EnvFacts): string | undefi
   if (source.resourceFieldRef !== undefined) {
     const { containerName, resource } = source.resourceFieldRef;
     const named = containerName === undefined ? container : findContainer(pod, containerName);
-    const value = resourceField(named, source.resourceFieldRef, allocatable);
+    const value = resourceField(named, source.resourceFieldRef, limitsBeyond(pod.spec, allocatable));
     if (value === undefined) throw new ContainerConfigError(`unsupported container resource : ${resource}`);
     return value;
   }
@@ -88,7 +94,10 @@ function valueFromSource(source: EnvVarSource, facts: EnvFacts): string | undefi
     return value === undefined ? undefined : decode(value);
   }
   const [kind = "nothing"] = Object.keys(source);
-  throw new ContainerConfigError(`valueFrom.${kind} of container "${container.name}" is not supported yet`);
+  throw new ContainerConfigError(
+    `Cannot set a variable of container "${container.name}" from valueFrom.${kind}: this cluster does not read variables from files. ` +
+      "Use configMapKeyRef or secretKeyRef, or read the file in the container's command",
+  );
 }
 
 function findContainer({ spec }: StoredPod, name: string): Container {

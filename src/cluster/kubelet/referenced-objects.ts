@@ -1,5 +1,5 @@
 /** Reads the objects a pod refers to, and remembers which, so that a change reaches the pod. */
-import type { ConfigMap, PersistentVolumeClaim, Secret } from "../../../generated/kubernetes.ts";
+import type { ConfigMap, PersistentVolumeClaim, Secret, Service } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import type { Store } from "../store/store.ts";
 
@@ -14,6 +14,8 @@ export interface ReferencedObjects {
   claim(name: string): PersistentVolumeClaim | undefined;
   /** Not watched: a claim says when its volume is there. */
   persistentVolume(name: string): KubeObject | undefined;
+  /** Of the pod's own namespace and of the API; not watched: variables are what they were at the start. */
+  services(): readonly Service[];
 }
 
 /** `onRead` gets the key of every watched object asked for, found or not. */
@@ -31,6 +33,8 @@ export function referencedObjects(
     secret: (name) => read("secrets", name),
     claim: (name) => read("persistentvolumeclaims", name),
     persistentVolume: (name) => store.get("persistentvolumes", { namespace: "", name }),
+    services: () =>
+      [...new Set(["default", namespace])].flatMap((one) => store.list("services", { namespace: one }).items),
   };
 }
 

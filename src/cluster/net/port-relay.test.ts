@@ -51,7 +51,9 @@ describe("openPortRelay()", () => {
       const pump = () => {
         while (sent < 200_000_000) {
           sent += block.length;
-          if (!socket.write(block)) return void socket.once("drain", pump);
+          if (socket.write(block)) continue;
+          socket.once("drain", pump);
+          return;
         }
         socket.end();
       };

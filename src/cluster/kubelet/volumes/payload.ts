@@ -9,7 +9,12 @@ import type {
   Volume,
   VolumeProjection,
 } from "../../../../generated/kubernetes.ts";
-import { downwardField, resourceField, type PodAddresses } from "../../../k8s/downward-field.ts";
+import {
+  downwardField,
+  limitsBeyond,
+  resourceField,
+  type PodAddresses,
+} from "../../../k8s/downward-field.ts";
 import type { StoredPod } from "../../../k8s/pod.ts";
 import { messageOf } from "../../../kernel/problem.ts";
 import type { ReferencedObjects } from "../referenced-objects.ts";
@@ -128,7 +133,7 @@ function addDownward(
       const containers = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
       const container = containers.find(({ name }) => name === containerName);
       if (container === undefined) throw new VolumeError(`container ${containerName} not found`);
-      text = resourceField(container, resourceFieldRef, allocatable);
+      text = resourceField(container, resourceFieldRef, limitsBeyond(pod.spec, allocatable));
     }
     files.set(path, { data: Buffer.from(text ?? "", "utf8"), mode });
   }

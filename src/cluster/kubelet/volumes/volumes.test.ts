@@ -170,6 +170,7 @@ function payloadOf(volume: Omit<Volume, "name">, objects: Objects = {}, spec: Pa
         secret: () => objects.secret,
         claim: () => undefined,
         persistentVolume: () => undefined,
+        services: () => [],
       },
       allocatable: {},
       token: ({ audience = "api", expirationSeconds }) => `token for ${audience} ${expirationSeconds}`,
