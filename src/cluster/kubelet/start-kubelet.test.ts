@@ -291,9 +291,9 @@ test("logs are kept of two instances", async () => {
 
 test("fields that are not acted on yet are named in an event", async () => {
   await using w = await world();
-  await w.run("p", { shareProcessNamespace: true });
+  await w.run("p", { hostPID: true });
   expect(w.events()[0]).toBe(
-    "Warning FieldIgnored: Not acted on yet, the pod runs without: spec.shareProcessNamespace",
+    "Warning FieldIgnored: Not acted on yet, the pod runs without: spec.hostPID",
   );
   expect(w.status("app").ready).toBe(true);
 });
