@@ -275,3 +275,81 @@ export async function openWebSocket(
   if (!head.startsWith("HTTP/1.1 101 ")) throw new Error(head + (await opened.rest.all()).toString());
   return new WireWebSocket(opened);
 }
+
+/** SYN_STREAM frames with headers in stored deflate blocks: what a client may send, written the shortest way. */
+export function openStreams(...types: readonly string[]): Buffer {
+  return Buffer.concat(
+    types.map((type, index) => synStream(index * 2 + 1, { streamtype: type }, index === 0)),
+  );
+}
+
+export function synStream(id: number, headers: Readonly<Record<string, string>>, isFirst: boolean): Buffer {
+  const texts = Object.entries(headers).flat();
+  const block = Buffer.concat([
+    uint32(texts.length / 2),
+    ...texts.map((text) => Buffer.concat([uint32(text.length), Buffer.from(text)])),
+  ]);
+  const length = Buffer.alloc(4);
+  length.writeUInt16LE(block.length);
+  length.writeUInt16LE(~block.length & 0xffff, 2);
+  const packed = Buffer.concat([Buffer.from(isFirst ? [0x78, 1, 0] : [0]), length, block]);
+  const body = Buffer.concat([uint32(id), uint32(0), Buffer.alloc(2), packed]);
+  return Buffer.concat([Buffer.from([0x80, 3, 0, 1]), uint32(body.length), body]);
+}
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+/** A SPDY client by hand. */
+export class WireSpdy {
+  readonly socket: TLSSocket;
+  readonly rest: ByteReader;
+  readonly #texts = new Map<number, string>();
+  readonly #ended = new Set<number>();
+  readonly #reset = new Set<number>();
+  #lastId = -1;
+
+  constructor({ head, socket, rest }: Awaited<ReturnType<typeof upgrade>>) {
+    if (!head.startsWith("HTTP/1.1 101 ")) throw new Error(head);
+    this.socket = socket;
+    this.rest = rest;
+  }
+
+  /** The new stream's id. */
+  open(headers: Readonly<Record<string, string>>): number {
+    const isFirst = this.#lastId < 0;
+    this.#lastId += 2;
+    this.socket.write(synStream(this.#lastId, headers, isFirst));
+    return this.#lastId;
+  }
+
+  /** What has come on a stream, once it has ended. */
+  async readToEnd(id: number): Promise<string> {
+    while (!this.#ended.has(id) && !this.#reset.has(id)) await this.#readFrame();
+    return this.#texts.get(id) ?? "";
+  }
+
+  async readSome(id: number): Promise<string> {
+    while ((this.#texts.get(id) ?? "") === "") await this.#readFrame();
+    return this.#texts.get(id) ?? "";
+  }
+
+  /** Reads until the stream is over; true when it was reset. */
+  async isReset(id: number): Promise<boolean> {
+    while (!this.#ended.has(id) && !this.#reset.has(id)) await this.#readFrame();
+    return this.#reset.has(id);
+  }
+
+  async #readFrame(): Promise<void> {
+    const head = await this.rest.take(8);
+    const body = await this.rest.take(head.readUIntBE(5, 3));
+    if (head.readUInt8(0) < 0x80) {
+      const id = head.readUInt32BE(0);
+      this.#texts.set(id, (this.#texts.get(id) ?? "") + body.toString());
+      if (head.readUInt8(4) === 1) this.#ended.add(id);
+    } else if (head.readUInt16BE(2) === 3) this.#reset.add(body.readUInt32BE(0));
+  }
+}

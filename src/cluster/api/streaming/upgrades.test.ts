@@ -6,6 +6,7 @@ import { BEAT_MS } from "./heartbeat.ts";
 import { writePing } from "./spdy-frames.ts";
 import {
   createPod,
+  openStreams,
   openWebSocket,
   processKubelet,
   upgrade,
@@ -297,33 +298,6 @@ describe("a slow side holds up the other, and nothing piles up between them:", (
     await seen.detached.promise;
   });
 });
-
-/** SYN_STREAM frames with headers in stored deflate blocks: what a client may send, written the shortest way. */
-function openStreams(...types: readonly string[]): Buffer {
-  return Buffer.concat(
-    types.map((type, index) => synStream(index * 2 + 1, { streamtype: type }, index === 0)),
-  );
-}
-
-function synStream(id: number, headers: Readonly<Record<string, string>>, isFirst: boolean): Buffer {
-  const texts = Object.entries(headers).flat();
-  const block = Buffer.concat([
-    uint32(texts.length / 2),
-    ...texts.map((text) => Buffer.concat([uint32(text.length), Buffer.from(text)])),
-  ]);
-  const length = Buffer.alloc(4);
-  length.writeUInt16LE(block.length);
-  length.writeUInt16LE(~block.length & 0xffff, 2);
-  const packed = Buffer.concat([Buffer.from(isFirst ? [0x78, 1, 0] : [0]), length, block]);
-  const body = Buffer.concat([uint32(id), uint32(0), Buffer.alloc(2), packed]);
-  return Buffer.concat([Buffer.from([0x80, 3, 0, 1]), uint32(body.length), body]);
-}
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
 
 describe("a client that is gone", () => {
   test.each([
