@@ -64,7 +64,6 @@ export function startExec(tools: ExecTools, target: ExecTarget, spec: ExecSpec):
       close(streams);
       throw error;
     }
-    streams.terminal?.closeSlave();
     return follow(tools, pid, streams);
   } catch (error) {
     throw asExecError(error, target);
@@ -109,6 +108,8 @@ function follow({ launcher, exits }: ExecTools, pid: number, streams: Streams): 
   const { stdin, stdout, stderr, terminal } = streams;
   const exited = exits.watch(pid).then(({ exitCode, signal }) => {
     stdin?.close();
+    // Not before: a program that closes its own ends a moment before it ends would be hung up.
+    terminal?.closeSlave();
     stdout.ended();
     stderr?.ended();
     return signal === undefined ? { exitCode } : { exitCode, signal };

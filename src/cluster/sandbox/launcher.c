@@ -40,12 +40,14 @@
 #define PR_GET_DUMPABLE 3
 #define PR_SET_DUMPABLE 4
 #define EINTR 4
+#define EBADF 9
 #define EPROTO 71
 
 #define OP_NETLINK -1L
 #define OP_FORK -2L
 
 #define STACK_BYTES 65536
+#define FIRST_FD 3
 
 extern long syscall(long, long, long, long, long, long, long);
 extern int clone(int (*)(void *), void *, int, void *);
@@ -71,6 +73,8 @@ struct job {
   long at;     /* the op that runs or ran last; survives execve because the memory is the engine's */
   long error;  /* errno of the op that stopped the program */
   long next;   /* where a grandchild begins */
+  long to;     /* the end of a pipe to the engine, or -1 */
+  long slot_count;
   long mask;
 };
 
@@ -103,10 +107,10 @@ static long netlink(long fd, unsigned int *request, long length) {
   }
 }
 
-/* A child that shares this memory until its execve or end, for which this waits. The pid, or -errno. */
+/* A child for whose execve or end this waits; with CLONE_VM it shares this memory until then. The pid, or -errno. */
 static long clone_on(char *lowest, int (*start)(void *), long flags, struct job *job) {
   void *top = (void *)(((long)lowest + STACK_BYTES) & ~15L);
-  long pid = clone(start, top, (int)(flags | CLONE_VM | CLONE_VFORK | SIGCHLD), job);
+  long pid = clone(start, top, (int)(flags | CLONE_VFORK | SIGCHLD), job);
   return pid < 0 ? -(long)*__errno_location() : pid;
 }
 
@@ -119,6 +123,7 @@ static long perform(struct op *op, long *slots) {
 }
 
 static int grandchild(void *pointer);
+static int copied_grandchild(void *pointer);
 
 /* Runs the ops from `i` on; stops at one that fails, and leaves its errno in the job. */
 static void run(struct job *job, long i) {
@@ -128,7 +133,8 @@ static void run(struct job *job, long i) {
     job->at = i;
     if (op->number == OP_FORK) {
       job->next = op->on_success;
-      result = clone_on(inner_stack, grandchild, CLONE_PARENT, job);
+      result = op->argument[0] != 0 ? clone_on(inner_stack, copied_grandchild, CLONE_PARENT, job)
+                                    : clone_on(inner_stack, grandchild, CLONE_PARENT | CLONE_VM, job);
     } else {
       result = perform(op, job->slots);
     }
@@ -154,6 +160,39 @@ static int grandchild(void *pointer) {
   return 0;
 }
 
+/* One that has a copy of this memory sends what the ops have found. */
+static int copied_grandchild(void *pointer) {
+  struct job *job = pointer;
+  long to = job->to;
+  run(job, job->next);
+  if (job->error == 0) raw(NR_EXIT_GROUP, 0, 0, 0, 0, 0, 0);
+  /* Mirrored by `closeFiles` of program.ts, which moves the pipe. */
+  if (raw(NR_WRITE, to, (long)&job->at, 2 * sizeof job->at, 0, 0, 0) == -EBADF) {
+    to = FIRST_FD;
+    raw(NR_WRITE, to, (long)&job->at, 2 * sizeof job->at, 0, 0, 0);
+  }
+  raw(NR_WRITE, to, (long)job->slots, job->slot_count * sizeof job->at, 0, 0, 0);
+  raw(NR_EXIT_GROUP, 125, 0, 0, 0, 0, 0);
+  return 0;
+}
+
+/* Nothing comes from one that calls execve, or that shares this memory. */
+static void hear(struct job *job, long from) {
+  long i = -2;
+  long value;
+  long result;
+  for (;;) {
+    result = raw(NR_READ, from, (long)&value, sizeof value, 0, 0, 0);
+    if (result == -EINTR) continue;
+    if (result != sizeof value) return;
+    if (i == -2) job->at = value;
+    else if (i == -1) job->error = value;
+    /* Where it has nothing, others may have. */
+    else if (i < job->slot_count && value != 0) job->slots[i] = value;
+    i++;
+  }
+}
+
 static int child(void *pointer) {
   struct job *job = pointer;
   long defaults[4] = {0, 0, 0, 0};
@@ -170,20 +209,19 @@ static int child(void *pointer) {
  * Starts the program; returns when it has called execve or ended. The pid, or -errno of clone.
  *
  * The kernel lets us go on a moment before execve gives up our memory. Whoever may trace the process could trace us in
- * that moment, were our memory dumpable again: the end of the pipe `from`, whose other end `to` the process holds until
- * execve is done, says when that is over. -1 where there is none.
+ * that moment, were our memory dumpable again: the end of the pipe `from`, whose other end the process holds until execve
+ * is done, says when that is over. -1 where there is none.
  */
-long launch(struct job *job, long flags, long from, long to) {
+long launch(struct job *job, long flags, long from) {
   long all = -1;
   long dumpable;
   long pid;
-  long nothing;
   raw(NR_RT_SIGPROCMASK, 2, (long)&all, (long)&job->mask, 8, 0, 0);
   dumpable = raw(NR_PRCTL, PR_GET_DUMPABLE, 0, 0, 0, 0, 0);
-  pid = clone_on(stack, child, flags, job);
-  if (to >= 0) {
-    raw(NR_CLOSE, to, 0, 0, 0, 0, 0);
-    while (raw(NR_READ, from, (long)&nothing, sizeof nothing, 0, 0, 0) == -EINTR) continue;
+  pid = clone_on(stack, child, flags | CLONE_VM, job);
+  if (job->to >= 0) {
+    raw(NR_CLOSE, job->to, 0, 0, 0, 0, 0);
+    hear(job, from);
   }
   /* A setuid in the child made the shared memory undumpable: rootless, the engine could no longer read /proc/self. */
   if (dumpable == 1) raw(NR_PRCTL, PR_SET_DUMPABLE, 1, 0, 0, 0, 0);

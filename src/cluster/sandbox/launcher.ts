@@ -84,7 +84,7 @@ export interface ProgramThread {
 
 /** What the C part exports. */
 interface Native {
-  launch(job: number, flags: number, gate: Pipe): number;
+  launch(job: number, flags: number, from: number): number;
   here(op: number): number;
   startThread(from: number, to: number): number;
   runInThread(job: number, to: number, from: number): number;
@@ -131,14 +131,14 @@ function compile(): Native {
     const { symbols } = cc({
       source: file,
       symbols: {
-        launch: { args: ["ptr", "int64_t", "int64_t", "int64_t"], returns: "int64_t" },
+        launch: { args: ["ptr", "int64_t", "int64_t"], returns: "int64_t" },
         here: { args: ["ptr"], returns: "int64_t" },
         start_thread: { args: ["int64_t", "int64_t"], returns: "int64_t" },
         run_in_thread: { args: ["ptr", "int64_t", "int64_t"], returns: "int64_t" },
       },
     });
     return {
-      launch: (job, flags, { from, to }) => Number(symbols.launch(pointer(job), flags, from, to)),
+      launch: (job, flags, from) => Number(symbols.launch(pointer(job), flags, from)),
       here: (op) => Number(symbols.here(pointer(op))),
       startThread: (from, to) => Number(symbols.start_thread(from, to)),
       runInThread: (job, to, from) => Number(symbols.run_in_thread(pointer(job), to, from)),
@@ -186,7 +186,7 @@ function wrap(native: Native): Launcher {
   const launch = (program: Program, cloneFlags: number): { pid: number; laidOut: LaidOut } => {
     const gate = program.gate === undefined ? NO_PIPE : openPipe(call);
     const laidOut = program.layOut(gate.to);
-    const child = native.launch(laidOut.address, cloneFlags, gate);
+    const child = native.launch(laidOut.address, cloneFlags, gate.from);
     if (gate !== NO_PIPE) call("close", [gate.from]);
     if (child < 0) throw new LaunchError(program, -1, { errno: -child, laidOut });
     const pid = program.forked === undefined ? child : laidOut.slot(program.forked);

@@ -39,9 +39,11 @@ const FIRST_FD = 3;
 const WORD = 8;
 /** Mirrors `struct op` and `struct job` of launcher.c. */
 const OP_WORDS = 12;
-const JOB_WORDS = 7;
+const JOB_WORDS = 9;
 const JOB_AT = 3;
 const JOB_ERROR = 4;
+const JOB_TO = 6;
+const JOB_SLOT_COUNT = 7;
 
 /** Memory of a program that is ready to run; must stay referenced until the launcher returned. */
 export interface LaidOut {
@@ -100,11 +102,14 @@ export class Program {
 
   /**
    * What follows runs in one more process, in the pid namespace that `setns` chose: a process never changes its own. That
-   * one is the engine's child, too; the first ends when it has called `execve`. At most once in a program.
+   * one is the engine's child, too; the first ends when it has called `execve`. At most once in a program. With
+   * `copiesMemory` it has a copy of the engine's memory until then, which costs 1 ms and more: what others do to it is not
+   * done to the engine.
    */
-  fork(): this {
+  fork({ copiesMemory = false } = {}): this {
     this.#forked = this.slot();
-    return this.call("fork", [], { save: this.#forked, name: "clone()" });
+    this.#gate ??= this.slot();
+    return this.call("fork", [copiesMemory ? 1 : 0], { save: this.#forked, name: "clone()" });
   }
 
   /**
@@ -147,6 +152,8 @@ export class Program {
     words[1] = BigInt(this.#ops.length);
     words[2] = BigInt(arena.address + slots * WORD);
     for (const [index, op] of this.#ops.entries()) this.#layOutOp(arena, index, op);
+    words[JOB_TO] = BigInt(gate);
+    words[JOB_SLOT_COUNT] = BigInt(this.#slots);
     if (this.#gate !== undefined) words[slots + this.#gate.slot] = BigInt(gate);
     return {
       address: arena.address,
