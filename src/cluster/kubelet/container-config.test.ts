@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Container, PodSpec } from "../../../generated/kubernetes.ts";
 import type { StoredPod } from "../../k8s/pod.ts";
+import { ContainerStartError } from "../sandbox/sandbox.ts";
 import { containerSpec, type ContainerConfigFacts } from "./container-config.ts";
 import { writeVolumeAtomically } from "./volumes/atomic-writer.ts";
 
@@ -226,7 +227,7 @@ describe("securityContext", () => {
     return built.user;
   };
 
-  test("the image's user and group, unless the pod says otherwise; the container outranks the pod", () => {
+  test("the image's user and group, unless the pod says otherwise; the container outranks the pod [X1, X2, X3]", () => {
     expect(identity({}, {}, "")).toEqual({ user: "0", supplementalGroups: [] });
     expect(identity({}, {}, "nginx:www")).toEqual({ user: "nginx", group: "www", supplementalGroups: [] });
     expect(identity({}, { runAsUser: 5, runAsGroup: 6 }, "nginx")).toEqual({
@@ -251,7 +252,7 @@ describe("securityContext", () => {
       "www",
       "container has runAsNonRoot and image has non-numeric user (www), cannot verify user is non-root",
     ],
-  ])("runAsNonRoot with %j and image user %j [S16]", (own, user, message) => {
+  ])("runAsNonRoot with %j and image user %j [S16, X4]", (own, user, message) => {
     expect(() => identity(own, { runAsNonRoot: true }, user)).toThrow(
       `${message} (pod: "p_ns(uid-1)", container: app)`,
     );
@@ -259,13 +260,53 @@ describe("securityContext", () => {
     expect(identity({}, { runAsNonRoot: true }, "101").user).toBe("101");
   });
 
-  test("privileged needs the cluster's permission", () => {
+  test("privileged needs the cluster's permission [X7]", () => {
     const container = { securityContext: { privileged: true, allowPrivilegeEscalation: true } };
     expect(() => build(container)).toThrow("--allow-privileged");
     expect(build(container, { facts: { allowPrivileged: true } }).privileged).toBe(true);
   });
 
-  test("the rest goes to the sandbox as it is", () => {
+  test("runAsNonRoot of the container outranks the pod's, and a group needs no user [X1, X4]", () => {
+    expect(identity({ runAsNonRoot: false }, { runAsNonRoot: true }, "").user).toBe("0");
+    expect(() => identity({ runAsNonRoot: true }, { runAsNonRoot: false }, "")).toThrow("will run as root");
+    expect(identity({ runAsGroup: 6 }, {}, "nginx:www")).toEqual({
+      user: "nginx",
+      group: "6",
+      supplementalGroups: [],
+    });
+    expect(identity({}, { supplementalGroupsPolicy: "Strict" })).toMatchObject({
+      supplementalGroupsPolicy: "Strict",
+    });
+  });
+
+  const RUNTIME = { type: "RuntimeDefault" };
+  const UNCONFINED = { type: "Unconfined" };
+  test.each([
+    [undefined, undefined, "Unconfined"],
+    [undefined, RUNTIME, "RuntimeDefault"],
+    [UNCONFINED, RUNTIME, "Unconfined"],
+    [RUNTIME, UNCONFINED, "RuntimeDefault"],
+  ])("seccomp %j in a pod with %j is %s [X1, X10]", (own, ofPod, expected) => {
+    const securityContext = own === undefined ? {} : { seccompProfile: own };
+    const spec = { securityContext: ofPod === undefined ? {} : { seccompProfile: ofPod } };
+    expect(build({ securityContext }, { spec }).seccomp).toBe(expected as never);
+  });
+
+  test.each<[string, Container["securityContext"]]>([
+    [
+      'failed to create container "app": seccomp profiles of type Localhost are not supported (localhostProfile "a/b.json"). Use the type RuntimeDefault, or Unconfined [X10]',
+      { seccompProfile: { type: "Localhost", localhostProfile: "a/b.json" } },
+    ],
+    [
+      'failed to create container "app": procMount Unmasked is not supported: it is safe only in a user namespace of the pod\'s own, and hostUsers: false is not supported either. Remove securityContext.procMount [X9]',
+      { procMount: "Unmasked" },
+    ],
+  ])("%s", (message, securityContext) => {
+    const refused = new ContainerStartError("CreateContainerError", message.replace(/ \[X\d+\]$/, ""));
+    expect(() => build({ securityContext: securityContext ?? {} })).toThrow(refused);
+  });
+
+  test("the rest goes to the sandbox as it is [X5, X6, X8]", () => {
     const built = build({
       securityContext: {
         allowPrivilegeEscalation: false,

@@ -23,7 +23,7 @@ describe.if(canRunContainers())("a container", () => {
       return stdout.map((line) => line.split(/\s+/)[1] ?? "");
     }
 
-    test("cannot write what steers the kernel", async () => {
+    test("cannot write what steers the kernel [X9]", async () => {
       const files = [
         "/proc/sys/kernel/hostname",
         "/proc/sys/kernel/core_pattern",
@@ -40,7 +40,7 @@ describe.if(canRunContainers())("a container", () => {
       expect(stdout).toEqual(["done"]);
     });
 
-    test("cannot read what tells about the machine", async () => {
+    test("cannot read what tells about the machine [X9]", async () => {
       const files =
         "/proc/kcore /proc/keys /proc/timer_list /proc/sched_debug /proc/latency_stats /proc/interrupts";
       const folders = "/proc/acpi /proc/scsi /proc/asound /sys/firmware /sys/fs/cgroup /sys/kernel/debug";
@@ -94,7 +94,7 @@ describe.if(canRunContainers())("a container", () => {
       expect(stdout).toEqual(["3", "3"]);
     });
 
-    test("goes first when memory runs out, unless it is said otherwise", async () => {
+    test("goes first when memory runs out, unless it is said otherwise [G6]", async () => {
       expect((await sh("cat /proc/self/oom_score_adj")).stdout).toEqual(["1000"]);
       expect((await sh("cat /proc/self/oom_score_adj", { oomScoreAdj: 500 })).stdout).toEqual(["500"]);
       expect(readFileSync("/proc/self/oom_score_adj", "utf8")).not.toBe("1000\n");
@@ -126,7 +126,7 @@ describe.if(canRunContainers())("a container", () => {
       expect(stdout).toEqual(["tried"]);
     });
 
-    test("has the default capabilities as root, bounded for good", async () => {
+    test("has the default capabilities as root, bounded for good [X6]", async () => {
       expect(await capabilities({})).toEqual([
         NONE,
         DEFAULT_CAPABILITIES,
@@ -137,7 +137,7 @@ describe.if(canRunContainers())("a container", () => {
       ]);
     });
 
-    test("has what is left after drop ALL and add, and keeps no_new_privs", async () => {
+    test("has what is left after drop ALL and add, and keeps no_new_privs [X6, X8]", async () => {
       const spec = { capabilities: { add: ["NET_BIND_SERVICE"], drop: ["ALL"] }, noNewPrivileges: true };
       expect(await capabilities(spec)).toEqual([
         NONE,
@@ -149,15 +149,17 @@ describe.if(canRunContainers())("a container", () => {
       ]);
     });
 
-    test("as another user has no effective capabilities, and the ids it was given", async () => {
+    test("as another user has no effective capabilities, and the ids it was given [X2, X3, X6]", async () => {
       if (!world.ids.isUid(101)) return;
       const user = { user: "101", group: "102", supplementalGroups: [2000, 3000] };
       expect(await capabilities({ user })).toEqual([NONE, NONE, NONE, DEFAULT_CAPABILITIES, NONE, "0"]);
       const { stdout } = await sh("id -u; id -g; id -G", { user });
       expect(stdout).toEqual(["101", "102", expect.stringMatching(/^102 (103 )?2000 3000$/)]);
+      const strict = await sh("id -G", { user: { ...user, supplementalGroupsPolicy: "Strict" } });
+      expect(strict.stdout).toEqual(["102 2000 3000"]);
     });
 
-    test("with a read-only root writes to its volumes, /dev/shm and nowhere else", async () => {
+    test("with a read-only root writes to its volumes, /dev/shm and nowhere else [X5]", async () => {
       const { stdout } = await sh(
         `
         for d in / /etc /usr /var /tmp /run /home /root /data /dev /dev/shm /volume; do
@@ -200,7 +202,7 @@ describe.if(canRunContainers())("a container", () => {
       await group.catch(() => undefined);
     });
 
-    test("that is privileged has every capability of the engine, devices and an open /proc", async () => {
+    test("that is privileged has every capability of the engine, devices and an open /proc [X7]", async () => {
       const { stdout } = await sh(
         "grep CapBnd /proc/self/status; grep -c ' /proc/sys ' /proc/self/mountinfo; ls -A /dev | wc -l",
         {

@@ -54,7 +54,12 @@ describe("resolveUser()", () => {
       user("nginx", { supplementalGroups: [2000, 103] }),
       { uid: 101, gid: 102, groups: [102, 103, 2000], home: "/var/cache/nginx" },
     ],
-  ])("%s", (_what, wanted, expected) => {
+    [
+      "no groups of the image when the pod's list is strict",
+      user("nginx", { supplementalGroups: [2000], supplementalGroupsPolicy: "Strict" }),
+      { uid: 101, gid: 102, groups: [102, 2000], home: "/var/cache/nginx" },
+    ],
+  ])("%s [X2, X3]", (_what, wanted, expected) => {
     expect(resolveUser(wanted, files, all)).toEqual(expected);
   });
 

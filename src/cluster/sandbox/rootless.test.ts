@@ -11,6 +11,7 @@ const FILES = [
   "container-exec",
   "container-exec-faults",
   "container-mounts",
+  "container-seccomp",
   "container-security",
   "host-root",
   "launcher",
