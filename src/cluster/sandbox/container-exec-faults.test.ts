@@ -197,6 +197,21 @@ describe.if(canRunContainers())("RunningContainer.exec() in trouble", () => {
     });
   });
 
+  test("a container that may trace its programs gets them, and their errors, from a copy of that memory", async () => {
+    await inContainer(world, { capabilities: { add: ["SYS_PTRACE"], drop: [] } }, async (container) => {
+      const { stdout, exit } = await finished(await execIn(container, ["sh", "-c", "echo $$; exit 3"]));
+      const error = await execIn(container, ["nope"]).then(() => "started", messageOf);
+      const relative = await execIn(container, ["./nope"]).then(() => "started", messageOf);
+      expect([Number(stdout) > 1, exit, error, relative]).toEqual([
+        true,
+        { exitCode: 3 },
+        expect.stringContaining('exec: "nope": executable file not found in $PATH'),
+        expect.stringContaining('exec: "./nope": stat ./nope: no such file or directory'),
+      ]);
+      expect(processesOf(container)).toEqual(["1"]);
+    });
+  });
+
   test("the container cannot look into the engine's memory while a program starts", async () => {
     const spy: TestSpec = {
       argv: ["/opt/bun", "-e", SPY],

@@ -16,6 +16,7 @@ import { OutputReader } from "./output-reader.ts";
 import type { ExecProcess, ExecSpec } from "./process-io.ts";
 import type { ProgramStreams } from "./program-streams.ts";
 import { ContainerStartError, type ContainerSpec } from "./sandbox.ts";
+import type { Tracers } from "./tracers.ts";
 import { openTerminalOf, type Terminal } from "./terminal.ts";
 
 export interface ExecTools {
@@ -25,6 +26,7 @@ export interface ExecTools {
   /** Capabilities of the engine. */
   readonly permitted: bigint;
   readonly diesWithEngine: boolean;
+  readonly tracers: Tracers;
 }
 
 /** A container as it was started: an exec repeats what process 1 got. */
@@ -73,7 +75,7 @@ export function startExec(tools: ExecTools, target: ExecTarget, spec: ExecSpec):
 }
 
 function launch(
-  { launcher, permitted, diesWithEngine }: ExecTools,
+  { launcher, permitted, diesWithEngine, tracers }: ExecTools,
   { pid, spec: container, user, cgroup }: ExecTarget,
   { spec, streams }: { readonly spec: ExecSpec; readonly streams: ProgramStreams },
 ): number {
@@ -93,6 +95,7 @@ function launch(
       target: process1,
       joins,
       streams,
+      isTraceable: tracers.areIn(`/proc/${pid}/ns/pid`),
     });
     try {
       return launcher.start(program);

@@ -83,7 +83,10 @@ export function containerProgram(parts: ContainerParts): ContainerProgram {
   return { program, exec: addExec(program, spec, parts.user.home) };
 }
 
-/** All that follows happens in a process that others can see, and that shares the engine's memory until `execve`. */
+/**
+ * All that follows happens in a process that others can see, and that shares the engine's memory until `execve`. A container
+ * with CAP_SYS_PTRACE in there could take over a root that sets up mounts; as with runc, that is whom the pod gave it to.
+ */
 function joinProcesses(program: Program, path: string): void {
   const namespace = program.slot();
   program

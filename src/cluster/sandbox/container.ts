@@ -28,6 +28,7 @@ import { makeOwnedFolders, removeOwnedFolders, type OwnedFolders } from "./owned
 import type { Root, Scratch } from "./root-layers.ts";
 import { ContainerStartError, type ContainerSpec, type RunningContainer } from "./sandbox.ts";
 import { openTerminal } from "./terminal.ts";
+import { Tracers } from "./tracers.ts";
 
 const TTY_GROUP = 5;
 
@@ -83,6 +84,7 @@ export function createContainerRuntime(options: ContainerRuntimeOptions): Contai
     ids: readIdMap(),
     permitted: permittedCapabilities(),
     members: new ContainerMembers(launcher),
+    tracers: new Tracers(),
     measure: processUsage(options.clock),
     ownedFolders: () => (owned ??= makeOwnedFolders({ launcher, folder: ownedFolder, stateDir })),
   };
@@ -101,6 +103,7 @@ interface Context extends ContainerRuntimeOptions {
   readonly ids: IdMap;
   readonly permitted: bigint;
   readonly members: ContainerMembers;
+  readonly tracers: Tracers;
   readonly measure: MeasureContainer;
   /** Made when the first container needs them, kept for the others. */
   readonly ownedFolders: () => Promise<OwnedFolders>;
@@ -236,6 +239,7 @@ function follow(context: Context, { spec, pid, io, user, cgroup, shared }: Start
   // Read before the child can be reaped: its pid is still its own, even as a zombie.
   const startTime = startTimeOf(pid) ?? "";
   const ended = exits.watch(pid);
+  const forgetTracer = context.tracers.add(pid, spec);
   const endMembers = shared === undefined ? async () => {} : context.members.track(pid, shared);
   io.started();
   const exited = ended.then(async (exit) => {
@@ -243,6 +247,7 @@ function follow(context: Context, { spec, pid, io, user, cgroup, shared }: Start
     // In a process namespace that others share, what it has started lives on.
     cgroup?.kill();
     await endMembers();
+    forgetTracer();
     cgroup?.remove();
     await io.drained();
     return { ...exit, oomKilled };

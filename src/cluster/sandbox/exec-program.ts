@@ -19,6 +19,8 @@ export interface ExecParts extends UserParts {
   /** Files of the control groups to be in, open for writing. */
   readonly joins: readonly number[];
   readonly streams: ProgramStreams;
+  /** Somebody in the container may trace the program from its first moment on. */
+  readonly isTraceable: boolean;
   /** SIGKILL when the engine's thread ends. */
   readonly diesWithEngine: boolean;
 }
@@ -39,7 +41,10 @@ export function execProgram(parts: ExecParts): ContainerProgram {
   program.closeFiles();
   becomeUser(program, parts);
   // Until execve the next process shares the engine's memory where the container's processes can see it.
-  program.call("prctl", [linux.PR_SET_DUMPABLE, 0, 0, 0, 0]).fork().call("setsid", []);
+  program
+    .call("prctl", [linux.PR_SET_DUMPABLE, 0, 0, 0, 0])
+    .fork({ copiesMemory: parts.isTraceable })
+    .call("setsid", []);
   takeTerminal(program, streams);
   if (parts.diesWithEngine) dieWithEngine(program);
   return { program, exec: addExec(program, parts, parts.user.home) };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ptr } from "bun:ffi";
 import { closeSync, existsSync, readFileSync } from "node:fs";
 import * as linux from "./linux-constants.ts";
 import { decodeWaitStatus, LaunchError, loadLauncher, SyscallError } from "./launcher.ts";
@@ -69,6 +70,32 @@ describe("start()", () => {
     }
     expect(launcher.call("prctl", [3, 0, 0, 0, 0])).toBe(1);
   });
+
+  test.each([false, true])(
+    "start() lets a program go on in a second child (in a copy of the memory: %p)",
+    (copiesMemory) => {
+      const memory = new Uint8Array(8);
+      const program = new Program().closeFiles().fork({ copiesMemory });
+      // `prctl(PR_GET_CHILD_SUBREAPER)` writes an int.
+      program.call("prctl", [36, 77, 0, 0, 0]).call("prctl", [37, ptr(memory), 0, 0, 0]);
+      program.call("execve", ["/bin/sh", ["sh", "-c", "exit 9"], []]);
+      expect(launcher.wait(launcher.start(program), true)).toEqual({ exitCode: 9 });
+      expect(memory[0] === 0).toBe(copiesMemory);
+    },
+  );
+
+  test.each([false, true])(
+    "start() says what stopped a second child (a copy of the memory: %p)",
+    (copiesMemory) => {
+      const program = new Program().closeFiles().fork({ copiesMemory });
+      const slot = program.slot();
+      program.call("chdir", ["/no such place"], { save: slot, ignore: "all" }).call("chdir", ["/no/such"]);
+      const error = thrownBy(() => launcher.start(program));
+      expect(error).toMatchObject({ call: "chdir(/no/such)", errnoName: "ENOENT" });
+      expect(error instanceof LaunchError && error.slot(slot)).toBe(-2);
+      expect(launcher.tryCall("wait4", [-1, 0, linux.WNOHANG, 0])).toBe(-10);
+    },
+  );
 
   test("start() keeps arguments alive and intact in a program of 2000 ops with 4 KiB of text each", () => {
     const program = new Program();
