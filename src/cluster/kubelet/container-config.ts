@@ -27,6 +27,7 @@ export interface ContainerConfigFacts {
   readonly objects: ReferencedObjects;
   readonly allocatable: Readonly<Record<string, string>>;
   readonly allowPrivileged: boolean;
+  readonly hasOneGroup?: boolean;
   readonly volumes: ReadonlyMap<string, MountedVolume>;
   /** Target -> file on the engine's side: /etc/hosts and the like. */
   readonly podFiles: ReadonlyMap<string, string>;
@@ -45,6 +46,7 @@ export function containerSpec(facts: ContainerConfigFacts): ContainerSpec {
     container,
     imageUser: image.config.user,
     allowPrivileged: facts.allowPrivileged,
+    hasOneGroup: facts.hasOneGroup ?? false,
   });
   const argv = containerArgv(container, image.config, env);
   if (argv.length === 0) {

@@ -21,6 +21,8 @@ export interface SecurityFacts {
   /** `USER` of the image: `user`, `uid`, `user:group` or `uid:gid`; empty = root. */
   readonly imageUser: string;
   readonly allowPrivileged: boolean;
+  /** Containers have only one group, root's, and files cannot be given to others: `fsGroup` has nothing to act on. */
+  readonly hasOneGroup?: boolean;
 }
 
 /** Throws `ContainerConfigError` for what must not start, `ContainerStartError` for what this runtime does not have. */
@@ -39,7 +41,8 @@ export function containerIdentity(facts: SecurityFacts): Identity {
   const [imageUserName = "", imageGroup] = imageUser.split(":");
   const user = runAsUser === undefined ? imageUserName || "0" : String(runAsUser);
   const group = runAsGroup === undefined ? groupOfImage(runAsUser, imageGroup) : String(runAsGroup);
-  const supplementalGroups = [...new Set([...(ofPod.supplementalGroups ?? []), ...asList(ofPod.fsGroup)])];
+  const fsGroup = facts.hasOneGroup === true ? undefined : ofPod.fsGroup;
+  const supplementalGroups = [...new Set([...(ofPod.supplementalGroups ?? []), ...asList(fsGroup)])];
   return {
     user: {
       user,

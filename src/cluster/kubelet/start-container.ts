@@ -84,6 +84,7 @@ function prepareStart(request: StartRequest, image: ResolvedImage, restartCount:
     objects: referencedObjects(context.store, pod.metadata.namespace, (key) => state.references.add(key)),
     allocatable: context.node.allocatable,
     allowPrivileged: context.allowPrivileged,
+    hasOneGroup: !context.sandbox.tier.otherUsers,
     volumes: state.volumes ?? new Map(),
     podFiles: state.podFiles,
     terminationLog,
