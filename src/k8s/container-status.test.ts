@@ -126,3 +126,10 @@ test("statuses come by name, those of init containers as they are declared [S11]
     ["debug", "y-debug"],
   ]);
 });
+
+test("containerStatus() tells who the instance runs as, whatever the pod asked for [S14]", () => {
+  const user = { uid: 101, gid: 102, supplementalGroups: [102, 2000] };
+  const current = { ...instance("web"), user };
+  expect(statusOf("web", { current }).user).toEqual({ linux: user });
+  expect(statusOf("web", { current: instance("web") }).user).toBeUndefined();
+});

@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startTimeOf } from "../../lib/process-identity.ts";
 import { snapshotHost } from "../../testing/host-snapshot.ts";
+import { cgroupName } from "./cgroups/cgroup-records.ts";
+import { cgroupMounts } from "./cgroups/cgroup-mounts.ts";
 import { namespaceCommand } from "./enter-namespaces.ts";
 import { reapLeftovers } from "./leftovers.ts";
 import { scenarioCommand } from "./open-sandbox.test-support.ts";
@@ -42,6 +44,13 @@ if (isOpenToUser) {
     owner: USER,
     tier: "rootless-1-id",
   });
+}
+
+/** Folders of control groups that belong to the cluster. */
+function cgroupsOf(stateDir: string): string[] {
+  const name = cgroupName(stateDir);
+  const folders = cgroupMounts(readFileSync("/proc/self/mountinfo", "utf8")).map(({ folder }) => folder);
+  return folders.map((folder) => join(folder, name)).filter((folder) => existsSync(folder));
 }
 
 describe.each(ways)("a sandbox $name", ({ prefix, owner, tier }) => {
@@ -130,6 +139,7 @@ describe.each(ways)("a sandbox $name", ({ prefix, owner, tier }) => {
 
   test("a hundred pods have a hundred addresses and go without a trace", async () => {
     expect(await resultOf("manyPods")).toMatchObject({ pods: 100, records: [] });
+    expect(cgroupsOf(stateDir)).toEqual([]);
     expect(snapshotHost(folder).processes).toEqual([]);
   });
 
@@ -142,8 +152,10 @@ describe.each(ways)("a sandbox $name", ({ prefix, owner, tier }) => {
     engine.kill("SIGKILL");
     await engine.exited;
     expect(startTimeOf(stubborn)).toBe(startTime ?? "running");
+    if (owner === undefined && isRoot) expect(cgroupsOf(stateDir)).not.toEqual([]);
     const { killed } = await reapLeftovers(stateDir);
     expect(killed).toBeGreaterThanOrEqual(1);
+    expect(cgroupsOf(stateDir)).toEqual([]);
     expect(snapshotHost(folder)).toEqual(before);
     expect(readdirSync(stateDir).toSorted()).toEqual(["memory", "ordinary.log", "stubborn.log"]);
     expect(readdirSync(join(stateDir, "memory"))).toEqual([]);
