@@ -81,4 +81,7 @@ export const SPLICE_F_NONBLOCK = 2;
 export const CLOSE_RANGE_CLOEXEC = 4;
 
 export const WNOHANG = 1;
+export const WEXITED = 4;
+export const WNOWAIT = 0x0100_0000;
+export const P_ALL = 0;
 export const MAX_FD = 0x7fff_ffff;

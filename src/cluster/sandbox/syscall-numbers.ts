@@ -39,6 +39,7 @@ const NUMBERS = {
   sethostname: [170, 161],
   getxattr: [191, 8],
   exit_group: [231, 94],
+  waitid: [247, 95],
   keyctl: [250, 219],
   openat: [257, 56],
   mkdirat: [258, 34],
