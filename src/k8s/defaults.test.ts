@@ -40,7 +40,7 @@ const template = {
 };
 
 describe("applyDefaults() of a Pod", () => {
-  test("fills what kubectl shows of the smallest pod", () => {
+  test("fills what kubectl shows of the smallest pod [O1, O2]", () => {
     const pod = object("v1", "Pod", { spec: { containers: [{ name: "c", image: "nginx" }] } });
     expect(defaulted(pod)).toEqual({ spec: { ...podSpec, enableServiceLinks: true }, status: {} });
   });
@@ -117,7 +117,7 @@ describe("applyDefaults() of a Pod", () => {
     });
   });
 
-  test("requests what is limited, and publishes ports of a pod in the host's network", () => {
+  test("requests what is limited, and publishes ports of a pod in the host's network [O3, O4]", () => {
     const one = {
       name: "c",
       image: "a:1",
@@ -137,6 +137,27 @@ describe("applyDefaults() of a Pod", () => {
         },
       ],
     });
+  });
+
+  test("init containers request what is limited, too; a template gets neither requests nor ports [O3, O4]", () => {
+    const limited = {
+      name: "c",
+      image: "a:1",
+      resources: { limits: { cpu: "1" } },
+      ports: [{ containerPort: 80 }],
+    };
+    const spec = { hostNetwork: true, containers: [limited], initContainers: [{ ...limited, name: "i" }] };
+    const requested = { resources: { limits: { cpu: "1" }, requests: { cpu: "1" } } };
+    expect(defaulted(object("v1", "Pod", { spec }))["spec"]).toMatchObject({
+      containers: [requested],
+      initContainers: [requested],
+    });
+    const deployment = defaulted(object("apps/v1", "Deployment", { spec: { template: { spec } } }));
+    const { spec: inTemplate } = (deployment["spec"] as { template: { spec: typeof spec } }).template;
+    for (const container of [...inTemplate.containers, ...inTemplate.initContainers]) {
+      expect(container.resources).toEqual({ limits: { cpu: "1" } });
+      expect(container.ports).toEqual([{ containerPort: 80, protocol: "TCP" }] as never);
+    }
   });
 
   test("leaves out the zeros that protobuf always sends, but not those that mean something", () => {
@@ -341,7 +362,7 @@ describe("applyDefaults() of other kinds", () => {
   });
 });
 
-test("hasLatestTag() is true without tag and digest", () => {
+test("an image is always pulled without tag and digest, or with the tag latest [O2]", () => {
   const digest = `@sha256:${"a".repeat(64)}`;
   expect(["nginx", "nginx:latest", "r.example:5000/a/b", `nginx:latest${digest}`].map(hasLatestTag)).toEqual([
     true,

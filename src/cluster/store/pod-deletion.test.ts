@@ -50,7 +50,7 @@ describe("delete() of a pod", () => {
     ],
     ["goes at once when it succeeded", SCHEDULED, "Succeeded", {}, "gone 0s until 0"],
     ["goes at once when it failed", SCHEDULED, "Failed", { gracePeriodSeconds: 9 }, "gone 0s until 0"],
-  ])("%s", (_claim, spec, phase, options, expected) => {
+  ])("%s [O10]", (_claim, spec, phase, options, expected) => {
     const clock = new ManualClock();
     const store = openTestStore({ clock });
     createPod(store, spec, { phase });
@@ -67,7 +67,7 @@ describe("delete() of a pod", () => {
     expect(generations).toEqual([2, 2]);
   });
 
-  test("a second DELETE shortens the period from when it began, and never lengthens it", () => {
+  test("a second DELETE shortens the period from when it began, and never lengthens it [O12]", () => {
     const clock = new ManualClock();
     const begun = clock.now();
     const store = openTestStore({ clock });
@@ -111,7 +111,7 @@ describe("delete() of a pod", () => {
     expect(store.get("pods", at("a"))).toBeUndefined();
   });
 
-  test("checks the uid before anything else, so that the node's confirmation never hits a namesake", () => {
+  test("checks the uid before anything else, so that the node's confirmation never hits a namesake [O11]", () => {
     const store = openTestStore();
     createPod(store, SCHEDULED);
     const options = { gracePeriodSeconds: 0, preconditions: { uid: "an earlier pod" } };
@@ -119,7 +119,7 @@ describe("delete() of a pod", () => {
     expect(store.get("pods", at("a"))).toBeDefined();
   });
 
-  test("whatever is asked, a running grace period only ever shrinks", () => {
+  test("whatever is asked, a running grace period only ever shrinks [O12]", () => {
     fc.assert(
       fc.property(fc.array(fc.option(fc.integer({ min: -2, max: 40 }), { nil: undefined })), (asked) => {
         const store = openTestStore();

@@ -56,7 +56,7 @@ describe("a Pod is accepted", () => {
   test.each<[string, KubeObject]>([
     ["that is the smallest", pod({})],
     [
-      "with a sidecar that has hooks and probes",
+      "with a sidecar that has hooks and probes [O6]",
       pod({
         initContainers: [
           {
@@ -104,10 +104,19 @@ describe("a Pod is accepted", () => {
       ),
     ],
     [
-      "with a container's own restart rules",
+      "with a container's own restart rules [O7]",
       withContainer({
         restartPolicy: "Never",
         restartPolicyRules: [{ action: "Restart", exitCodes: { operator: "In", values: [42] } }],
+      }),
+    ],
+    [
+      "with init containers that have a restart policy of their own [O7]",
+      pod({
+        initContainers: [
+          { name: "i", image: "x", restartPolicy: "Never" },
+          { name: "j", image: "x", restartPolicy: "OnFailure" },
+        ],
       }),
     ],
     [
@@ -132,7 +141,7 @@ describe("a Pod is refused", () => {
       [`spec.containers[0].name: Invalid value: "C_1": ${LABEL}`],
     ],
     [
-      "with two containers of one name",
+      "with two containers of one name [O5]",
       pod({
         containers: [
           { name: "c", image: "x" },
@@ -142,12 +151,12 @@ describe("a Pod is refused", () => {
       ['spec.containers[1].name: Duplicate value: "c"'],
     ],
     [
-      "with an init container named like a main one (O5)",
+      "with an init container named like a main one [O5]",
       pod({ initContainers: [{ name: "c", image: "x" }] }),
       ['spec.initContainers[0].name: Duplicate value: "c"'],
     ],
     [
-      "with hooks and probes on a plain init container (O6)",
+      "with hooks and probes on a plain init container [O6]",
       pod({
         initContainers: [
           {
@@ -166,14 +175,14 @@ describe("a Pod is refused", () => {
       ),
     ],
     [
-      "with an unknown restart policy of a container (O7)",
+      "with an unknown restart policy of a container [O7]",
       pod({ initContainers: [{ name: "i", image: "x", restartPolicy: "Sometimes" }] }),
       [
         'spec.initContainers[0].restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"',
       ],
     ],
     [
-      "with restart rules but no policy (O7)",
+      "with restart rules but no policy [O7]",
       withContainer({
         restartPolicyRules: [{ action: "Restart", exitCodes: { operator: "In", values: [1] } }],
       }),
@@ -192,7 +201,7 @@ describe("a Pod is refused", () => {
       ],
     ],
     [
-      "with too many restart rules (O7)",
+      "with too many restart rules [O7]",
       withContainer({
         restartPolicy: "Never",
         restartPolicyRules: Array.from({ length: 21 }, () => ({
@@ -201,6 +210,25 @@ describe("a Pod is refused", () => {
         })),
       }),
       ["spec.containers[0].restartPolicyRules: Too many: 21: must have at most 20 items"],
+    ],
+    [
+      "with restart rules that name too many exit codes, none, or another operator [O7]",
+      withContainer({
+        restartPolicy: "Never",
+        restartPolicyRules: [
+          {
+            action: "Restart",
+            exitCodes: { operator: "In", values: Array.from({ length: 256 }, (_, i) => i) },
+          },
+          { action: "Restart", exitCodes: { operator: "NotIn", values: [] } },
+          { action: "Restart", exitCodes: { operator: "Like", values: [1] } },
+        ],
+      }),
+      [
+        "spec.containers[0].restartPolicyRules[0].exitCodes.values: Too many: 256: must have at most 255 items",
+        "spec.containers[0].restartPolicyRules[1].exitCodes.values: Invalid value: []: must specify at least one value",
+        'spec.containers[0].restartPolicyRules[2].exitCodes.operator: Unsupported value: "Like": supported values: "In", "NotIn"',
+      ],
     ],
     [
       "with an image padded with blanks",
@@ -477,13 +505,13 @@ describe("a Pod is refused", () => {
   });
 });
 
-describe("a change of a Pod (O8)", () => {
+describe("a change of a Pod", () => {
   const before = pod({
     nodeName: "pillion",
     tolerations: [{ key: "a", operator: "Exists" }],
     activeDeadlineSeconds: 100,
   });
-  const changed = (spec: Spec) => ({ ...before, spec: { ...(before["spec"] as Spec), ...spec } });
+  const changed = (spec: Spec, of = before) => ({ ...of, spec: { ...(of["spec"] as Spec), ...spec } });
   const container = (before["spec"] as { containers: Spec[] }).containers[0];
 
   test.each<[string, Spec]>([
@@ -499,8 +527,30 @@ describe("a change of a Pod (O8)", () => {
         ],
       },
     ],
-  ])("may be %s", (_name, spec) => {
+  ])("may be %s [O8]", (_name, spec) => {
     expect(changing(changed(spec), before)).toEqual([]);
+  });
+
+  test("may set a deadline, and an image of an init container [O8]", () => {
+    const init = { ...container, name: "i" };
+    const old = pod({ initContainers: [init] });
+    expect(changing(changed({ activeDeadlineSeconds: 5 }, old), old)).toEqual([]);
+    expect(changing(changed({ initContainers: [{ ...init, image: "new" }] }, old), old)).toEqual([]);
+  });
+
+  test("may mend a negative grace period, and nothing else of it [O8]", () => {
+    const old = pod({ terminationGracePeriodSeconds: -1 });
+    expect(changing(changed({ terminationGracePeriodSeconds: 1 }, old), old)).toEqual([]);
+    expect(changing(changed({ terminationGracePeriodSeconds: 2 }, old), old)[0]).toStartWith(only);
+    expect(changing(changed({ terminationGracePeriodSeconds: 1 }), before)[0]).toStartWith(only);
+  });
+
+  test("may open gates, and add none [O8]", () => {
+    const old = pod({ schedulingGates: [{ name: "a.b/c" }, { name: "a.b/d" }] });
+    expect(changing(changed({ schedulingGates: [{ name: "a.b/d" }] }, old), old)).toEqual([]);
+    expect(changing(changed({ schedulingGates: [{ name: "a.b/e" }] }, old), old)).toEqual([
+      "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate 'a.b/e'",
+    ]);
   });
 
   const only =
@@ -529,12 +579,19 @@ describe("a change of a Pod (O8)", () => {
       ["spec.activeDeadlineSeconds: Invalid value: 200: must be less than or equal to previous value"],
     ],
     [
+      "no deadline any more",
+      { activeDeadlineSeconds: undefined },
+      [
+        "spec.activeDeadlineSeconds: Invalid value: null: must not update from a positive integer to nil value",
+      ],
+    ],
+    [
       "one toleration less",
       { tolerations: [] },
       ["spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"],
     ],
     ["no image", { containers: [{ ...container, image: "" }] }, ["spec.containers[0].image: Required value"]],
-  ])("may not be %s", (_name, spec, expected) => {
+  ])("may not be %s [O8]", (_name, spec, expected) => {
     expect(changing(changed(spec), before)).toEqual(expected);
   });
 

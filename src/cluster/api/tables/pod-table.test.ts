@@ -124,23 +124,23 @@ describe("the pods table", () => {
 
   test.each<[string, Given, string]>([
     [
-      "K1 counts sidecars",
+      "counts sidecars [K1]",
       { main: [status("a", running)], init: [status("s", running)], sidecars: ["s"] },
       "2/2 Running 0",
     ],
     [
-      "K1 counts a sidecar that is not ready",
+      "counts a sidecar that is not ready [K1]",
       { main: [status("a", running)], init: [status("s", { ...running, ready: false })], sidecars: ["s"] },
       "1/2 Running 0",
     ],
-    ["K2 starts as phase", { main: [], phase: "Pending" }, "0/0 Pending 0"],
+    ["starts as phase [K2]", { main: [], phase: "Pending" }, "0/0 Pending 0"],
     [
-      "K2 prefers status.reason",
+      "prefers status.reason [K2]",
       { phase: "Failed", pod: { status: { phase: "Failed", reason: "Evicted" } } },
       "0/0 Evicted 0",
     ],
     [
-      "K2 counts init containers that are through",
+      "counts init containers that are through [K2]",
       {
         main: [status("a")],
         init: [status("i", ended(0, "Completed")), status("j", { state: { running: {} } })],
@@ -148,20 +148,24 @@ describe("the pods table", () => {
       "0/1 Init:1/2 0",
     ],
     [
-      "K2 shows why an init container waits",
+      "shows why an init container waits [K2]",
       { init: [status("i", waiting("CrashLoopBackOff"))] },
       "0/0 Init:CrashLoopBackOff 0",
     ],
     [
-      "K2 never shows Init:PodInitializing",
+      "never shows Init:PodInitializing [K2]",
       { init: [status("i", waiting("PodInitializing"))] },
       "0/0 Init:0/1 0",
     ],
-    ["K2 shows how an init container ended", { init: [status("i", ended(1, "Error"))] }, "0/0 Init:Error 0"],
-    ["K2 shows a bare exit code", { init: [status("i", ended(3))] }, "0/0 Init:ExitCode:3 0"],
-    ["K2 shows a signal", { init: [status("i", ended(137, undefined, 9))] }, "0/0 Init:Signal:9 0"],
     [
-      "K2 skips sidecars that have started",
+      "shows how an init container ended [K2]",
+      { init: [status("i", ended(1, "Error"))] },
+      "0/0 Init:Error 0",
+    ],
+    ["shows a bare exit code [K2]", { init: [status("i", ended(3))] }, "0/0 Init:ExitCode:3 0"],
+    ["shows a signal [K2]", { init: [status("i", ended(137, undefined, 9))] }, "0/0 Init:Signal:9 0"],
+    [
+      "skips sidecars that have started [K2]",
       {
         init: [status("s", running), status("j", { state: { running: {} } })],
         sidecars: ["s"],
@@ -170,7 +174,7 @@ describe("the pods table", () => {
       "1/2 Init:1/2 0",
     ],
     [
-      "K2 does not skip sidecars that have not",
+      "does not skip sidecars that have not [K2]",
       {
         init: [status("s", { started: false, state: { running: {} } })],
         sidecars: ["s"],
@@ -179,38 +183,38 @@ describe("the pods table", () => {
       "0/2 Init:0/1 0",
     ],
     [
-      "K3 shows why a main container waits",
+      "shows why a main container waits [K3]",
       { main: [status("a", waiting("ImagePullBackOff"))] },
       "0/1 ImagePullBackOff 0",
     ],
     [
-      "K3 lets the first container have the last word",
+      "lets the first container have the last word [K3]",
       { main: [status("a", waiting("ErrImagePull")), status("b", ended(1, "Error"))] },
       "0/2 ErrImagePull 0",
     ],
     [
-      "K3 shows Completed",
+      "shows Completed [K3]",
       { main: [status("a", ended(0, "Completed"))], phase: "Succeeded" },
       "0/1 Completed 0",
     ],
-    ["K3 shows a bare exit code", { main: [status("a", ended(2))], phase: "Failed" }, "0/1 ExitCode:2 0"],
+    ["shows a bare exit code [K3]", { main: [status("a", ended(2))], phase: "Failed" }, "0/1 ExitCode:2 0"],
     [
-      "K3 shows Running when one of two is through and the pod is ready",
+      "shows Running when one of two is through and the pod is ready [K3]",
       { main: [status("a", ended(0, "Completed")), status("b", running)], conditions: ["Ready=True"] },
       "1/2 Running 0",
     ],
     [
-      "K3 shows NotReady when the pod is not ready",
+      "shows NotReady when the pod is not ready [K3]",
       { main: [status("a", ended(0, "Completed")), status("b", running)] },
       "1/2 NotReady 0",
     ],
     [
-      "K3 shows the failure of another container rather than Completed",
+      "shows the failure of another container rather than Completed [K3]",
       { main: [status("a", ended(0, "Completed")), status("b", ended(1, "Error"))], phase: "Failed" },
       "0/2 Error 0",
     ],
     [
-      "K3 looks at main containers once the pod is initialized, whatever its sidecars do",
+      "looks at main containers once the pod is initialized, whatever its sidecars do [K3]",
       {
         main: [status("a", running)],
         init: [status("s", waiting("CrashLoopBackOff"))],
@@ -225,12 +229,12 @@ describe("the pods table", () => {
       "0/0 SchedulingGated 0",
     ],
     [
-      "K4 shows Terminating",
+      "shows Terminating [K4]",
       { main: [status("a", running)], pod: { metadata: { deletionTimestamp: MINUTE_AGO } } },
       "1/1 Terminating 0",
     ],
     [
-      "K4 shows the end of a pod that has one",
+      "shows the end of a pod that has one [K4]",
       {
         main: [status("a", ended(0, "Completed"))],
         phase: "Succeeded",
@@ -239,7 +243,7 @@ describe("the pods table", () => {
       "0/1 Completed 0",
     ],
     [
-      "K5 sums the restarts of sidecars and main containers, and tells the last",
+      "sums the restarts of sidecars and main containers, and tells the last [K5]",
       {
         main: [
           status("a", {
@@ -254,7 +258,22 @@ describe("the pods table", () => {
       "2/2 Running 3 (60s ago)",
     ],
     [
-      "K5 sums the restarts of init containers while initializing",
+      "tells no time of a restart that nobody has seen end [K5]",
+      { main: [status("a", { ...running, restartCount: 2 })] },
+      "1/1 Running 2",
+    ],
+    [
+      "shows Unknown when the node of a pod that is being deleted is lost [K4]",
+      {
+        pod: {
+          status: { phase: "Running", reason: "NodeLost" },
+          metadata: { deletionTimestamp: MINUTE_AGO },
+        },
+      },
+      "0/0 Unknown 0",
+    ],
+    [
+      "sums the restarts of init containers while initializing [K5]",
       {
         main: [status("a")],
         init: [
@@ -264,7 +283,7 @@ describe("the pods table", () => {
       },
       "0/1 Init:CrashLoopBackOff 5",
     ],
-  ])("%s", (_rule, given, expected) => {
+  ])("%s", (_claim, given, expected) => {
     expect(shown(given)).toBe(expected);
   });
 });
