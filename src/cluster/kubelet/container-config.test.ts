@@ -218,6 +218,18 @@ describe("env", () => {
   });
 });
 
+describe("streams", () => {
+  test.each([
+    [{}, { stdin: false, stdinOnce: false, tty: false }],
+    [
+      { stdin: true, stdinOnce: true, tty: true },
+      { stdin: true, stdinOnce: true, tty: true },
+    ],
+  ])("%j", (container, streams) => {
+    expect(build(container)).toMatchObject(streams);
+  });
+});
+
 describe("securityContext", () => {
   const identity = (own: Container["securityContext"], ofPod: PodSpec["securityContext"], user = "") => {
     const built = build(
