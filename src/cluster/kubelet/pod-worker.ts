@@ -17,6 +17,7 @@ import { removeFromStore, removeLogs, terminatePod } from "./terminate-pod.ts";
 import { reportIgnoredFields } from "./ignored-fields.ts";
 import { refreshVolumes } from "./volumes/pod-volumes.ts";
 import { evictOverfull } from "./volumes/storage-eviction.ts";
+import { writeReadiness } from "./write-readiness.ts";
 import { writeStatus } from "./write-status.ts";
 
 /** After an error that nobody expected. */
@@ -57,7 +58,7 @@ export class PodWorker {
     this.#seen = options.pod;
     this.#state = new PodState(options.pod);
     adoptStatus(this.#state, options.context.clock.now());
-    this.#probes = new PodProbes({ ...options, state: this.#state, onChange: () => this.wake() });
+    this.#probes = new PodProbes({ ...options, state: this.#state, onChange: () => this.#probed() });
     this.#state.probes = this.#probes;
     reportIgnoredFields(options.context.recorder, options.pod, options.context.sandbox.tier);
     this.#takeDeletion();
@@ -173,6 +174,12 @@ export class PodWorker {
     this.#pass.abort(new DOMException("The kubelet is stopping", "AbortError"));
     await this.#running;
     closeHostPorts(this.#state);
+  }
+
+  /** A probe's result has changed. Whoever waits for it does not wait for an image or a hook of the same pod. */
+  #probed(): void {
+    if (this.#running !== undefined) writeReadiness(this.#context, this.#state);
+    this.wake();
   }
 
   #takeDeletion(): void {

@@ -116,7 +116,7 @@ describe("exec", () => {
 });
 
 describe("httpGet", () => {
-  test("any answer will do; the request names the kubelet's hooks [H4]", async () => {
+  test("any answer will do; the request names the kubelet's hooks [H4, Q9]", async () => {
     let asked = "";
     const server = httpServer((request) => {
       asked = request;

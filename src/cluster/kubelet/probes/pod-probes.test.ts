@@ -100,29 +100,58 @@ describe("readiness", () => {
     expect(w.sandbox.network.attempts.filter((to) => to === "10.99.1.1:81")).toHaveLength(1);
   });
 
-  test("counts for sidecars as for main containers, and stops at what is only an init container [PR3, C4]", async () => {
+  test.each(["Always", "OnFailure", "Never"])(
+    "counts for sidecars as for main containers, with policy %s too, and after a restart [PR3, C4, Q3]",
+    async (restartPolicy) => {
+      await using w = await world();
+      const server = serve(w);
+      server.status = 500;
+      await w.run("p", {
+        restartPolicy,
+        initContainers: [
+          container("side", { restartPolicy: "Always", readinessProbe: { ...HTTP, periodSeconds: 1 } }),
+        ],
+      });
+      await elapse(w, 2000);
+      expect([w.state("app"), w.status("side").ready, condition(w, "ContainersReady")]).toEqual([
+        "Running",
+        false,
+        "False",
+      ]);
+      server.status = 200;
+      await elapse(w, 1000);
+      expect([w.status("side").ready, condition(w, "Ready")]).toEqual([true, "True"]);
+      await w.exit("side", 1);
+      expect(w.status("side")).toMatchObject({ ready: false, restartCount: 1 });
+      await elapse(w, 1000);
+      expect(w.status("side").ready).toBe(true);
+    },
+  );
+
+  test("is written at once, also while a hook of the same pod holds up everything else [PR21, S17]", async () => {
     await using w = await world();
     const server = serve(w);
-    server.status = 500;
     await w.run("p", {
-      restartPolicy: "Never",
       initContainers: [
-        container("side", { restartPolicy: "Always", readinessProbe: { ...HTTP, periodSeconds: 1 } }),
+        container("side", {
+          restartPolicy: "Always",
+          readinessProbe: { ...HTTP, periodSeconds: 1, failureThreshold: 1 },
+        }),
       ],
+      containers: [container("app", { lifecycle: { postStart: { exec: { command: ["hang"] } } } })],
     });
-    await elapse(w, 2000);
-    expect([w.state("app"), w.status("side").ready, condition(w, "ContainersReady")]).toEqual([
-      "Running",
-      false,
-      "False",
-    ]);
+    await elapse(w, 1000);
+    const shown = () => [w.status("side").ready, w.state("app"), condition(w, "Ready")];
+    expect(shown()).toEqual([true, "PodInitializing", "False"]);
+    server.status = 500;
+    await elapse(w, 1000);
+    expect(shown()).toEqual([false, "PodInitializing", "False"]);
     server.status = 200;
     await elapse(w, 1000);
-    expect([w.status("side").ready, condition(w, "Ready")]).toEqual([true, "True"]);
-    await w.exit("side", 1);
-    expect(w.status("side")).toMatchObject({ ready: false, restartCount: 1 });
-    await elapse(w, 1000);
-    expect(w.status("side").ready).toBe(true);
+    expect(shown()).toEqual([true, "PodInitializing", "False"]);
+    w.container("app").execs[0]?.exit(0);
+    await w.settle();
+    expect(shown()).toEqual([true, "Running", "True"]);
   });
 
   test("goes on while the pod ends, until the container is dead [T16]", async () => {
@@ -288,26 +317,30 @@ describe("startup", () => {
     expect(w.status("app")).toMatchObject({ started: true, restartCount: 1 });
   });
 
-  test("of a sidecar gates the containers after it; readiness and liveness do not [I2, I3, PR3]", async () => {
-    await using w = await world();
-    const server = serve(w);
-    server.status = 500;
-    await w.run("p", {
-      initContainers: [
-        container("side", {
-          restartPolicy: "Always",
-          startupProbe: { ...HTTP, periodSeconds: 1, failureThreshold: 10 },
-          readinessProbe: { tcpSocket: { port: 81 } },
-        }),
-      ],
-    });
-    await elapse(w, 5000);
-    expect([w.sandbox.running(), w.pod().status?.phase]).toEqual([["p/side"], "Pending"]);
-    server.status = 200;
-    await elapse(w, 1000);
-    expect(w.sandbox.running()).toEqual(["p/side", "p/app"]);
-    expect(w.status("side")).toMatchObject({ started: true, ready: false });
-  });
+  test.each(["Always", "OnFailure", "Never"])(
+    "of a sidecar gates the containers after it, with policy %s, until it succeeds; readiness does not [I2, I3, PR3, Q2]",
+    async (restartPolicy) => {
+      await using w = await world();
+      const server = serve(w);
+      server.status = 500;
+      await w.run("p", {
+        restartPolicy,
+        initContainers: [
+          container("side", {
+            restartPolicy: "Always",
+            startupProbe: { ...HTTP, periodSeconds: 1, failureThreshold: 10 },
+            readinessProbe: { tcpSocket: { port: 81 } },
+          }),
+        ],
+      });
+      await elapse(w, 5000);
+      expect([w.sandbox.running(), w.pod().status?.phase]).toEqual([["p/side"], "Pending"]);
+      server.status = 200;
+      await elapse(w, 1000);
+      expect(w.sandbox.running()).toEqual(["p/side", "p/app"]);
+      expect(w.status("side")).toMatchObject({ started: true, ready: false });
+    },
+  );
 
   test("of a sidecar that fails restarts it, and what comes after still waits; with Never too [I3]", async () => {
     await using w = await world();
@@ -384,7 +417,7 @@ describe("execution", () => {
     await elapse(w, 10_000);
     expect([calls, w.status("app").restartCount]).toEqual([3, 0]);
     expect(unhealthy(w)).toEqual([
-      "Warning Unhealthy: Liveness probe errored and resulted in unknown state: no such file",
+      "Warning Unhealthy: Liveness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in container: no such file",
     ]);
     await elapse(w, 50_000);
     expect([calls, w.status("app").restartCount]).toEqual([18, 0]);
