@@ -350,7 +350,7 @@ describe("mounts", () => {
     ]);
   });
 
-  test("a container's own /etc/hosts wins; configMaps are read-only always", () => {
+  test("a container's own /etc/hosts wins; configMaps are read-only always [N5, V7]", () => {
     const found = mounts({ mountPath: "/etc/hosts" }, data({ readOnly: true }), {
       terminationMessagePath: "",
     });

@@ -28,7 +28,7 @@ test("hostPortPlan() publishes on loopback, whatever all addresses are called [N
   expect(warnings).toEqual([]);
 });
 
-test("hostPortPlan() says which ports it does not publish [N8, I18]", () => {
+test("hostPortPlan() says which ports it does not publish [N8, I18, Q7]", () => {
   const initContainers = [
     { name: "side", restartPolicy: "Always", ports: [{ containerPort: 1, hostPort: 9 }] },
     { name: "init", ports: [{ containerPort: 1, hostPort: 10 }] },
@@ -91,7 +91,7 @@ test("a port that another program has keeps the pod waiting, with its name in th
   await close(again.server);
 });
 
-test("a sidecar's port and a protocol that is not TCP are named in events [N8, I18]", async () => {
+test("a sidecar's port and a protocol that is not TCP are named in events [N8, I18, Q7]", async () => {
   await using w = await new World().start();
   await w.run("p", pod([{ hostPort: 53, protocol: "UDP" }]));
   expect(w.events()).toContain(

@@ -236,6 +236,20 @@ async function hostPort(cluster: Cluster) {
   return { answer, after: await ask() };
 }
 
+/** The node's address is the pod's, seen from outside and from inside. */
+async function hostNetwork(cluster: Cluster) {
+  const { lines, status } = await outcome(cluster, "on-node", {
+    hostNetwork: true,
+    script: "grep -c 00000000:0000 /proc/net/tcp; ls /sys/class/net; head -1 /etc/hosts",
+    container: { env: [{ name: "IP", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } }] },
+  });
+  return {
+    isNode: status?.podIP !== undefined && status.podIP === status.hostIP,
+    hosts: lines.at(-1),
+    hasBridge: lines.includes("br0"),
+  };
+}
+
 if (import.meta.main) {
   const folder = process.argv[2] ?? "";
   mkdirSync(join(folder, "shared"), { recursive: true });
@@ -257,6 +271,7 @@ if (import.meta.main) {
     attack: await attack(cluster),
     namespaces: await namespaces(cluster),
     hostPort: await hostPort(cluster),
+    hostNetwork: await hostNetwork(cluster),
     errors: cluster.errors,
   };
   await cluster.close();

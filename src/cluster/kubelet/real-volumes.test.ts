@@ -41,7 +41,7 @@ describe.each(ways)("volumes of real pods $name", ({ prefix, owner }) => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  test("are what the specification says, seen from inside [E14, N3, N5, N8, N10, V3, V7, V8, V10, V12, V15, V18, V19, V22, V23]", async () => {
+  test("are what the specification says, seen from inside [E14, N2, N3, N5, N8, N10, V3, V7, V8, V10, V12, V15, V18, V19, V22, V23]", async () => {
     const child = Bun.spawn([...prefix, ...scenarioCommand(stateDir)], {
       stdio: ["ignore", "pipe", "inherit"],
       env: { PATH: process.env["PATH"] ?? "", TMPDIR: join(folder, "tmp") },
@@ -102,6 +102,11 @@ describe.each(ways)("volumes of real pods $name", ({ prefix, owner }) => {
         "box",
       ],
       hostPort: { answer: "from the pod", after: "ECONNREFUSED" },
+      hostNetwork: {
+        isNode: true,
+        hosts: "# Kubernetes-managed hosts file (host network).",
+        hasBridge: true,
+      },
       errors: [],
     });
   }, 40_000);

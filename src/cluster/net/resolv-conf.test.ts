@@ -30,11 +30,11 @@ const POLICIES: readonly { spec: PodSpecOfDns; text: string }[] = [
   { spec: { dnsPolicy: "None", dnsConfig: { nameservers: ["1.1.1.1"] } }, text: "nameserver 1.1.1.1\n" },
 ];
 
-test.each(POLICIES)("dnsPolicy as in $spec asks the right resolver", ({ spec, text }) => {
+test.each(POLICIES)("dnsPolicy as in $spec asks the right resolver [N2, N6]", ({ spec, text }) => {
   expect(podResolvConf({ namespace: "shop", spec }, DNS)).toEqual({ text, warnings: [] });
 });
 
-test("dnsConfig is appended without duplicates, and its options win by name", () => {
+test("dnsConfig is appended without duplicates, and its options win by name [N6]", () => {
   const dnsConfig = {
     nameservers: ["10.96.0.10", "1.1.1.1"],
     searches: ["cluster.local", "more.example"],
@@ -55,7 +55,7 @@ test("without a cluster DNS the node's resolver is used and the pod gets the kub
   expect(warnings.map(({ reason }) => reason)).toEqual(["MissingClusterDNS"]);
 });
 
-test("more than 3 nameservers or 32 search paths are cut with the kubelet's words", () => {
+test("more than 3 nameservers or 32 search paths are cut with the kubelet's words [N7]", () => {
   const dnsConfig = {
     nameservers: ["1.0.0.1", "1.0.0.2", "1.0.0.3", "1.0.0.4"],
     searches: Array.from({ length: 33 }, (_, index) => `s${index}`),
@@ -72,7 +72,7 @@ test("more than 3 nameservers or 32 search paths are cut with the kubelet's word
   ]);
 });
 
-test("the search line never exceeds its limits, and shorter lists are left alone", () => {
+test("the search line never exceeds its limits, and shorter lists are left alone [N7]", () => {
   const paths = fc.uniqueArray(fc.stringMatching(/^[a-z]{1,300}$/), { maxLength: 40 });
   fc.assert(
     fc.property(paths, (searches) => {

@@ -49,7 +49,7 @@ describe("CriLines", () => {
     expect(collect(chunks)).toEqual([...expected]);
   });
 
-  test("CriLines gives back every byte, however the stream is cut, and never a text above the limit", () => {
+  test("CriLines gives back every byte, however the stream is cut, and never a text above the limit [M4]", () => {
     const text = fc.array(
       fc.oneof(
         fc.uint8Array({ maxLength: 40 }),

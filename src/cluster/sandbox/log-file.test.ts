@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { LogFile, rotatedLogs } from "./log-file.ts";
@@ -21,7 +21,7 @@ describe("LogFile", () => {
     expect(readFileSync(path, "utf8")).toBe("one\ntwo\n");
   });
 
-  test("append() rotates before the limit is passed, keeps the newest files and names them by age", () => {
+  test("append() rotates before the limit is passed, keeps the newest files and names them by age [M4]", () => {
     const path = join(folder, "rotate/0.log");
     const log = new LogFile({ path, maxBytes: 10, maxFiles: 3 });
     for (const text of ["11111111\n", "22222222\n", "33333333\n", "44444444\n", "5\n"]) {
@@ -34,6 +34,16 @@ describe("LogFile", () => {
       ["0.log.20260102-030405.009", "44444444\n"],
     ]);
     expect(readFileSync(path, "utf8")).toBe("5\n");
+  });
+
+  test("append() keeps five files of ten MiB unless told otherwise [M4]", () => {
+    const file = new LogFile({ path: join(folder, "big.log") });
+    const block = Buffer.alloc(5 * 1024 * 1024, "x");
+    for (let index = 0; index < 14; index++) file.append(block, index);
+    file.close();
+    const names = readdirSync(folder).filter((name) => name.startsWith("big.log"));
+    expect(names).toHaveLength(5);
+    for (const name of names) expect(statSync(join(folder, name)).size).toBe(10 * 1024 * 1024);
   });
 
   test("append() counts what an earlier run left in the file", () => {

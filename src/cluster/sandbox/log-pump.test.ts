@@ -89,7 +89,7 @@ describe("openLogPump()", () => {
     expect(readdirSync(pipes)).toEqual([]);
   });
 
-  test("200000 lines arrive complete and in order across rotations", async () => {
+  test("200000 lines arrive complete and in order across rotations [M4]", async () => {
     const { pump, logPath } = open();
     const { exited } = start(pump, "seq -f 'line %.0f' 1 200000");
     await exited;

@@ -112,7 +112,8 @@ export function lastLogLines(
       // Twice the bytes are enough for the text and what the log format adds to reasonable lines.
       const { size } = fstatSync(file);
       const from = Math.max(offset, size - 64 * bytes);
-      return textOf(readAt(file, from, size - from), from === offset).slice(-bytes);
+      const text = textOf(readAt(file, from, size - from), from === offset);
+      return Buffer.from(text, "utf8").subarray(-bytes).toString("utf8");
     } finally {
       closeSync(file);
     }
