@@ -1,6 +1,14 @@
 /** Checks of a pod's specification, alone or in a template (core `ValidatePodSpec`). */
 import type { HostAlias, PodDNSConfig, PodSpec } from "../../../generated/kubernetes.ts";
-import { type FieldError, invalid, invalidEach, notSupported, required } from "../field-error.ts";
+import {
+  type FieldError,
+  forbidden,
+  invalid,
+  invalidEach,
+  notSupported,
+  required,
+  tooLong,
+} from "../field-error.ts";
 import {
   checkDns1123Label,
   checkDns1123Subdomain,
@@ -36,6 +44,7 @@ const MAX_INT32 = 2 ** 31 - 1;
 const MAX_NAMESERVERS = 3;
 const MAX_SEARCHES = 32;
 const MAX_SEARCH_CHARS = 2048;
+const MAX_KERNEL_HOSTNAME = 64;
 
 export interface PodSpecPlace {
   readonly path: string;
@@ -161,12 +170,27 @@ function validateNames(spec: Spec, path: string): FieldError[] {
     ["runtimeClassName", checkDns1123Subdomain],
     ["hostnameOverride", checkDns1123Subdomain],
   ];
-  return checks.flatMap(([field, check]) => {
+  const errors = checks.flatMap(([field, check]) => {
     const value = spec[field];
     return typeof value === "string" && value !== ""
       ? invalidEach(`${path}.${field}`, value, check(value))
       : [];
   });
+  return [...errors, ...validateHostnameOverride(spec, `${path}.hostnameOverride`)];
+}
+
+/** The kernel takes no longer name, and there is only one that can be in it (KEP-4762). */
+function validateHostnameOverride(
+  { hostnameOverride = "", setHostnameAsFQDN, hostNetwork }: Spec,
+  path: string,
+): FieldError[] {
+  if (hostnameOverride === "") return [];
+  const errors: FieldError[] = [];
+  if (hostnameOverride.length > MAX_KERNEL_HOSTNAME) errors.push(tooLong(path, MAX_KERNEL_HOSTNAME));
+  if (setHostnameAsFQDN === true)
+    errors.push(forbidden(path, "may not be specified when `setHostnameAsFQDN` is true"));
+  if (hostNetwork === true) errors.push(forbidden(path, "may not be specified when `hostNetwork` is true"));
+  return errors;
 }
 
 function validateHostAliases(aliases: readonly Unchecked<HostAlias>[], path: string): FieldError[] {

@@ -468,6 +468,15 @@ describe("a Pod is refused", () => {
       ],
     ],
     [
+      "with a name that overrides others which it excludes [N3]",
+      pod({ hostnameOverride: `${"a".repeat(63)}.bc`, setHostnameAsFQDN: true, hostNetwork: true }),
+      [
+        "spec.hostnameOverride: Too long: may not be more than 64 bytes",
+        "spec.hostnameOverride: Forbidden: may not be specified when `setHostnameAsFQDN` is true",
+        "spec.hostnameOverride: Forbidden: may not be specified when `hostNetwork` is true",
+      ],
+    ],
+    [
       "with ephemeral containers at creation",
       pod({ ephemeralContainers: [{ name: "e", image: "x" }] }),
       ["spec.ephemeralContainers: Forbidden: cannot be set on create"],
