@@ -66,10 +66,10 @@ const SIGINFO_PID = 4;
 /** The pid of some child that has ended and is not reaped; it stays so. A hundred times cheaper than to ask for hundreds. */
 function endedChild(launcher: Launcher): () => number | undefined {
   const info = new Int32Array(SIGINFO_WORDS);
-  const address = ptr(info);
   return () => {
     info[SIGINFO_PID] = 0;
-    const result = launcher.tryCall("waitid", [P_ALL, 0, address, WEXITED | WNOHANG | WNOWAIT, 0]);
+    // Asked each time: a small array does not stay where it was made.
+    const result = launcher.tryCall("waitid", [P_ALL, 0, ptr(info), WEXITED | WNOHANG | WNOWAIT, 0]);
     const pid = info[SIGINFO_PID] ?? 0;
     return result < 0 || pid === 0 ? undefined : pid;
   };
