@@ -125,6 +125,21 @@ describe("postStart", () => {
     expect(w.state("a")).toBe("Error 137");
   });
 
+  test("holds up no SIGKILL for a container that is being replaced [T2]", async () => {
+    await using w = await world();
+    w.sandbox.behaviours.set("a", () => undefined);
+    const slow = container("b", { lifecycle: { postStart: HANG } });
+    await w.run("p", { terminationGracePeriodSeconds: 5, containers: [container("a"), slow] });
+    await endHook(w, "b");
+    await w.setImage("img2");
+    await w.exit("b", 1);
+    expect(w.sandbox.running()).toEqual(["p/a", "p/b"]);
+    await w.advance(5000);
+    expect([instances(w, "a")[0]?.signals, w.sandbox.running()]).toEqual([[15, 9], ["p/b"]]);
+    await endHook(w, "b");
+    expect(w.sandbox.running()).toEqual(["p/b", "p/a"]);
+  });
+
   test("does not survive the deletion of its pod, which goes on with preStop and signals [H1]", async () => {
     await using w = await world();
     await w.run("p", {

@@ -143,7 +143,7 @@ describe("a main container", () => {
     expect(w.pod("q").status?.phase).toBe("Pending");
   });
 
-  test("that is killed from outside is restarted as one that failed [I12, S6]", async () => {
+  test("that is killed from outside is restarted as one that failed [S6]", async () => {
     await using w = await world();
     await w.run("p", { restartPolicy: "OnFailure" });
     w.container("app").kill(9);

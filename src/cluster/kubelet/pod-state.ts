@@ -116,6 +116,8 @@ export class PodState {
   isShutDown = false;
   probes: ProbeView = { results: () => NO_PROBES, of: () => ({}) };
   readonly containers = new Map<string, ContainerRecord>();
+  /** Ends the wait for the next step of containers that are stopped on their own. */
+  cancelStopTimer: (() => void) | undefined;
   readonly crashBackoff = new Map<string, BackoffEntry>();
   readonly pullBackoff = new Map<string, PullBackoff>();
   /** Monotonic moments of ends and of the pod's start. */
@@ -215,6 +217,12 @@ export class PodState {
     this.sandbox = sandbox;
     this.isSandboxDead = false;
     this.sandboxAttempts++;
+    // What was to be replaced in the one before is just gone, like everything else.
+    for (const record of this.containers.values()) {
+      record.isBeingReplaced = false;
+      delete record.hasMissedItsTurn;
+      delete record.stopping;
+    }
   }
 
   /**

@@ -282,6 +282,22 @@ describe("a pod that is deleted", () => {
     expect(w.sandbox.pods[0]?.isDestroyed).toBe(true);
   });
 
+  test("while a container is being replaced ends that one, too, without a second signal [T19, O9]", async () => {
+    await using w = await world();
+    w.sandbox.behaviours.set("app", () => undefined);
+    await w.run("p", {});
+    await w.setImage("img2");
+    await w.advance(20_000);
+    await w.delete(10);
+    expect(w.events().slice(-2)).toEqual([
+      "Normal Killing: Container app definition changed, will be restarted",
+      "Normal Killing: Stopping container app",
+    ]);
+    await w.advance(10_000);
+    expect(w.exists()).toBe(false);
+    expect(w.sandbox.containers.map(({ signals }) => signals)).toEqual([[15, 9]]);
+  });
+
   test("while its image is being pulled gives up the pull", async () => {
     await using w = await world();
     w.images.gate = new Promise(() => {});
@@ -331,36 +347,6 @@ describe("a change of the image", () => {
     expect(w.sandbox.running()).toEqual(["p/side", "p/app"]);
     expect(w.status("app")).toMatchObject({ restartCount: 1, image: "img2" });
     expect(w.events()).toContain("Normal Killing: Container app definition changed, will be restarted");
-  });
-});
-
-describe("a sandbox that dies", () => {
-  test("is replaced: everything starts anew in a new one, restart counts go up [I12]", async () => {
-    await using w = await world();
-    await w.run("p", {
-      initContainers: [{ name: "init", image: "img" }],
-      containers: [{ name: "app", image: "img" }],
-    });
-    await w.exit("init", 0);
-    w.sandbox.pods[0]?.die();
-    await w.settle();
-    expect(w.sandbox.running()).toEqual(["p/init"]);
-    await w.exit("init", 0);
-    expect(w.sandbox.running()).toEqual(["p/app"]);
-    expect([w.status("init").restartCount, w.status("app").restartCount]).toEqual([1, 1]);
-    expect(w.pod().status?.podIP).toBe("10.99.1.2");
-    expect(w.events()).toContain(
-      "Normal SandboxChanged: Pod sandbox changed, it will be killed and re-created.",
-    );
-  });
-
-  test("ends the pod under Never [I12]", async () => {
-    await using w = await world();
-    await w.run("p", { restartPolicy: "Never" });
-    w.sandbox.pods[0]?.die();
-    await w.settle();
-    expect(w.pod().status?.phase).toBe("Failed");
-    expect(w.sandbox.running()).toEqual([]);
   });
 });
 

@@ -11,7 +11,7 @@ import { PodState } from "./pod-state.ts";
 import { isFinished } from "./pod-status.ts";
 import { PodProbes } from "./probes/pod-probes.ts";
 import { closeHostPorts, volumeFacts } from "./prepare-sandbox.ts";
-import { abandonHooks } from "./stop-container.ts";
+import { abandonHooks, cancelStops } from "./stop-container.ts";
 import { syncPod, type Pass, type PassResult } from "./sync-pod.ts";
 import { removeFromStore, removeLogs, terminatePod } from "./terminate-pod.ts";
 import { reportIgnoredFields } from "./ignored-fields.ts";
@@ -173,6 +173,7 @@ export class PodWorker {
     abandonHooks(this.#state);
     this.#pass.abort(new DOMException("The kubelet is stopping", "AbortError"));
     await this.#running;
+    cancelStops(this.#state);
     closeHostPorts(this.#state);
   }
 

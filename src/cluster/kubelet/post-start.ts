@@ -1,6 +1,6 @@
 /** The last step of a container's start: its postStart hook, for which everything else of the pod waits. */
 import { runPostStart, type HookedContainer } from "./lifecycle-hooks.ts";
-import { beginStop, isStopping, stopReplaced } from "./stop-container.ts";
+import { beginStop, driveStops, isStopping } from "./stop-container.ts";
 
 export interface StartedContainer extends HookedContainer {
   /** Aborts when the pod is deleted: the hook is given up, and the pod's termination ends the container. */
@@ -25,7 +25,7 @@ export async function postStart(started: StartedContainer): Promise<boolean> {
 }
 
 async function stop(started: StartedContainer): Promise<void> {
-  const { context, state, container, signal } = started;
+  const { state, container, signal } = started;
   const record = state.record(container.name);
   const bell = new Bell();
   const ring = () => bell.ring();
@@ -36,11 +36,9 @@ async function stop(started: StartedContainer): Promise<void> {
     { name: container.name, message: "FailedPostStartHook", cause: "postStart hook", restarts: false },
   );
   try {
+    driveStops({ ...started, wake: ring });
     while (isStopping(record)) {
-      const wakeInMs = stopReplaced(context, state);
-      const cancel = wakeInMs === undefined ? undefined : context.clock.schedule(wakeInMs, ring);
       await bell.rung();
-      cancel?.();
       signal.throwIfAborted();
     }
   } finally {

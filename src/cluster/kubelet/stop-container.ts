@@ -30,7 +30,12 @@ export function beginStop(stopper: Stopper, { name, message, cause, restarts }: 
   record.isBeingReplaced = restarts;
   const graceMs = graceSecondsOf(state, name, cause) * 1000;
   record.stopping = { isKilled: false, alone: { begunAt: context.clock.monotonic(), graceMs } };
-  if (graceMs > 0) beginPreStop(stopper, name);
+  if (graceMs === 0) return;
+  const onHookEnd = () => {
+    driveStops(stopper);
+    stopper.wake();
+  };
+  beginPreStop({ ...stopper, wake: onHookEnd }, name);
 }
 
 /** A probe may have a grace period of its own, also one that is longer than the pod's (setTerminationGracePeriod). */
@@ -43,8 +48,30 @@ function graceSecondsOf(state: PodState, name: string, cause: KillCause): number
   return probe?.terminationGracePeriodSeconds ?? terminationGracePeriodSeconds;
 }
 
-/** The next step for the containers that are stopped on their own; milliseconds until time asks for another. */
-export function stopReplaced({ clock }: KubeletContext, state: PodState): number | undefined {
+/**
+ * The next step for the containers that are stopped on their own, now and whenever time asks for another: a pass that waits
+ * for a hook or an image holds up no SIGKILL.
+ */
+export function driveStops(stopper: Stopper): void {
+  const { context, state } = stopper;
+  cancelStops(state);
+  if (state.termination !== undefined) return;
+  const wakeInMs = stopReplaced(context, state);
+  if (wakeInMs === undefined) return;
+  state.cancelStopTimer = context.clock.schedule(wakeInMs, () => {
+    driveStops(stopper);
+    stopper.wake();
+  });
+}
+
+/** No more steps of `driveStops`: the pod's termination, or nobody, goes on with what it began. */
+export function cancelStops(state: PodState): void {
+  state.cancelStopTimer?.();
+  state.cancelStopTimer = undefined;
+}
+
+/** Milliseconds until time asks for the next step. */
+function stopReplaced({ clock }: KubeletContext, state: PodState): number | undefined {
   const now = clock.monotonic();
   const wakes: number[] = [];
   for (const [name, record] of state.containers) {
@@ -70,6 +97,7 @@ export function stopAll(stopper: Stopper): { readonly isDone: boolean; readonly 
   const { context, state } = stopper;
   const { termination } = state;
   if (termination === undefined) return { isDone: false };
+  cancelStops(state);
   announce(stopper, termination.graceMs > 0);
   const now = context.clock.monotonic();
   const containers = state.stoppingContainers();
@@ -86,14 +114,13 @@ function announce(stopper: Stopper, runsHooks: boolean): void {
     if (record.running === undefined || record.stopping?.isInTermination === true) continue;
     const isBeingStopped = record.stopping !== undefined;
     record.stopping = { isKilled: false, ...record.stopping, isInTermination: true };
-    if (isBeingStopped) continue;
     const message = `Stopping container ${name}`;
     containerEvent(
       context.recorder,
       { pod: state.pod, name },
       { type: "Normal", reason: "Killing", message },
     );
-    if (runsHooks) beginPreStop(stopper, name);
+    if (runsHooks && !isBeingStopped) beginPreStop(stopper, name);
   }
 }
 

@@ -8,7 +8,8 @@ import { computePodActions, type PodActions } from "./pod-actions.ts";
 import { prepareSandbox } from "./prepare-sandbox.ts";
 import type { PodState } from "./pod-state.ts";
 import { startContainer } from "./start-container.ts";
-import { beginStop, deadlineLeft, isStopping, stopReplaced } from "./stop-container.ts";
+import { beginStop, deadlineLeft, driveStops, isStopping } from "./stop-container.ts";
+import { lacksVolumes } from "./volumes/pod-volumes.ts";
 import { writeStatus } from "./write-status.ts";
 
 /** A pass over one pod. */
@@ -61,8 +62,8 @@ export async function syncPod(pass: Pass): Promise<PassResult> {
     return { again: true };
   }
   for (const kill of actions.kill) beginStop(pass, kill);
-  wishes.in(stopReplaced(context, state));
-  if (actions.createSandbox || state.volumes === undefined) {
+  driveStops(pass);
+  if (actions.createSandbox || lacksVolumes(state.pod, state.volumes)) {
     const retryInMs = await prepareSandbox(pass, actions.createSandbox);
     if (retryInMs !== undefined) {
       wishes.in(retryInMs);
