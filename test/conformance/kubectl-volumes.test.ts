@@ -178,3 +178,32 @@ test(
   },
   TEST_MS,
 );
+
+test(
+  "a projected token is a JWT of the Pod's service account, for the audience that was asked for [V15]",
+  async () => {
+    const source = { path: "token", audience: "vault", expirationSeconds: 600 };
+    const script = "cat /t/token; echo; stat -Lc %a /t/token";
+    const output = await outputOf(
+      "token",
+      pod("token", script, {
+        container: { volumeMounts: [{ name: "t", mountPath: "/t" }] },
+        spec: { volumes: [{ name: "t", projected: { sources: [{ serviceAccountToken: source }] } }] },
+      }),
+    );
+    const [token = "", mode] = output.split("\n");
+    const claims = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()) as Record<
+      string,
+      unknown
+    >;
+    const uid = await kubectl.must(["get", "pod", "token", "-o", "jsonpath={.metadata.uid}"]);
+    expect(mode).toBe("644");
+    expect(claims).toMatchObject({
+      aud: ["vault"],
+      sub: "system:serviceaccount:default:default",
+      "kubernetes.io": { namespace: "default", pod: { name: "token", uid } },
+    });
+    expect(Number(claims["exp"]) - Number(claims["iat"])).toBe(600);
+  },
+  TEST_MS,
+);

@@ -62,6 +62,14 @@ export function usedVolumes({ spec }: Pick<StoredPod, "spec">): Volume[] {
   return volumes.filter(({ name }) => used.has(name));
 }
 
+/** Volumes have to be set up: none are yet, or an ephemeral container wants one that nobody else mounts. */
+export function lacksVolumes(
+  pod: Pick<StoredPod, "spec">,
+  mounted: ReadonlyMap<string, MountedVolume> | undefined,
+): boolean {
+  return mounted === undefined || usedVolumes(pod).some(({ name }) => !mounted.has(name));
+}
+
 /** Finds out what is missing, without a sandbox. Empty = `mountVolumes` will work. */
 export function checkVolumes(facts: VolumeFacts): FailedVolume[] {
   return usedVolumes(facts.pod).flatMap((volume) => {
