@@ -60,15 +60,15 @@ export function watchExits(launcher: Launcher, clock: Clock): Exits {
 }
 
 /** `siginfo_t`: 128 bytes, the pid behind three numbers and a gap. */
-const SIGINFO_WORDS = 32;
+const SIGINFO_BYTES = 128;
 const SIGINFO_PID = 4;
 
 /** The pid of some child that has ended and is not reaped; it stays so. A hundred times cheaper than to ask for hundreds. */
 function endedChild(launcher: Launcher): () => number | undefined {
-  const info = new Int32Array(SIGINFO_WORDS);
+  // Over a buffer of its own: the memory of a small array does not always stay where it was made.
+  const info = new Int32Array(new ArrayBuffer(SIGINFO_BYTES));
   return () => {
     info[SIGINFO_PID] = 0;
-    // Asked each time: a small array does not stay where it was made.
     const result = launcher.tryCall("waitid", [P_ALL, 0, ptr(info), WEXITED | WNOHANG | WNOWAIT, 0]);
     const pid = info[SIGINFO_PID] ?? 0;
     return result < 0 || pid === 0 ? undefined : pid;

@@ -248,7 +248,7 @@ interface Pipe {
 const NO_PIPE: Pipe = { from: -1, to: -1 };
 
 function openPipe(call: Launcher["call"]): Pipe {
-  const ends = new Int32Array(2);
+  const ends = new Int32Array(new ArrayBuffer(8));
   call("pipe2", [ptr(ends), O_CLOEXEC]);
   const [from = -1, to = -1] = ends;
   return { from, to };
