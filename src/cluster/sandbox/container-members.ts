@@ -18,7 +18,8 @@ export interface Membership {
 
 /** Where the program leaves the name of its mount namespace: the process may have ended before the engine can ask. */
 export class MountNamespaceName {
-  readonly #bytes = new Uint8Array(LINK_BYTES);
+  /** Over a buffer of its own, which never moves. */
+  readonly #bytes = new Uint8Array(new ArrayBuffer(LINK_BYTES));
 
   /** While the engine's /proc can be seen. */
   note(program: Program): void {
