@@ -1,4 +1,4 @@
-/** Ends a pod that takes more of the node than it may (kubelet eviction manager evictPod). */
+/** Ends a pod that takes more of the node's disk than it may (kubelet eviction manager evictPod). */
 import type { KubeletContext } from "./kubelet-context.ts";
 import { podEvent } from "./pod-events.ts";
 import type { PodState } from "./pod-state.ts";
@@ -8,8 +8,8 @@ const REASON = "Evicted";
 const GRACE_SECONDS = 1;
 
 /**
- * The pod's termination has then begun: it ends as Failed, with this message, as a target of disruption. Nothing happens
- * to a pod that is being evicted already.
+ * The pod's termination has then begun: it ends as Failed, with this message. It is no target of disruption: it has broken
+ * its own limit (localStorageEviction). Nothing happens to a pod that is being evicted already.
  */
 export function evictPod(
   { clock, recorder }: Pick<KubeletContext, "clock" | "recorder">,
@@ -18,10 +18,9 @@ export function evictPod(
 ): void {
   if (state.termination?.cause.kind === "evicted") return;
   podEvent(recorder, state.pod, { type: "Warning", reason: REASON, message });
-  const disruption = { reason: "TerminationByKubelet", message };
   state.beginTermination(
     GRACE_SECONDS,
-    { kind: "evicted", status: { phase: "Failed", reason: REASON, message, disruption } },
+    { kind: "evicted", status: { phase: "Failed", reason: REASON, message } },
     clock.monotonic(),
   );
 }

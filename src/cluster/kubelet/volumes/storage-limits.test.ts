@@ -50,10 +50,10 @@ test.each<[string, PodSpec, { v?: number; c?: number; s?: number }, string | und
     'Container c exceeded its local ephemeral storage limit "10Mi". ',
   ],
   [
-    "a sidecar exceeds its own",
+    "a sidecar exceeds its own, which counts for the pod only",
     pod({}, limited("90Mi"), { initContainers: [{ name: "s", restartPolicy: "Always", ...limited("1Mi") }] }),
     { s: 2 },
-    'Container s exceeded its local ephemeral storage limit "1Mi". ',
+    undefined,
   ],
 ])("when %s [V4]", async (_what, spec, used, expected) => {
   const bytes = (name: string) => ((used as Record<string, number>)[name] ?? 0) * MIB;
@@ -61,7 +61,7 @@ test.each<[string, PodSpec, { v?: number; c?: number; s?: number }, string | und
   expect(await whyEvicted(spec, use)).toBe(expected);
 });
 
-test("a pod without limits is not measured", () => {
+test("a pod without limits is not measured, nor one that the cluster cannot do without", () => {
   const specs = [
     pod(),
     pod({ sizeLimit: "1Mi" }),
@@ -69,4 +69,5 @@ test("a pod without limits is not measured", () => {
     pod({ sizeLimit: "1Mi", medium: "Memory" }),
   ];
   expect(specs.map(hasStorageLimit)).toEqual([false, true, true, false]);
+  expect(hasStorageLimit(pod({ sizeLimit: "1Mi" }, {}, { priority: 2_000_000_000 }))).toBe(false);
 });

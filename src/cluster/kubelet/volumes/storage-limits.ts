@@ -1,7 +1,6 @@
 /** Whether a pod has written more to the node's disk than it may (kubelet eviction manager localStorageEviction). */
 import type { Container, PodSpec, Volume } from "../../../../generated/kubernetes.ts";
 import { podLimits } from "../../../k8s/pod-resources.ts";
-import { isSidecar } from "../../../k8s/pod.ts";
 import { formatQuantity, quantityOf, wholeValue } from "../../../k8s/quantity.ts";
 
 const STORAGE = "ephemeral-storage";
@@ -13,8 +12,12 @@ export interface StorageUse {
   container(name: string, enough: number): Promise<number>;
 }
 
-/** Nothing of the pod has to be measured. */
+/** `SystemCriticalPriority`: such pods are never evicted (IsCriticalPod). */
+const CRITICAL_PRIORITY = 2_000_000_000;
+
+/** The pod has to be measured. */
 export function hasStorageLimit(spec: PodSpec): boolean {
+  if ((spec.priority ?? 0) >= CRITICAL_PRIORITY) return false;
   return (
     (spec.volumes ?? []).some((volume) => sizeLimitOf(volume) !== undefined) || podLimit(spec) !== undefined
   );
@@ -25,7 +28,7 @@ export async function whyEvicted(spec: PodSpec, use: StorageUse): Promise<string
   return (
     (await volumeExcess(spec.volumes ?? [], use)) ??
     (await podExcess(spec, use)) ??
-    (await containerExcess(longRunning(spec), use))
+    (await containerExcess(spec.containers, use))
   );
 }
 
@@ -69,10 +72,7 @@ function isOnDisk({ emptyDir, configMap }: Volume): boolean {
   return configMap !== undefined || (emptyDir !== undefined && (emptyDir.medium ?? "") === "");
 }
 
-function longRunning({ initContainers = [], containers }: PodSpec): Container[] {
-  return [...containers, ...initContainers.filter(isSidecar)];
-}
-
+/** Of main containers only; the others count for the pod. */
 async function containerExcess(
   containers: readonly Container[],
   use: StorageUse,
