@@ -75,8 +75,9 @@ function withoutAge(table: string): string[][] {
 test(
   "a claim keeps what one Pod has written for the next one, also over `down --keep-state`, and goes with it [V25]",
   async () => {
-    expect(await kubectl.must(["create", "-f", "-"], claim("data"))).toBe(
-      "persistentvolumeclaim/data created\n",
+    const fields = "jsonpath={.spec.storageClassName} {.metadata.finalizers[0]}";
+    expect(await kubectl.must(["create", "-f", "-", "-o", fields], claim("data"))).toBe(
+      "standard kubernetes.io/pvc-protection",
     );
     await kubectl.must(["wait", "--for=jsonpath={.status.phase}=Bound", "pvc/data", "--timeout=10s"]);
     const [header, row] = withoutAge(await kubectl.must(["get", "pvc", "data"]));

@@ -8,6 +8,7 @@ import type { Store } from "../store/store.ts";
 import { assignServiceAccount } from "./service-account-admission.ts";
 import { addTolerations, assignPriority } from "./pod-admission.ts";
 import { followWaiting, scheduleOn } from "./scheduling.ts";
+import { completeClaim } from "./claim-admission.ts";
 import type { Admit } from "./api-context.ts";
 import { authenticateBearer, verifyTokens } from "./authenticate.ts";
 import type { ApiExtension } from "./extension.ts";
@@ -130,6 +131,7 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
         assignServiceAccount(store),
         assignPriority(store),
         addTolerations,
+        completeClaim(store),
         scheduleOn({ store, nodeName }),
         ...(options.admit ?? []),
       ],

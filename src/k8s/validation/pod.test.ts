@@ -477,6 +477,14 @@ describe("a Pod is refused", () => {
       ],
     ],
     [
+      "with a claim of its own that asks for nothing [V25]",
+      pod({ volumes: [{ name: "v", ephemeral: { volumeClaimTemplate: { spec: {} } } }] }),
+      [
+        "spec.volumes[0].ephemeral.volumeClaimTemplate.spec.accessModes: Required value: at least 1 access mode is required",
+        "spec.volumes[0].ephemeral.volumeClaimTemplate.spec.resources[storage]: Required value",
+      ],
+    ],
+    [
       "with ephemeral containers at creation",
       pod({ ephemeralContainers: [{ name: "e", image: "x" }] }),
       ["spec.ephemeralContainers: Forbidden: cannot be set on create"],

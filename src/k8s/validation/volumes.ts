@@ -2,6 +2,7 @@
 import type {
   DownwardAPIVolumeFile,
   KeyToPath,
+  PersistentVolumeClaimSpec,
   ProjectedVolumeSource,
   Volume,
   VolumeProjection,
@@ -19,6 +20,7 @@ import { checkDns1123Label, checkDns1123Subdomain } from "../names.ts";
 import { isQuantity, quantityOf } from "../quantity.ts";
 import { validateFieldRef, validateResourceRef, VOLUME_FIELDS } from "./field-reference.ts";
 import { validateNoBacksteps, validateVolumeFilePath } from "./local-path.ts";
+import { validateClaimSpec } from "./storage.ts";
 import type { Unchecked } from "./unchecked.ts";
 
 const FILE_MODE = "must be a number between 0 and 0777 (octal), both inclusive";
@@ -147,6 +149,8 @@ function validateKnownSource(volume: Unchecked<Volume>, path: string, source: st
       ];
     case "projected":
       return validateProjected(projected ?? {}, path);
+    case "ephemeral":
+      return validateEphemeral(volume.ephemeral?.volumeClaimTemplate?.spec, `${path}.volumeClaimTemplate`);
     case "persistentVolumeClaim":
       return requireText(persistentVolumeClaim?.claimName, `${path}.claimName`);
     case "nfs":
@@ -156,6 +160,13 @@ function validateKnownSource(volume: Unchecked<Volume>, path: string, source: st
     default:
       return [];
   }
+}
+
+function validateEphemeral(
+  spec: Unchecked<PersistentVolumeClaimSpec> | undefined,
+  path: string,
+): FieldError[] {
+  return spec === undefined ? [required(path)] : validateClaimSpec(spec, `${path}.spec`);
 }
 
 function validateSizeLimit(limit: string | undefined, path: string): FieldError[] {
