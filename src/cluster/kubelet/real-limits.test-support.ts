@@ -159,7 +159,16 @@ async function kills(cluster: Cluster) {
     ],
   });
   create(cluster, "again", { containers: [shell("app", `exec ${HOG}`, { resources: LIMITED })] });
-  const found: Record<string, unknown> = {};
+  const tiny = { limits: { memory: "4Ki" } };
+  // The other one keeps the pod as a whole without a limit.
+  create(cluster, "tiny", {
+    ...never,
+    containers: [shell("app", "true", { resources: tiny }), shell("other", "true")],
+  });
+  await until(cluster, "tiny", hasEnded);
+  const found: Record<string, unknown> = {
+    tiny: statusOf(cluster, "tiny")?.containerStatuses?.[0]?.state?.terminated,
+  };
   for (const name of ["hog", "child", "memory-volume"]) {
     await until(cluster, name, hasEnded);
     found[name] = stateOf(statusOf(cluster, name)?.containerStatuses?.[0]?.state);

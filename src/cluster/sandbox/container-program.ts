@@ -56,7 +56,6 @@ export interface ContainerProgram {
 export function containerProgram(parts: ContainerParts): ContainerProgram {
   const program = new Program();
   const { spec, root } = parts;
-  joinCgroups(program, parts.joins);
   // By the engine's /proc, before the container's processes can see this one.
   setOomScore(program, spec);
   parts.mountNamespace.note(program);
@@ -76,6 +75,8 @@ export function containerProgram(parts: ContainerParts): ContainerProgram {
   const folder = makeFolder(program, workingDir, `working directory "${workingDir}"`);
   for (const base of bases) makeReadOnly(program, base);
   program.call("fchdir", [folder], { name: `working directory "${workingDir}"` });
+  // Late: what the kernel needs for mounts and namespaces is not to be paid for by the container's memory limit.
+  joinCgroups(program, parts.joins);
   // Closed, not just marked: until execve, /proc/self/fd would lead to folders of the engine.
   program.closeFiles();
   becomeUser(program, parts);

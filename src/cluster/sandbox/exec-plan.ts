@@ -9,6 +9,7 @@ import { ContainerStartError, type ContainerSpec } from "./sandbox.ts";
 const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const X_OK = 1;
 const ENOENT = 2;
+const ENOMEM = 12;
 const EACCES = 13;
 const PREFIX = "unable to start container process";
 
@@ -73,7 +74,11 @@ export function explainLaunch(
   error: LaunchError,
   { first, argv0, candidates }: ExecPlan,
 ): ContainerStartError {
-  const detail = error.index >= first ? explainExec(error, { argv0, candidates }) : error.message;
+  const isOutOfMemory = error.errno === ENOMEM;
+  const step = isOutOfMemory
+    ? `container init was OOM-killed (memory limit too low?): ${error.message}`
+    : error.message;
+  const detail = error.index >= first ? explainExec(error, { argv0, candidates }) : step;
   return new ContainerStartError("StartError", `${PREFIX}: ${detail}`, { cause: error });
 }
 

@@ -83,10 +83,11 @@ function launchHolder({ launcher, sleep, env }: HolderTools, { flags, build, cgr
   program.call("prctl", [linux.PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]).call("setsid", []);
   const joins = openJoins(cgroup);
   try {
-    joinCgroups(program, joins);
     // As process 1 of a pod it inherits orphans: the kernel reaps the children of those who ignore SIGCHLD.
     program.call("rt_sigaction", [SIGCHLD, IGNORED, 0, SIGNAL_SET_BYTES]);
     build(program);
+    // After the network has been made: that memory is not the pod's to pay for.
+    joinCgroups(program, joins);
     letGoOfEngine(program);
     program.call("execve", [sleep, ["sleep", FOR_EVER], [...env]]);
     return launcher.start(program, flags);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Problem } from "../../kernel/problem.ts";
 import type { ProbeResult } from "./probe.ts";
 import type { MachineFacts } from "./probe-facts.ts";
-import { decideTier, noNamespaces, platformProblem } from "./tier.ts";
+import { decideTier, noNamespaces, platformProblem, withCgroups } from "./tier.ts";
 
 const ROOT: MachineFacts = {
   platform: "linux",
@@ -152,5 +152,17 @@ describe("decideTier()", () => {
     const probed = { ...ALL_WORKS, containerNamespaces: "clone(): EPERM", podNamespaces: "clone(): EPERM" };
     const problem = problemFrom(() => decideTier({ ...ROOT, seccompFilter: true }, probed));
     expect(problem.fix).toContain("docker run --privileged");
+  });
+});
+
+test("withCgroups() says who enforces limits, and why nobody does", () => {
+  const tier = decideTier(ROOT, ALL_WORKS);
+  expect(withCgroups(tier, { kind: "cgroup-v1", limits: [] })).toEqual({
+    ...tier,
+    resourceLimits: "cgroup-v1",
+  });
+  expect(withCgroups(tier, { kind: "none", limits: ["Because."] })).toMatchObject({
+    resourceLimits: "none",
+    limits: ["Because."],
   });
 });
