@@ -30,14 +30,28 @@ export async function runCommand(channels: CommandChannels, command: Command): P
   if (channels.gone.aborted) letGo();
   channels.gone.addEventListener("abort", letGo, { once: true });
   channels.onResize((size) => process.resize(size));
-  void feed(channels.stdin, process.stdin);
-  await Promise.all([copy(process.stdout, channels.stdout), copy(process.stderr, channels.stderr)]);
-  if (channels.gone.aborted) return;
-  const exitCode = await Promise.race([process.exited.then((end) => end.exitCode), aborted(channels.gone)]);
+  const ended = serve(process, channels, command);
+  const exitCode = await Promise.race([ended, aborted(channels.gone)]);
   if (exitCode === undefined) return;
   channels.gone.removeEventListener("abort", letGo);
   letGo();
   await channels.finish(command.reportsExitCode ? exitStatus(exitCode) : SUCCESS);
+}
+
+/** Resolves when there is nothing more to carry, with the exit code as far as it matters. */
+async function serve(
+  process: StartedCommand,
+  channels: CommandChannels,
+  { reportsExitCode }: Command,
+): Promise<number> {
+  const fed = feed(channels.stdin, process.stdin);
+  const exited = process.exited.then(({ exitCode }) => exitCode);
+  const hasOutput = process.stdout !== undefined || process.stderr !== undefined;
+  await Promise.all([copy(process.stdout, channels.stdout), copy(process.stderr, channels.stderr)]);
+  if (reportsExitCode) return await exited;
+  // Who is attached has been served when the streams are over, as containerd has it; the program may live on.
+  if (!hasOutput) await Promise.race([exited, fed]);
+  return 0;
 }
 
 async function feed(
