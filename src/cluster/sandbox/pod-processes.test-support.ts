@@ -14,6 +14,9 @@ const SLEEP = ["sleep", "1000"];
 /** Daemons that leave the session and the family of process 1, and hold its output. */
 const DAEMONS = "setsid sleep 1000 & (setsid sh -c 'trap : TERM HUP; while :; do sleep 1000; done' &)";
 
+/** The kernel shows the arguments of a new program a moment after it has started. */
+const COMMAND_OF_1 = "until tr '\\0' ' ' < /proc/1/cmdline | grep .; do :; done";
+
 interface World {
   readonly sandbox: Sandbox;
   readonly folder: string;
@@ -40,7 +43,7 @@ async function ordinaryPod(world: World): Promise<object> {
   const shared = ["net", "ipc", "uts", "pid", "mnt"].filter(
     (kind) => namespace(one, kind) === namespace(two, kind),
   );
-  const first = await Promise.all([one, two].map((each) => sh(each, "tr '\\0' ' ' < /proc/1/cmdline")));
+  const first = await Promise.all([one, two].map((each) => sh(each, COMMAND_OF_1)));
   await sh(one, "echo hello > /dev/shm/file");
   const seen = await sh(
     two,
@@ -72,15 +75,11 @@ async function sharedPod(world: World): Promise<object> {
   const exits = await start(world, pod, ["exits", ["sh", "-c", `${DAEMONS}; exit 3`]]);
   found["leaves daemons"] = (await exits.exited).exitCode;
   const killed = await start(world, pod, ["killed", ["sh", "-c", `${DAEMONS}; echo up; exec sleep 1000`]]);
-  const membersOfKilled = readlinkSync(`/proc/${killed.pid}/ns/mnt`);
+  const members = namespacesOf(killed);
   const helper = await execIn(killed, SLEEP);
   await until(() => readFileSync(join(world.folder, "killed.log"), "utf8").includes("up"));
   killed.kill(SIGKILL);
-  found["killed"] = [
-    (await killed.exited).exitCode,
-    (await helper.exited).exitCode,
-    inMountNamespace(membersOfKilled),
-  ];
+  found["killed"] = [(await killed.exited).exitCode, (await helper.exited).exitCode, processesIn(members)];
   helper.detach();
   found["others stay"] = [await seen(one)];
 
@@ -97,7 +96,7 @@ async function sharedPod(world: World): Promise<object> {
 
 async function visitors(world: World): Promise<object> {
   const pod = await world.sandbox.createPod(podSpec("visited"));
-  const target = await start(world, pod, ["target", ["sh", "-c", "exec sleep 1000"]]);
+  const target = await start(world, pod, ["target", SLEEP]);
   const processesOf = target.id;
   const visitor = await start(world, pod, [
     "visitor",
@@ -105,7 +104,7 @@ async function visitors(world: World): Promise<object> {
     { processesOf },
   ]);
   const found: Record<string, unknown> = {};
-  found["process 1"] = await sh(visitor, "tr '\\0' ' ' < /proc/1/cmdline");
+  found["process 1"] = await sh(visitor, COMMAND_OF_1);
   found["same"] = readlinkSync(`/proc/${visitor.pid}/ns/pid`) === readlinkSync(`/proc/${target.pid}/ns/pid`);
   found["root of the target"] = await sh(visitor, "ls -d /proc/1/root/etc");
   visitor.kill(SIGKILL);
@@ -122,10 +121,15 @@ async function visitors(world: World): Promise<object> {
   return found;
 }
 
-function inMountNamespace(name: string): number {
+/** Names are used again once a namespace is gone: that of the pod's processes is not. */
+function namespacesOf({ pid }: { readonly pid: number | string }): string {
+  return ["mnt", "pid"].map((kind) => readlinkSync(`/proc/${pid}/ns/${kind}`)).join(" ");
+}
+
+function processesIn(namespaces: string): number {
   return readdirSync("/proc").filter((pid) => {
     try {
-      return readlinkSync(`/proc/${pid}/ns/mnt`) === name;
+      return namespacesOf({ pid }) === namespaces;
     } catch {
       return false;
     }
