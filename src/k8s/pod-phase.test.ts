@@ -32,9 +32,18 @@ interface Case {
   readonly sidecars?: readonly Mark[];
   readonly main: readonly Mark[];
   readonly isTornDown?: boolean;
+  /** Of the present sandbox; a main container may have run in the one before. */
+  readonly hasInitialized?: boolean;
 }
 
-function phaseOf({ policy = "Always", init = [], sidecars = [], main, isTornDown = false }: Case): string {
+function phaseOf({
+  policy = "Always",
+  init = [],
+  sidecars = [],
+  main,
+  isTornDown = false,
+  ...more
+}: Case): string {
   const statuses: ContainerStatus[] = [];
   const named = (prefix: string, marks: readonly Mark[], extra = {}) =>
     marks.map((mark, index) => {
@@ -48,7 +57,7 @@ function phaseOf({ policy = "Always", init = [], sidecars = [], main, isTornDown
     initContainers: [...named("init", init), ...named("sidecar", sidecars, { restartPolicy: "Always" })],
     containers: named("main", main),
   };
-  const hasInitialized = main.some((mark) => !["-", "wait"].includes(mark));
+  const { hasInitialized = main.some((mark) => !["-", "wait"].includes(mark)) } = more;
   return podPhase({ spec, statuses, isTornDown, hasInitialized });
 }
 
@@ -74,6 +83,11 @@ describe("podPhase() follows the kubelet's getPhase", () => {
     ["Pending", "init runs [P2]", { init: ["run"], main: ["wait"] }],
     ["Pending", "second init has no status [P2]", { init: ["ok", "-"], main: ["wait"] }],
     ["Pending", "sidecar not started [P3]", { sidecars: ["start"], main: ["wait"] }],
+    [
+      "Pending",
+      "sidecar not started in a new sandbox, main ran in the one before [P3]",
+      { sidecars: ["start"], main: ["bad"], hasInitialized: false },
+    ],
     ["Running", "sidecar restarting, main has run [P3]", { sidecars: ["start"], main: ["run"] }],
     ["Pending", "sidecar waits for its first start [P4]", { sidecars: ["wait"], main: ["run"] }],
     ["Running", "sidecar in a crash loop [P9]", { sidecars: ["backoff-bad"], main: ["run"] }],

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Container, PodSpec } from "../../../generated/kubernetes.ts";
 import { asPod } from "../../k8s/pod.ts";
+import { ImageError } from "../images/image.ts";
 import { ContainerStartError } from "../sandbox/sandbox.ts";
 import type { FakeContainer } from "./test-support/fake-sandbox.ts";
 import { World } from "./test-support/world.ts";
@@ -132,15 +133,14 @@ describe("a main container", () => {
 
   test("whose image cannot be had leaves a pod that ran Running, a new one Pending [P12, P4]", async () => {
     await using w = await world();
+    w.images.failures.set("gone", new ImageError("ErrImagePull", "not found"));
     await w.run("p", {});
-    await w.setImage("absent");
-    await setSpec(w, (spec) => ({
-      ...spec,
-      containers: [container("app", { image: "absent", imagePullPolicy: "Never" })],
-    }));
-    expect(w.pod().status?.phase).toBe("Running");
-    await w.run("q", { containers: [container("app", { image: "gone", imagePullPolicy: "Never" })] });
-    expect(w.pod("q").status?.phase).toBe("Pending");
+    await w.setImage("gone");
+    await w.run("q", { containers: [container("app", { image: "gone" })] });
+    const now = () => ["p", "q"].map((pod) => `${w.pod(pod).status?.phase} ${w.state("app", pod)}`);
+    expect(now()).toEqual(["Running ErrImagePull", "Pending ErrImagePull"]);
+    await w.advance(1000);
+    expect(now()).toEqual(["Running ImagePullBackOff", "Pending ImagePullBackOff"]);
   });
 
   test("that is killed from outside is restarted as one that failed [S6]", async () => {
