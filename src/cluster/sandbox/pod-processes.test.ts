@@ -62,7 +62,7 @@ describe.each(ways)("processes of pods $name", ({ prefix, owner }) => {
         "process 1": "sleep 1000",
         same: true,
         "root of the target": "/proc/1/root/etc",
-        "target alone": expect.stringMatching(/^Ss? +sleep$/),
+        "target alone": "alone",
         "end with the target": [137, 137],
         "no target": expect.stringContaining("is not running"),
       },
