@@ -144,7 +144,7 @@ describe("decodeObject()", () => {
   });
 
   test("accepts every stored kind with nothing in it", () => {
-    for (const info of resources) {
+    for (const info of resources.filter(({ stored }) => stored)) {
       const { object, strictErrors } = decodeObject({}, info);
       expect(object).toMatchObject({ apiVersion: apiVersionOf(info), kind: info.kind });
       expect(strictErrors).toEqual([]);
