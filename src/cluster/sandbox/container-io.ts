@@ -3,15 +3,16 @@ import { closeSync, fchownSync } from "node:fs";
 import { ptr } from "bun:ffi";
 import { Attachments } from "./attachments.ts";
 import type { LogStream } from "./cri-lines.ts";
+import type { FdStore } from "./fd-store.ts";
 import { InputWriter } from "./input-writer.ts";
-import type { Launcher } from "./launcher.ts";
+import { adoptKeptLog, type KeptLogTools, openKeptLog } from "./kept-log.ts";
 import * as linux from "./linux-constants.ts";
 import { openLogPump, type LogPump, type LogPumpOptions } from "./log-pump.ts";
 import type { AttachedProcess, AttachSpec } from "./process-io.ts";
 import type { ProgramStreams } from "./program-streams.ts";
 import type { ContainerSpec } from "./sandbox.ts";
 import { openTerminalLog } from "./terminal-log.ts";
-import type { Terminal } from "./terminal.ts";
+import { type Terminal, terminalOf } from "./terminal.ts";
 
 export interface ContainerIo {
   readonly inside: ProgramStreams;
@@ -28,12 +29,90 @@ export interface ContainerIoOptions extends Omit<LogPumpOptions, "onOutput" | "i
   readonly spec: ContainerSpec;
   /** Owned from now on. */
   readonly terminal: Terminal | undefined;
+  /** For a container that outlives the engine. */
+  readonly keeping?: Keeping | undefined;
+}
+
+/** What a log needs so that the next engine can go on with it. */
+export interface Keeping {
+  readonly tools: KeptLogTools;
+  /** Absent where the kernel does not hand it over: then what is in the pipes ends with the container. */
+  readonly store: FdStore | undefined;
 }
 
 /** Throws what the file system says. */
-export function openContainerIo({ spec, terminal, ...options }: ContainerIoOptions): ContainerIo {
+export function openContainerIo(options: ContainerIoOptions): ContainerIo {
+  const { spec, terminal, keeping } = options;
   const input = terminal === undefined && spec.stdin === true ? openInput(options) : undefined;
   const stdin = terminal === undefined ? input?.writer : terminalInput(spec, terminal, options);
+  return connectIo(options, {
+    input,
+    stdin,
+    open(pump) {
+      if (terminal !== undefined) return openTerminalLog(pump, terminal, keeping?.store);
+      return keeping === undefined ? openLogPump(pump) : openKeptLog({ ...pump, ...keeping });
+    },
+  });
+}
+
+/** The streams of a container that an earlier engine started. `recovered` is what its store has held. */
+export function adoptContainerIo(
+  options: Omit<ContainerIoOptions, "terminal"> & { readonly keeping: Keeping },
+  recovered: ReadonlyMap<string, readonly number[]>,
+): ContainerIo {
+  const { spec, keeping, launcher } = options;
+  const [first, second] = recovered.get(spec.id) ?? [];
+  if (spec.tty === true && first !== undefined && second !== undefined) {
+    const terminal = terminalOf(launcher, first, second);
+    return connectIo(
+      { ...options, terminal },
+      {
+        input: undefined,
+        stdin: terminalInput(spec, terminal, options),
+        open: (pump) => openTerminalLog(pump, terminal, keeping.store),
+      },
+    );
+  }
+  // Pipes of output are opened again by their paths.
+  for (const fd of recovered.get(spec.id) ?? []) closeSync(fd);
+  const [fd] = recovered.get(inputKey(spec.id)) ?? [];
+  const stdin = fd === undefined ? undefined : keptWriter(options, spec.id, fd);
+  const adopted = { ...options, terminal: undefined };
+  return connectIo(adopted, {
+    input: undefined,
+    stdin,
+    open: (pump) => adoptKeptLog({ ...pump, ...keeping }),
+  });
+}
+
+function inputKey(id: string): string {
+  return `${id}.stdin`;
+}
+
+/** The store's copy goes too: a program waits for the end of its input until all writers are gone. */
+function keptWriter(
+  { clock, keeping }: Pick<ContainerIoOptions, "clock" | "keeping">,
+  id: string,
+  fd: number,
+): InputWriter {
+  keeping?.store?.hold(inputKey(id), [fd]);
+  const close = (): void => {
+    keeping?.store?.drop(inputKey(id));
+    closeSync(fd);
+  };
+  return new InputWriter({ fd, clock, close });
+}
+
+interface IoParts {
+  readonly input: Input | undefined;
+  readonly stdin: InputWriter | undefined;
+  readonly open: (options: LogPumpOptions) => LogPump;
+}
+
+function connectIo(
+  { spec, terminal, ...options }: ContainerIoOptions,
+  { input, stdin, open }: IoParts,
+): ContainerIo {
   const attachments = new Attachments({
     clock: options.clock,
     stdin,
@@ -44,7 +123,7 @@ export function openContainerIo({ spec, terminal, ...options }: ContainerIoOptio
   const { id, logPath } = spec;
   let pump: LogPump;
   try {
-    pump = openPump({ ...options, id, logPath, onOutput }, terminal);
+    pump = open({ ...options, id, logPath, onOutput });
   } catch (error) {
     input?.letGo();
     stdin?.close();
@@ -74,10 +153,6 @@ export function openContainerIo({ spec, terminal, ...options }: ContainerIoOptio
   };
 }
 
-function openPump(options: LogPumpOptions, terminal: Terminal | undefined): LogPump {
-  return terminal === undefined ? openLogPump(options) : openTerminalLog(options, terminal);
-}
-
 function terminalInput(
   spec: ContainerSpec,
   terminal: Terminal,
@@ -100,14 +175,8 @@ interface Input {
   letGo(): void;
 }
 
-function openInput({
-  launcher,
-  clock,
-  uid,
-  gid,
-}: {
-  readonly launcher: Launcher;
-} & Pick<LogPumpOptions, "clock" | "uid" | "gid">): Input {
+function openInput(options: ContainerIoOptions): Input {
+  const { launcher, uid, gid } = options;
   const ends = new Int32Array(2);
   launcher.call("pipe2", [ptr(ends), linux.O_CLOEXEC]);
   const [inside = -1, fd = -1] = ends;
@@ -115,7 +184,7 @@ function openInput({
   // Else the program could not open /dev/stdin.
   if (uid !== 0 || gid !== 0) fchownSync(inside, uid, gid);
   return {
-    writer: new InputWriter({ fd, clock, close: () => closeSync(fd) }),
+    writer: keptWriter(options, options.spec.id, fd),
     inside,
     letGo: () => closeSync(inside),
   };

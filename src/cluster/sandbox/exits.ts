@@ -5,6 +5,8 @@ import type { Launcher, WaitStatus } from "./launcher.ts";
 import { P_ALL, WEXITED, WNOHANG, WNOWAIT } from "./linux-constants.ts";
 
 export interface ProcessExit extends WaitStatus {
+  /** The exit code is made up: nobody knows how the process ended. */
+  readonly isLost?: true;
   /** Unix milliseconds at which the engine learned of it. */
   readonly finishedAt: number;
 }
@@ -15,6 +17,8 @@ export interface Exits {
    * cannot be reaped, so its pid cannot become another process. Never rejects.
    */
   watch(pid: number): Promise<ProcessExit>;
+  /** Counts a process that is not the engine's child as running until `ended` resolves. */
+  adopt(pid: number, ended: Promise<Omit<ProcessExit, "finishedAt">>): Promise<ProcessExit>;
   /** False from the moment `watch` knows the end: only before that may the pid be sent a signal. */
   isRunning(pid: number): boolean;
   /** Stops listening. Watched children stay unreaped until the engine ends. */
@@ -34,6 +38,7 @@ export function watchExits(launcher: Launcher, clock: Clock): Exits {
     watched.delete(pid);
     resolve?.({ ...status, finishedAt: clock.now() });
   };
+  const adopted = new Set<number>();
   const ended = endedChild(launcher);
   /** Asks for each that the kernel names; only behind a child of Bun's, which hides others, for every one that there is. */
   const reapEnded = (): void => {
@@ -54,7 +59,13 @@ export function watchExits(launcher: Launcher, clock: Clock): Exits {
         // It may have ended before the signal handler knew of it.
         reap(pid);
       }),
-    isRunning: (pid) => watched.has(pid),
+    async adopt(pid, end) {
+      adopted.add(pid);
+      const status = await end;
+      adopted.delete(pid);
+      return { ...status, finishedAt: clock.now() };
+    },
+    isRunning: (pid) => watched.has(pid) || adopted.has(pid),
     close: () => void process.off("SIGCHLD", reapEnded),
   };
 }

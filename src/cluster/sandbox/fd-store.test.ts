@@ -57,10 +57,10 @@ test("another engine finds the store in the process that holds it", async () => 
   }
   store.close();
   const found = findFdStore(launcher, holder.pid, [0, 1]);
-  const fd = kept.open();
-  found?.hold("kept", [fd]);
+  const recovered = found?.recover();
+  expect([...(recovered?.keys() ?? [])]).toEqual(["kept", "lost"]);
   found?.drop("lost");
-  closeSync(fd);
+  for (const fd of [...(recovered?.values() ?? [])].flat()) closeSync(fd);
   found?.close();
   expect([kept.content(), lost.content()]).toEqual(["text", ""]);
   holder.kill();

@@ -1,5 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  writeSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { engineCommand, type EngineTask, streamTexts } from "./kept-log.test-support.ts";
@@ -89,17 +99,19 @@ describe("a kept log", () => {
     "has what a container wrote that began and ended while no engine ran",
     async () => {
       const argv = [
-        `cat ${join(folder, "go")}; echo one; echo two >&2; printf 'half '; sleep 0.05; echo line`,
+        `read line <${join(folder, "go")}; echo $line; echo one; echo two >&2; printf 'half '; sleep 0.05; echo line`,
       ];
       await Bun.$`mkfifo ${join(folder, "go")}`;
       const engine = await startEngine({ argv });
       await engine.kill();
-      await Bun.write(join(folder, "go"), "begin\n");
+      const go = openSync(join(folder, "go"), constants.O_RDWR);
+      writeSync(go, "begin\n");
       while (
         existsSync(`/proc/${engine.adopt.pid}`) &&
         !readFileSync(`/proc/${engine.adopt.pid}/stat`, "utf8").includes(") Z ")
       )
         await Bun.sleep(2);
+      closeSync(go);
       rmSync(join(folder, "go"));
       const next = await startEngine({ adopt: engine.adopt });
       expect(await next.exited).toBe(0);

@@ -83,6 +83,8 @@ class KeptLog implements LogPump {
   readonly #journal: number;
   readonly #streams: readonly KeptStream[];
   readonly #time: () => string;
+  /** Those who are attached and behind. */
+  #waits: Promise<unknown>[] = [];
   /** Lines of the present batch. */
   #rendered: Uint8Array[] = [];
   #stopWatching: (() => void)[] = [];
@@ -178,6 +180,7 @@ class KeptLog implements LogPump {
       if (moved === 0) continue;
       this.#again = true;
       burst += moved;
+      await Promise.all(this.#waits.splice(0));
       await (burst < BURST_BYTES ? new Promise(setImmediate) : this.#rest(REST_MS));
       if (burst >= BURST_BYTES) burst = 0;
     }
@@ -191,6 +194,7 @@ class KeptLog implements LogPump {
       if (this.#streams.every(({ isOver }) => isOver)) return;
       if (moved === 0 && isQuiet) return;
       isQuiet = moved === 0;
+      await Promise.all(this.#waits.splice(0));
       await (isQuiet ? this.#rest(SETTLE_MS) : new Promise(setImmediate));
     }
   }
@@ -230,6 +234,8 @@ class KeptLog implements LogPump {
     if (staged < count) lines = this.#render(stream, seen.subarray(0, staged), isLast);
     this.#append(lines);
     discard(stream.stage, staged);
+    const wait = this.#options.onOutput?.(stream.name, seen.slice(0, staged));
+    if (wait !== undefined) this.#waits.push(wait);
     return staged;
   }
 

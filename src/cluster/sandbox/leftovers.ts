@@ -14,10 +14,10 @@ const RECORD_NAME = /^(?<pid>[1-9]\d*)-(?<startTime>\d+)-(?<namespace>\d+)-(?<bo
 
 export interface ProcessRecords {
   /**
-   * Writes down a process before it counts as started; `what` is for people. Returns its identity, or undefined when it
-   * has ended already.
+   * Writes down a process before it counts as started; `what` is for people, `details` for the engine that adopts it. Returns
+   * its identity, or undefined when it has ended already.
    */
-  add(pid: number, what: string): ProcessIdentity | undefined;
+  add(pid: number, what: string, details?: object): ProcessIdentity | undefined;
   /** Forgets a process that has ended and was waited for. */
   remove(identity: ProcessIdentity): void;
 }
@@ -25,6 +25,12 @@ export interface ProcessRecords {
 export interface Leftovers {
   /** Processes of an earlier engine that were still running and have been ended. */
   readonly killed: number;
+}
+
+export interface RecordedProcess {
+  readonly identity: ProcessIdentity;
+  readonly what: string;
+  readonly details: unknown;
 }
 
 /** The folder of `stateDir` in which the sandbox writes; nobody else does. */
@@ -43,11 +49,12 @@ export function openProcessRecords(stateDir: string): ProcessRecords {
   const era = currentEra();
   const pathOf = ({ pid, startTime }: ProcessIdentity) => join(folder, `${pid}-${startTime}-${era}`);
   return {
-    add(pid, what) {
+    add(pid, what, details) {
       const startTime = startTimeOf(pid);
       if (startTime === undefined) return undefined;
       const identity = { pid, startTime };
-      writeFileSync(pathOf(identity), `${what}\n`, { mode: 0o600 });
+      const lines = details === undefined ? [what] : [what, JSON.stringify(details)];
+      writeFileSync(pathOf(identity), lines.map((line) => `${line}\n`).join(""), { mode: 0o600 });
       return identity;
     },
     remove(identity) {
@@ -76,6 +83,27 @@ export async function reapLeftovers(stateDir: string): Promise<Leftovers> {
   await reapCgroups(stateDir, recordFile(sandboxFolder(stateDir)));
   rmSync(sandboxFolder(stateDir), { recursive: true, force: true });
   return { killed: running.length };
+}
+
+/** What `add` has written down in this boot and pid namespace, also of processes that have ended since. */
+export function readProcessRecords(stateDir: string): readonly RecordedProcess[] {
+  const folder = recordFolder(stateDir);
+  const era = currentEra();
+  return recordNames(folder).flatMap((name) => {
+    const identity = identityFrom(name, era);
+    if (identity === undefined) return [];
+    const [what = "", details = ""] = readFileSync(join(folder, name), "utf8").split("\n");
+    return [{ identity, what, details: parsed(details) }];
+  });
+}
+
+/** Undefined for what an engine wrote half before it was killed. */
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
+  }
 }
 
 function recordNames(folder: string): string[] {

@@ -22,6 +22,7 @@ const NUMBERS = {
   fcntl: [72, 25],
   socketpair: [53, 199],
   sendmsg: [46, 211],
+  recvmsg: [47, 212],
   chdir: [80, 49],
   fchdir: [81, 50],
   umask: [95, 166],

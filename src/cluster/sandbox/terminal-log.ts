@@ -1,12 +1,16 @@
 /** Carries what a container writes to its terminal to its log file. */
 import { CriLines } from "./cri-lines.ts";
+import type { FdStore } from "./fd-store.ts";
 import { LogFile } from "./log-file.ts";
 import { lineWriter, type LogPump, type LogPumpOptions } from "./log-pump.ts";
 import { OutputReader } from "./output-reader.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** The log of a container has all that its terminal shows, as one stream (CRI). Owns the terminal. */
-export function openTerminalLog(options: LogPumpOptions, terminal: Terminal): LogPump {
+/**
+ * The log of a container has all that its terminal shows, as one stream (CRI). Owns the terminal; with a store, another engine
+ * can go on with it, but for what this one had read and not yet written.
+ */
+export function openTerminalLog(options: LogPumpOptions, terminal: Terminal, store?: FdStore): LogPump {
   const log = new LogFile({ path: options.logPath });
   const { master, slave } = terminal;
   const output = new OutputReader({ ...options, fd: master, close: () => terminal.close() });
@@ -31,10 +35,12 @@ export function openTerminalLog(options: LogPumpOptions, terminal: Terminal): Lo
     stdout: slave,
     stderr: slave,
     started() {
+      store?.hold(options.id, [master, slave]);
       // Our copy of the other end stays: a program that closes all of its own for a moment does not end the log.
       copied = copy();
     },
     async drained() {
+      store?.drop(options.id);
       terminal.closeSlave();
       output.ended();
       await copied;

@@ -60,6 +60,11 @@ export function openTerminal(
   }
 }
 
+/** The two ends of a terminal that is open already, owned from now on. */
+export function terminalOf(launcher: Launcher, master: number, slave: number): Terminal {
+  return new KernelTerminal(launcher, master, slave);
+}
+
 class KernelTerminal implements Terminal {
   readonly master: number;
   readonly slave: number;
