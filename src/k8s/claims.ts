@@ -8,6 +8,7 @@ import type {
 import type { KubeObject } from "./object.ts";
 import { compareQuantities, isQuantity, quantityOf } from "./quantity.ts";
 import { labelSelectorOf } from "./selectors.ts";
+import type { Unchecked } from "./validation/unchecked.ts";
 
 /** A PersistentVolume as far as Pillion acts on it. */
 export interface PersistentVolume extends KubeObject {
@@ -100,11 +101,14 @@ export interface ClaimUse {
   readonly isEphemeral: boolean;
 }
 
-/** The claims that a pod's volumes stand for. */
-export function claimsOfPod(podName: string, { volumes = [] }: Pick<PodSpec, "volumes">): ClaimUse[] {
+/** The claims that a pod's volumes stand for. The specification may not have been validated yet. */
+export function claimsOfPod(
+  podName: string,
+  { volumes = [] }: Unchecked<Pick<PodSpec, "volumes">>,
+): ClaimUse[] {
   return volumes.flatMap(({ name, persistentVolumeClaim, ephemeral }): ClaimUse[] => {
     if (persistentVolumeClaim !== undefined)
-      return [{ claim: persistentVolumeClaim.claimName, isEphemeral: false }];
+      return [{ claim: persistentVolumeClaim.claimName ?? "", isEphemeral: false }];
     return ephemeral === undefined ? [] : [{ claim: `${podName}-${name}`, isEphemeral: true }];
   });
 }

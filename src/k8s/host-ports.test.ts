@@ -40,3 +40,8 @@ test("ports of sidecars count, those of plain init containers do not", () => {
     { container: "side", isSidecar: true, hostIP: "", hostPort: 1, containerPort: 1, protocol: "TCP" },
   ]);
 });
+
+test("what has not been validated yet is no reason to fail", () => {
+  expect(hostPortsOf({})).toEqual([]);
+  expect(hostPortsOf({ containers: [{ ports: [{}] }] })).toEqual([]);
+});

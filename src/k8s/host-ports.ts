@@ -1,5 +1,6 @@
 /** Ports of the node that pods ask for, and which of them are in each other's way (scheduler NodePorts). */
-import type { PodSpec } from "../../generated/kubernetes.ts";
+import type { Container, PodSpec } from "../../generated/kubernetes.ts";
+import type { Unchecked } from "./validation/unchecked.ts";
 
 export interface HostPort {
   readonly container: string;
@@ -11,11 +12,11 @@ export interface HostPort {
   readonly protocol: string;
 }
 
-/** In the order of the manifest, main containers first. */
-export function hostPortsOf({ containers, initContainers = [] }: PodSpec): HostPort[] {
-  const ofList = (list: PodSpec["containers"], isSidecar: boolean) =>
-    list.flatMap(({ name, ports = [] }) =>
-      ports.flatMap(({ hostPort = 0, hostIP = "", containerPort, protocol = "TCP" }) =>
+/** In the order of the manifest, main containers first. The specification may not have been validated yet. */
+export function hostPortsOf({ containers = [], initContainers = [] }: Unchecked<PodSpec>): HostPort[] {
+  const ofList = (list: readonly Unchecked<Container>[], isSidecar: boolean) =>
+    list.flatMap(({ name = "", ports = [] }) =>
+      ports.flatMap(({ hostPort = 0, hostIP = "", containerPort = 0, protocol = "TCP" }) =>
         hostPort === 0 ? [] : [{ container: name, isSidecar, hostIP, hostPort, containerPort, protocol }],
       ),
     );
@@ -32,7 +33,10 @@ function areInConflict(a: HostPort, b: HostPort): boolean {
 }
 
 /** The first port of the pod that another one has; `others` is asked only when the pod wants any. */
-export function takenHostPort(spec: PodSpec, others: () => readonly PodSpec[]): HostPort | undefined {
+export function takenHostPort(
+  spec: Unchecked<PodSpec>,
+  others: () => readonly PodSpec[],
+): HostPort | undefined {
   const wanted = hostPortsOf(spec);
   if (wanted.length === 0) return undefined;
   const taken = others().flatMap((other) => hostPortsOf(other));
