@@ -98,7 +98,8 @@ function launch(
       isTraceable: tracers.areIn(`/proc/${pid}/ns/pid`),
     });
     try {
-      return launcher.start(program);
+      const start = () => launcher.start(program);
+      return cgroup === undefined ? start() : cgroup.whileJoining(start);
     } catch (error) {
       throw error instanceof LaunchError && !isGone(error) ? explainLaunch(error, exec) : error;
     }

@@ -183,6 +183,21 @@ describe("what the kernel is told", () => {
     });
   });
 
+  test("while an exec joins, an OOM kill in version 2 takes one process only [G4]", () => {
+    const { files, choice, at } = v2(false);
+    const container = open(files, choice).pod({ uid: "u" }).container("id");
+    const group = () => files.read(`${at("kubepods/besteffort/podu/id", "")}/memory.oom.group`);
+    expect([group(), container.whileJoining(group), group()]).toEqual(["1", "0", "1"]);
+    expect(() =>
+      container.whileJoining(() => {
+        throw new Error("refused");
+      }),
+    ).toThrow("refused");
+    expect(group()).toBe("1");
+    container.remove();
+    expect(container.whileJoining(() => 5)).toBe(5);
+  });
+
   test("the class of Burstable pods weighs as much as its pods [G1]", () => {
     const { files, choice, at } = v1();
     const cgroups = open(files, choice);

@@ -1,12 +1,13 @@
 /** The cluster's tree of control groups: made when the sandbox opens, one group per pod and container, gone when it closes. */
 import { messageOf } from "../../../kernel/problem.ts";
 import type { PodSandboxSpec, ResourceLimits, ResourceUse } from "../sandbox.ts";
-import { type CgroupDriver, type GroupLimits, processesIn, type Setting } from "./cgroup-driver.ts";
-import { type CgroupFiles, isErrno } from "./cgroup-files.ts";
-import { type CgroupChoice, SUPERVISOR } from "./choose-cgroups.ts";
+import type { CgroupDriver, GroupLimits, Setting } from "./cgroup-driver.ts";
+import type { CgroupFiles } from "./cgroup-files.ts";
+import type { CgroupChoice } from "./choose-cgroups.ts";
 import { removeTree } from "./remove-tree.ts";
 import { v1Driver } from "./v1-driver.ts";
 import { v2Driver } from "./v2-driver.ts";
+import { prepareParent, restoreParent, type V2Parent } from "./v2-parent.ts";
 
 /** Processes and threads of one container, when the kernel has room for more: contains a fork bomb, bothers no server. */
 const MAX_PIDS = 4096;
@@ -14,12 +15,15 @@ const MAX_PIDS = 4096;
 const SHARES_PER_CPU = 1024;
 const MIN_SHARES = 2;
 const MAX_SHARES = 262_144;
-/** How often processes are moved out of a group that keeps getting new ones. */
-const MOVE_ROUNDS = 10;
 
 export interface ContainerCgroup {
   /** Files that a process writes `0` to in order to be in the group. */
   readonly joins: readonly string[];
+  /**
+   * Runs `start`, in which a process that still shares the engine's memory joins a group that others are in. Meanwhile an OOM kill
+   * takes one process only: of a whole group it would take that one too, and with its memory the engine.
+   */
+  whileJoining<T>(start: () => T): T;
   usage(): MeasuredUse | undefined;
   /** The kernel has ended a process of it for want of memory. */
   hasOomKills(): boolean;
@@ -84,6 +88,7 @@ export function openCgroupTree(options: CgroupTreeOptions): Cgroups {
 export function noCgroups({ because, fix }: { readonly because: string; readonly fix: string }): Cgroups {
   const container: ContainerCgroup = {
     joins: [],
+    whileJoining: (start) => start(),
     usage: () => undefined,
     hasOomKills: () => false,
     kill() {},
@@ -186,6 +191,15 @@ class Tree implements Cgroups {
     this.make(path, limits, false);
     return {
       joins: this.#driver.folders(path).map((folder) => `${folder}/cgroup.procs`),
+      whileJoining: (start) => {
+        const setGroup = (oomGroup: boolean) => this.#setQuietly(path, { oomGroup });
+        if (limits.oomGroup === true) setGroup(false);
+        try {
+          return start();
+        } finally {
+          if (limits.oomGroup === true) setGroup(true);
+        }
+      },
       usage: () => this.#usage(path),
       hasOomKills: () => this.#driver.oomKills(path) > 0,
       kill: () => this.#driver.kill(path, this.#options.killProcess),
@@ -214,11 +228,14 @@ class Tree implements Cgroups {
     if (shares === undefined) this.#burstable.delete(uid);
     else this.#burstable.set(uid, shares);
     const sum = [...this.#burstable.values()].reduce((total, one) => total + one, 0);
-    const { files } = this.#options;
+    this.#setQuietly(CLASS_GROUPS.Burstable, { cpuShares: clampShares(sum) });
+  }
+
+  #setQuietly(path: string, limits: GroupLimits): void {
     try {
-      writeAll(files, this.#driver.settings(CLASS_GROUPS.Burstable, { cpuShares: clampShares(sum) }));
+      writeAll(this.#options.files, this.#driver.settings(path, limits));
     } catch {
-      // The tree is gone already.
+      // The group is gone already.
     }
   }
 }
@@ -247,43 +264,6 @@ function missingControllers(choice: Exclude<CgroupChoice, { readonly kind: "none
     ([controller, what]) =>
       `${what} not enforced: the controller "${controller}" of control groups cannot be used here.`,
   );
-}
-
-type V2Parent = Extract<CgroupChoice, { readonly kind: "cgroup-v2" }>;
-
-/** Lets groups below `parent` have limits. Throws the kernel's error. */
-function prepareParent(files: CgroupFiles, { parent, controllers, movesProcesses }: V2Parent): void {
-  if (movesProcesses) {
-    files.makeFolder(`${parent}/${SUPERVISOR}`);
-    moveProcesses(files, parent, `${parent}/${SUPERVISOR}`);
-  }
-  for (const controller of controllers) files.write(`${parent}/cgroup.subtree_control`, `+${controller}`);
-}
-
-/** As it was before, unless another cluster still needs it. */
-function restoreParent(files: CgroupFiles, { parent, controllers, movesProcesses }: V2Parent): void {
-  if (!movesProcesses) return;
-  try {
-    for (const controller of controllers) files.write(`${parent}/cgroup.subtree_control`, `-${controller}`);
-    moveProcesses(files, `${parent}/${SUPERVISOR}`, parent);
-    files.removeFolder(`${parent}/${SUPERVISOR}`);
-  } catch {
-    // Another cluster's groups are below it.
-  }
-}
-
-function moveProcesses(files: CgroupFiles, from: string, to: string): void {
-  for (let round = 0; round < MOVE_ROUNDS; round++) {
-    const found = processesIn(files, from);
-    if (found.length === 0) return;
-    for (const pid of found) {
-      try {
-        files.write(`${to}/cgroup.procs`, String(pid));
-      } catch (error) {
-        if (!isErrno(error, "ESRCH")) throw error;
-      }
-    }
-  }
 }
 
 function writeAll(files: CgroupFiles, settings: readonly Setting[]): void {

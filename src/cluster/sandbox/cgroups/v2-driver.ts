@@ -70,7 +70,9 @@ function memorySettings(folder: string, { memory, oomGroup }: GroupLimits): read
           { file: `${folder}/memory.max`, value: String(memory) },
           { file: `${folder}/memory.swap.max`, value: "0", isOptional: true },
         ]),
-    ...(oomGroup === true ? [{ file: `${folder}/memory.oom.group`, value: "1", isOptional: true }] : []),
+    ...(oomGroup === undefined
+      ? []
+      : [{ file: `${folder}/memory.oom.group`, value: oomGroup ? "1" : "0", isOptional: true }]),
   ];
 }
 
