@@ -35,6 +35,11 @@ test.each<[string, PersistentVolumeClaim["spec"], string[]]>([
     ["spec.accessModes: Forbidden: may not use ReadWriteOncePod with other access modes"],
   ],
   [
+    "a selector that is none",
+    { ...fine, selector: { matchExpressions: [{ key: "a", operator: "Like" }] } },
+    ['spec.selector.matchExpressions[0].operator: Invalid value: "Like": not a valid selector operator'],
+  ],
+  [
     "nothing at all",
     { ...fine, resources: { requests: { storage: "0" } } },
     ['spec.resources[storage]: Invalid value: "0": must be greater than zero'],

@@ -5,6 +5,7 @@ import { type FieldError, forbidden, invalid, invalidEach, notSupported, require
 import { checkDns1123Subdomain } from "../names.ts";
 import { jsonEqual } from "../patch/json.ts";
 import { compareQuantities, isQuantity, quantityOf } from "../quantity.ts";
+import { validateLabelSelector } from "./labels.ts";
 import { describeDifference } from "./spec-difference.ts";
 import type { Unchecked } from "./unchecked.ts";
 
@@ -22,7 +23,10 @@ export function validateClaim({ spec }: PersistentVolumeClaim): FieldError[] {
 
 export function validateClaimSpec(spec: ClaimSpec, path: string): FieldError[] {
   const { storageClassName = "", volumeMode, resources } = spec;
-  const errors = validateAccessModes(spec.accessModes ?? [], `${path}.accessModes`);
+  const errors = [
+    ...validateAccessModes(spec.accessModes ?? [], `${path}.accessModes`),
+    ...validateLabelSelector(spec.selector, `${path}.selector`),
+  ];
   const size = resources?.requests?.["storage"];
   if (size === undefined) errors.push(required(`${path}.resources[storage]`));
   else errors.push(...validatePositive(size, `${path}.resources[storage]`));
