@@ -101,6 +101,7 @@ describe("containerStatus()", () => {
     const volumeMounts = [
       { name: "v", mountPath: "/v" },
       { name: "r", mountPath: "/r", readOnly: true },
+      { name: "p", mountPath: "/p", readOnly: true, recursiveReadOnly: "IfPossible" },
     ];
     const lifecycle = { stopSignal: "SIGQUIT" };
     const spec: PodSpec = { containers: [{ name: "web", resources, volumeMounts, lifecycle }] };
@@ -111,6 +112,7 @@ describe("containerStatus()", () => {
       volumeMounts: [
         { name: "v", mountPath: "/v" },
         { name: "r", mountPath: "/r", readOnly: true, recursiveReadOnly: "Disabled" },
+        { name: "p", mountPath: "/p", readOnly: true, recursiveReadOnly: "Enabled" },
       ],
     });
     expect(statusOf("web", {}, spec).resources).toBeUndefined();

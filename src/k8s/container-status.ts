@@ -179,7 +179,12 @@ function mountsOf({ volumeMounts = [] }: Container): Partial<ContainerStatus> {
     volumeMounts: volumeMounts.map(({ name, mountPath, readOnly, recursiveReadOnly }) => ({
       name,
       mountPath,
-      ...(readOnly === true ? { readOnly, recursiveReadOnly: recursiveReadOnly ?? "Disabled" } : {}),
+      ...(readOnly === true ? { readOnly, recursiveReadOnly: whatItCameTo(recursiveReadOnly) } : {}),
     })),
   };
+}
+
+/** It always is possible here. */
+function whatItCameTo(recursion: string | undefined): string {
+  return recursion === "IfPossible" ? "Enabled" : (recursion ?? "Disabled");
 }
