@@ -39,7 +39,7 @@ function pod(name: string, script: string, container: object = {}): string {
     apiVersion: "v1",
     kind: "Pod",
     metadata: { name, labels: { app: name } },
-    spec: { terminationGracePeriodSeconds: 1, containers: [main] },
+    spec: { terminationGracePeriodSeconds: 1, restartPolicy: "Never", containers: [main] },
   });
 }
 

@@ -30,6 +30,26 @@ describe("Attachments", () => {
     expect(all.offer("stdout", new Uint8Array(10))).toBeUndefined();
   });
 
+  test("the first client gets what was written before it came, if it comes within 5 s", async () => {
+    const { all, clock } = attachments();
+    const [one, two] = [Uint8Array.of(1), Uint8Array.of(2)];
+    all.offer("stdout", one);
+    all.offer("stderr", two);
+    const [first, second] = [all.attach(ALL), all.attach(ALL)];
+    all.end();
+    expect(await Array.fromAsync(first.stdout ?? [])).toEqual([one]);
+    expect(await Array.fromAsync(first.stderr ?? [])).toEqual([two]);
+    expect(await Array.fromAsync(second.stdout ?? [])).toEqual([]);
+    expect(clock.pending).toBe(0);
+
+    const late = attachments();
+    late.all.offer("stdout", one);
+    late.clock.advance(5_000);
+    const client = late.all.attach(ALL);
+    late.all.end();
+    expect(await Array.fromAsync(client.stdout ?? [])).toEqual([]);
+  });
+
   test("offer() waits for a client that is behind until that reads, and then for no time limit", async () => {
     const { all, clock } = attachments();
     const reader = all.attach(ALL).stdout?.[Symbol.asyncIterator]();

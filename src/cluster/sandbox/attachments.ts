@@ -1,6 +1,7 @@
 /** The clients that are attached to process 1 of a container: its output goes to all of them, their input goes to it. */
 import type { Clock } from "../../kernel/clock.ts";
 import type { LogStream } from "./cri-lines.ts";
+import { EarlyOutput } from "./early-output.ts";
 import { OutputQueue } from "./output-queue.ts";
 import type { AttachedProcess, AttachSpec, ProcessInput, TerminalSize } from "./process-io.ts";
 
@@ -28,10 +29,12 @@ interface Client {
 export class Attachments {
   readonly #options: AttachmentOptions;
   readonly #clients = new Set<Client>();
+  readonly #early: EarlyOutput | undefined;
   #isHurried = false;
 
   constructor(options: AttachmentOptions) {
     this.#options = options;
+    this.#early = options.stdin === undefined ? undefined : new EarlyOutput(options.clock);
   }
 
   attach(spec: AttachSpec): AttachedProcess {
@@ -40,6 +43,7 @@ export class Attachments {
       stdout: spec.stdout ? new OutputQueue() : undefined,
       stderr: spec.stderr && resize === undefined ? new OutputQueue() : undefined,
     };
+    for (const [stream, chunk] of this.#early?.take() ?? []) client[stream]?.push(chunk);
     this.#clients.add(client);
     const input = spec.stdin && stdin !== undefined ? this.#inputOf(client, stdin) : undefined;
     return {
@@ -56,6 +60,7 @@ export class Attachments {
 
   /** A promise when the output has to wait. */
   offer(stream: LogStream, chunk: Uint8Array): Promise<unknown> | undefined {
+    this.#early?.keep(stream, chunk);
     const waits: Promise<void>[] = [];
     for (const client of this.#clients) {
       const queue = client[stream];
@@ -73,6 +78,7 @@ export class Attachments {
 
   /** All output has been offered. */
   end(): void {
+    this.#early?.forget();
     for (const { stdout, stderr } of this.#clients) for (const queue of [stdout, stderr]) queue?.end();
     this.#clients.clear();
   }
