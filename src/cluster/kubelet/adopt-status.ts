@@ -15,16 +15,21 @@ export function adoptStatus(state: PodState, now: number): void {
   if (state.containers.size > 0) state.sandboxAttempts = 1;
 }
 
+/** What a container's state or last state tells of the instance. */
+type ShownInstance = Pick<ContainerStateTerminated, "containerID" | "startedAt">;
+
 function adopt(state: PodState, status: ContainerStatus, now: number): void {
   const last = status.lastState?.terminated;
   const { running, terminated, waiting } = status.state ?? {};
-  const instance = (restartCount: number, end: ContainerEnd, times: { startedAt?: string }) => ({
+  const user = status.user?.linux;
+  const instance = (restartCount: number, end: ContainerEnd, shown: ShownInstance) => ({
     name: status.name,
-    id: (status.containerID ?? "").replace(/^.*:\/\//, ""),
+    id: (shown.containerID ?? status.containerID ?? "").replace(/^.*:\/\//, ""),
     restartCount,
     image: status.image,
     imageID: status.imageID,
-    ...(times.startedAt === undefined ? {} : { startedAt: Date.parse(times.startedAt) }),
+    ...(user === undefined ? {} : { user: { ...user, supplementalGroups: user.supplementalGroups ?? [] } }),
+    ...(shown.startedAt === undefined ? {} : { startedAt: Date.parse(shown.startedAt) }),
     end,
   });
   const record = state.record(status.name);

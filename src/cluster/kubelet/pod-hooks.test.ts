@@ -247,7 +247,17 @@ describe("preStop", () => {
     await w.run("p", { containers });
     await w.exit("app", 1);
     expect(hooksOf(w, "app")).toBe(0);
-    await w.run("q", { containers, terminationGracePeriodSeconds: 0, restartPolicy: "Never" });
+    await w.delete();
+    const before = hooksOf(w, "app");
+    w.sandbox.behaviours.set("app", () => undefined);
+    w.sandbox.behaviours.set("side", () => undefined);
+    const side = container("side", { restartPolicy: "Always", lifecycle: { preStop: HANG } });
+    await w.run("q", {
+      initContainers: [side],
+      containers,
+      terminationGracePeriodSeconds: 0,
+      restartPolicy: "Never",
+    });
     await w.change("q", (pod) => ({
       ...pod,
       spec: {
@@ -255,7 +265,11 @@ describe("preStop", () => {
         containers: [container("app", { image: "img2", lifecycle: { preStop: HANG } })],
       },
     }));
-    expect([hooksOf(w, "app"), w.status("app", "q").restartCount]).toEqual([0, 1]);
+    await w.advance(2000);
+    expect([hooksOf(w, "app"), w.status("app", "q").restartCount]).toEqual([before, 1]);
+    await w.exit("app", 0, "q");
+    await w.advance(2000);
+    expect([hooksOf(w, "side"), w.pod("q").status?.phase]).toEqual([0, "Succeeded"]);
   });
 
   test("runs when the image changes; the new container waits for it [T10, O9]", async () => {

@@ -49,7 +49,7 @@ describe("after a restart of the engine", () => {
     expect([w.state("app"), w.pod().status?.phase]).toEqual(["ContainerStatusUnknown 137", "Failed"]);
   });
 
-  test("a pod that was being deleted goes, and finished ones stay finished", async () => {
+  test("a pod that was being deleted goes, and finished ones stay finished [P10]", async () => {
     await using w = await world();
     w.sandbox.behaviours.set("app", () => undefined);
     await w.run("p", {});
@@ -292,8 +292,6 @@ test("logs are kept of two instances", async () => {
 test("fields that are not acted on yet are named in an event", async () => {
   await using w = await world();
   await w.run("p", { hostPID: true });
-  expect(w.events()[0]).toBe(
-    "Warning FieldIgnored: Not acted on yet, the pod runs without: spec.hostPID",
-  );
+  expect(w.events()[0]).toBe("Warning FieldIgnored: Not acted on yet, the pod runs without: spec.hostPID");
   expect(w.status("app").ready).toBe(true);
 });
