@@ -33,8 +33,8 @@ describe("Attachments", () => {
   test("the first client gets what was written before it came, if it comes within 5 s", async () => {
     const { all, clock } = attachments();
     const [one, two] = [Uint8Array.of(1), Uint8Array.of(2)];
-    all.offer("stdout", one);
-    all.offer("stderr", two);
+    void all.offer("stdout", one);
+    void all.offer("stderr", two);
     const [first, second] = [all.attach(ALL), all.attach(ALL)];
     all.end();
     expect(await Array.fromAsync(first.stdout ?? [])).toEqual([one]);
@@ -43,7 +43,7 @@ describe("Attachments", () => {
     expect(clock.pending).toBe(0);
 
     const late = attachments();
-    late.all.offer("stdout", one);
+    void late.all.offer("stdout", one);
     late.clock.advance(5_000);
     const client = late.all.attach(ALL);
     late.all.end();
