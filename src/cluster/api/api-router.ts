@@ -14,9 +14,7 @@ import { podLogAnswer } from "./pod-log.ts";
 import { findObject, getObject, listOrWatch } from "./read-verbs.ts";
 import { asBoolean } from "./request-options.ts";
 import { type ResourceTarget, resolveResource, unknownPath } from "./resource-path.ts";
-import { streamPlanOf } from "./streaming/stream-plans.ts";
 import { requestToken } from "./token-request.ts";
-import { upgradeRequired } from "./streaming/upgrade-protocol.ts";
 import { createObject, replaceObject } from "./write-verbs.ts";
 
 export interface RouterParts {
@@ -118,6 +116,10 @@ const SUBRESOURCES: Readonly<Record<string, (named: NamedRequest, verb: string) 
 async function withoutUpgrade(named: NamedRequest): Promise<Answer> {
   const { kubelet, clock } = named.context;
   const { query, headers } = named.request;
+  const [{ streamPlanOf }, { upgradeRequired }] = await Promise.all([
+    import("./streaming/stream-plans.ts"),
+    import("./streaming/upgrade-protocol.ts"),
+  ]);
   streamPlanOf(named.target)?.({ pod: findObject(named), query, headers, kubelet, clock });
   throw upgradeRequired();
 }

@@ -14,9 +14,9 @@ import { authenticateBearer, verifyTokens } from "./authenticate.ts";
 import type { ApiExtension } from "./extension.ts";
 import type { Pki } from "./pki.ts";
 import { serveRequest, type ServeOptions } from "./serve-request.ts";
+import type { UpgradeRequest } from "./streaming/upgrades.ts";
 import { usageSampler } from "./metrics/usage-sampler.ts";
 import { openServiceAccountTokens } from "./service-account-tokens.ts";
-import { serveUpgrade } from "./streaming/upgrades.ts";
 
 export interface ApiOptions {
   readonly store: Store;
@@ -71,7 +71,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   });
   const upgrades = new Set<Promise<void>>();
   server.on("upgrade", (incoming, socket, head) => {
-    const upgrade = serveUpgrade({ incoming, socket, head }, serving, closing.signal);
+    const upgrade = upgradeLater({ incoming, socket, head }, serving, closing.signal);
     upgrades.add(upgrade);
     void upgrade.then(() => upgrades.delete(upgrade));
   });
@@ -94,6 +94,17 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
       await Promise.all([closed, ...upgrades]);
     },
   };
+}
+
+/** Many clusters never see a stream: what serves them is loaded with the first. */
+async function upgradeLater(
+  request: UpgradeRequest,
+  serving: ServeOptions,
+  closing: AbortSignal,
+): Promise<void> {
+  request.socket.on("error", () => request.socket.destroy());
+  const { serveUpgrade } = await import("./streaming/upgrades.ts");
+  await serveUpgrade(request, serving, closing);
 }
 
 function isLogPath(url = ""): boolean {
