@@ -119,10 +119,19 @@ async function call(socket: Duplex, check: GrpcCheck, signal: AbortSignal): Prom
   const { connect } = await import("node:http2");
   const session = connect(`http://${hostPort(check.target)}`, { createConnection: () => socket });
   try {
-    return await request(session, check, signal);
+    return await Promise.race([request(session, check, signal), endOf(socket)]);
   } finally {
     session.destroy();
   }
+}
+
+/** Rejects when the connection is over: the session does not always notice, if the other side does not speak HTTP/2. */
+function endOf(socket: Duplex): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  // Behind what the session makes of the last bytes.
+  const onEnd = (): void => void setImmediate(() => reject(new Error("connection closed by the server")));
+  for (const event of ["end", "close", "error"]) socket.once(event, onEnd);
+  return promise;
 }
 
 function request(session: ClientHttp2Session, { service }: GrpcCheck, signal: AbortSignal): Promise<Answer> {
