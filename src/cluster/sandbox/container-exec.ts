@@ -25,7 +25,6 @@ export interface ExecTools {
   readonly clock: Clock;
   /** Capabilities of the engine. */
   readonly permitted: bigint;
-  readonly diesWithEngine: boolean;
   readonly tracers: Tracers;
 }
 
@@ -75,7 +74,7 @@ export function startExec(tools: ExecTools, target: ExecTarget, spec: ExecSpec):
 }
 
 function launch(
-  { launcher, permitted, diesWithEngine, tracers }: ExecTools,
+  { launcher, permitted, tracers }: ExecTools,
   { pid, spec: container, user, cgroup }: ExecTarget,
   { spec, streams }: { readonly spec: ExecSpec; readonly streams: ProgramStreams },
 ): number {
@@ -89,7 +88,6 @@ function launch(
       spec: container,
       user,
       permitted,
-      diesWithEngine,
       argv: spec.argv,
       env: spec.tty ? withTerminal(container.env) : container.env,
       target: process1,

@@ -10,7 +10,7 @@ import * as linux from "./linux-constants.ts";
 import { openLogPump, type LogPump, type LogPumpOptions } from "./log-pump.ts";
 import type { AttachedProcess, AttachSpec } from "./process-io.ts";
 import type { ProgramStreams } from "./program-streams.ts";
-import type { ContainerSpec } from "./sandbox.ts";
+import { ContainerStartError, type ContainerSpec } from "./sandbox.ts";
 import { openTerminalLog } from "./terminal-log.ts";
 import { type Terminal, terminalOf } from "./terminal.ts";
 
@@ -83,6 +83,22 @@ export function adoptContainerIo(
     stdin,
     open: (pump) => adoptKeptLog({ ...pump, ...keeping }),
   });
+}
+
+/** Nothing can be read any more of a container that runs: its pipes are gone. */
+export function lostContainerIo(): ContainerIo {
+  return {
+    inside: { stdin: undefined, stdout: -1, stderr: -1, isTerminal: false },
+    started() {},
+    attach() {
+      throw new ContainerStartError(
+        "RunContainerError",
+        "cannot attach: the streams of the container ended with the engine that started it",
+      );
+    },
+    drained: () => Promise.resolve(),
+    abandon() {},
+  };
 }
 
 function inputKey(id: string): string {

@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, readFileSync, readlinkSync, statfsSync } from "no
 import { join } from "node:path";
 import type { Clock } from "../../kernel/clock.ts";
 import { messageOf } from "../../kernel/problem.ts";
-import { startTimeOf } from "../../lib/process-identity.ts";
+import { type ProcessIdentity, startTimeOf } from "../../lib/process-identity.ts";
 import { accountFiles } from "./account-files.ts";
 import { openJoins } from "./cgroups/join-cgroup.ts";
 import type { ContainerCgroup } from "./cgroups/open-cgroups.ts";
@@ -11,17 +11,27 @@ import { type MeasureContainer, processUsage } from "./cgroups/process-usage.ts"
 import { ContainerMembers, type Membership, MountNamespaceName } from "./container-members.ts";
 import { prepareDev } from "./container-dev.ts";
 import { startExec } from "./container-exec.ts";
-import { openContainerIo, type ContainerIo, type ContainerIoOptions } from "./container-io.ts";
+import {
+  adoptContainerIo,
+  lostContainerIo,
+  openContainerIo,
+  type ContainerIo,
+  type ContainerIoOptions,
+  type Keeping,
+} from "./container-io.ts";
 import { openMounts } from "./container-mounts.ts";
 import { containerProgram, type PodNamespaces } from "./container-program.ts";
 import { resolveUser, type ContainerUser } from "./container-user.ts";
 import { detachedTerminals, detachedTmpfs } from "./detached-mount.ts";
 import { explainLaunch } from "./exec-plan.ts";
-import type { Exits } from "./exits.ts";
+import type { Exits, ProcessExit } from "./exits.ts";
+import type { FdStore } from "./fd-store.ts";
 import type { MountPoint } from "./host-mount-points.ts";
 import { prepareHostRoot } from "./host-root.ts";
 import { readIdMap, type IdMap } from "./id-map.ts";
 import { prepareImageRoot } from "./image-root.ts";
+import type { ContainerDetails } from "./kept-details.ts";
+import type { KeptLogTools } from "./kept-log.ts";
 import { LaunchError, type Launcher } from "./launcher.ts";
 import * as linux from "./linux-constants.ts";
 import { makeOwnedFolders, removeOwnedFolders, type OwnedFolders } from "./owned-folders.ts";
@@ -42,15 +52,32 @@ export interface ContainerRuntimeOptions {
   readonly stateDir: string;
   /** Containers get SIGKILL when the engine's main thread ends, however it ends. */
   readonly diesWithEngine: boolean;
+  /** For containers that do not, and for those that are adopted. */
+  readonly keptLogs?: KeptLogTools | undefined;
   /** Told when lines of a container's log cannot be written, once per outage. */
-  readonly onLogLost?: (containerId: string, error: unknown) => void;
+  readonly onLogLost?: ((containerId: string, error: unknown) => void) | undefined;
 }
 
 export interface ContainerRuntime {
   /** Takes 2–3 ms, of which the thread is blocked for all but the copying of files. Rejects with `ContainerStartError`. */
-  start(spec: ContainerSpec, surroundings: Surroundings): Promise<RunningContainer>;
+  start(spec: ContainerSpec, surroundings: Surroundings): Promise<StartedContainer>;
+  /** Goes on with a container that an earlier engine started. Never throws: it may have lost its streams, or have ended. */
+  adopt(adopted: AdoptedProcess, surroundings: Omit<Surroundings, "namespaces">): RunningContainer;
   /** Takes away what containers shared, so that `folder` can be removed. Containers are not touched. */
   close(): Promise<void>;
+}
+
+export interface StartedContainer extends RunningContainer {
+  /** For the engine that adopts it. */
+  readonly details: Omit<ContainerDetails, "kind" | "podUid">;
+}
+
+export interface AdoptedProcess {
+  readonly identity: ProcessIdentity;
+  readonly details: ContainerDetails;
+  readonly ended: Promise<ProcessExit>;
+  /** Descriptors that were kept for it. */
+  readonly recovered: ReadonlyMap<string, readonly number[]>;
 }
 
 /** What a container is put into. */
@@ -60,6 +87,8 @@ export interface Surroundings {
   readonly cgroup?: ContainerCgroup;
   /** The pod's /dev/shm, on the engine's side. */
   readonly sharedMemory?: string;
+  /** Holds its pipes when the engine is gone. */
+  readonly store?: FdStore | undefined;
 }
 
 /** The namespaces that a process holds for its pod; `processesOf` is in the process namespace that the container joins. */
@@ -91,6 +120,7 @@ export function createContainerRuntime(options: ContainerRuntimeOptions): Contai
   return {
     start: (spec, surroundings) =>
       start(context, spec.tty === true ? { ...spec, env: terminalEnv(spec.env) } : spec, surroundings),
+    adopt: (adopted, surroundings) => adopt(context, adopted, surroundings),
     async close() {
       await owned?.catch(() => undefined);
       if (owned !== undefined) removeOwnedFolders(launcher, ownedFolder);
@@ -118,7 +148,7 @@ async function start(
   context: Context,
   spec: ContainerSpec,
   surroundings: Surroundings,
-): Promise<RunningContainer> {
+): Promise<StartedContainer> {
   // What must not stay open, whether the container starts or not.
   const fds: number[] = [];
   let io: ContainerIo | undefined;
@@ -130,6 +160,7 @@ async function start(
       folder: context.folder,
       spec,
       terminal: prepared.terminal,
+      keeping: context.diesWithEngine ? undefined : keepingOf(context, surroundings),
       uid: prepared.user.uid,
       gid: prepared.user.gid,
       onLost: (error) => context.onLogLost?.(spec.id, error),
@@ -145,6 +176,10 @@ async function start(
       user: prepared.user,
       cgroup: surroundings.cgroup,
       shared: processes === undefined ? undefined : { mnt: String(mountNamespace), pid: processes },
+      startedAt: context.clock.now(),
+      // Read before the child can be reaped: its pid is still its own, even as a zombie.
+      startTime: startTimeOf(pid) ?? "",
+      ended: context.exits.watch(pid),
     });
   } catch (error) {
     io?.abandon();
@@ -223,6 +258,32 @@ function launch(context: Context, parts: LaunchParts): number {
   }
 }
 
+function keepingOf({ keptLogs }: Context, { store }: Pick<Surroundings, "store">): Keeping | undefined {
+  return keptLogs === undefined ? undefined : { tools: keptLogs, store };
+}
+
+function adopt(
+  context: Context,
+  { identity, details, ended, recovered }: AdoptedProcess,
+  surroundings: Omit<Surroundings, "namespaces">,
+): RunningContainer {
+  const { spec, user, startedAt, shared } = details;
+  const { launcher, clock, folder } = context;
+  const keeping = keepingOf(context, surroundings);
+  const onLost = (error: unknown) => context.onLogLost?.(spec.id, error);
+  let io: ContainerIo;
+  try {
+    if (keeping === undefined) throw new Error("The engine keeps no logs");
+    const { uid, gid } = user;
+    io = adoptContainerIo({ launcher, clock, folder, spec, keeping, uid, gid, onLost }, recovered);
+  } catch (error) {
+    onLost(error);
+    io = lostContainerIo();
+  }
+  const { cgroup } = surroundings;
+  return follow(context, { spec, ...identity, io, user, cgroup, shared, startedAt, ended });
+}
+
 interface Started {
   readonly spec: ContainerSpec;
   readonly pid: number;
@@ -231,14 +292,16 @@ interface Started {
   readonly cgroup: ContainerCgroup | undefined;
   /** Where others have processes in the same namespace: what the container's own are known by. */
   readonly shared: Membership | undefined;
+  readonly startedAt: number;
+  readonly startTime: string;
+  readonly ended: Promise<ProcessExit>;
 }
 
-function follow(context: Context, { spec, pid, io, user, cgroup, shared }: Started): RunningContainer {
+function follow(
+  context: Context,
+  { spec, pid, io, user, cgroup, shared, startedAt, startTime, ended }: Started,
+): StartedContainer {
   const { exits, launcher, clock } = context;
-  const startedAt = clock.now();
-  // Read before the child can be reaped: its pid is still its own, even as a zombie.
-  const startTime = startTimeOf(pid) ?? "";
-  const ended = exits.watch(pid);
   const forgetTracer = context.tracers.add(pid, spec);
   const endMembers = shared === undefined ? async () => {} : context.members.track(pid, shared);
   io.started();
@@ -253,6 +316,7 @@ function follow(context: Context, { spec, pid, io, user, cgroup, shared }: Start
     return { ...exit, oomKilled };
   });
   return {
+    details: { spec, user, startedAt, ...(shared === undefined ? {} : { shared }) },
     id: spec.id,
     pid,
     startTime,

@@ -21,8 +21,6 @@ export interface ExecParts extends UserParts {
   readonly streams: ProgramStreams;
   /** Somebody in the container may trace the program from its first moment on. */
   readonly isTraceable: boolean;
-  /** SIGKILL when the engine's thread ends. */
-  readonly diesWithEngine: boolean;
 }
 
 /** For a child without new namespaces. */
@@ -46,7 +44,8 @@ export function execProgram(parts: ExecParts): ContainerProgram {
     .fork({ copiesMemory: parts.isTraceable })
     .call("setsid", []);
   takeTerminal(program, streams);
-  if (parts.diesWithEngine) dieWithEngine(program);
+  // Even where the container lives on: nobody could hear it any more.
+  dieWithEngine(program);
   return { program, exec: addExec(program, parts, parts.user.home) };
 }
 

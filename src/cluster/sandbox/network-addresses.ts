@@ -12,6 +12,8 @@ export interface AddressLease {
 export interface AddressPool {
   /** The next address. Throws a Problem when all are in use. */
   take(): AddressLease;
+  /** Takes an address that a pod of an earlier engine has. */
+  adopt(address: number): void;
   /** Gives one back. Clients that still remember it must not meet another pod at once, so the oldest goes out first. */
   free(address: number): void;
 }
@@ -23,15 +25,22 @@ export function addressPool(range: Ipv4Range): AddressPool {
   /** A Set keeps the order of insertion, so the first is the one that was freed first. */
   const freed = new Set<number>();
   let fresh = range.base + 2;
+  /** An earlier engine has handed out addresses that nobody knows of. */
+  let isAdopted = false;
   return {
     take() {
-      const reused = fresh >= end;
+      while (inUse.has(fresh)) fresh++;
+      const isUsedUp = fresh >= end;
       const [oldest] = freed;
-      const address = reused ? oldest : fresh++;
+      const address = isUsedUp ? oldest : fresh++;
       if (address === undefined) throw exhausted(range, inUse.size);
       freed.delete(address);
       inUse.add(address);
-      return { address, reused };
+      return { address, reused: isUsedUp || isAdopted };
+    },
+    adopt(address) {
+      isAdopted = true;
+      inUse.add(address);
     },
     free(address) {
       if (inUse.delete(address)) freed.add(address);

@@ -5,18 +5,23 @@ import { type Clock, systemClock } from "../../kernel/clock.ts";
 import { Problem } from "../../kernel/problem.ts";
 import { formatIpv4 } from "../../lib/ipv4.ts";
 import type { Cgroups } from "./cgroups/open-cgroups.ts";
+import { type Adoption, adoptNode, adoptPods, prepareAdoption } from "./adopt-pods.ts";
 import { startCgroups } from "./cgroups/start-cgroups.ts";
 import { createContainerRuntime } from "./container.ts";
 import { watchExits } from "./exits.ts";
 import { LaunchError, loadLauncher } from "./launcher.ts";
-import { openProcessRecords, sandboxFolder } from "./leftovers.ts";
+import { commandKeepers, endKeeping } from "./keeper.ts";
+import { findKeepers, findKeptPods, isAmong, type KeptPods } from "./kept-pods.ts";
+import { openProcessRecords, reapLeftovers, sandboxFolder } from "./leftovers.ts";
 import * as linux from "./linux-constants.ts";
 import { buildNodeNetwork, DEFAULT_RANGES, type NetworkRanges, nodeAddress } from "./network.ts";
 import { addressPool } from "./network-addresses.ts";
 import { createPodSandbox, type PodTools, sumOf } from "./pod-sandbox.ts";
 import { type Holder, type HolderTools, startHolder } from "./pod-sandbox-holder.ts";
+import { openPipePeek } from "./pipe-peek.ts";
 import { probe } from "./probe.ts";
 import { type MachineFacts, readMachineFacts } from "./probe-facts.ts";
+import { openReadiness } from "./readiness.ts";
 import type { PodSandbox, Sandbox } from "./sandbox.ts";
 import { createSocketFactory } from "./socket-factory.ts";
 import { decideTier, noNamespaces, platformProblem, withCgroups } from "./tier.ts";
@@ -26,6 +31,10 @@ export interface SandboxOptions {
   readonly stateDir: string;
   readonly ranges?: NetworkRanges;
   readonly clock?: Clock;
+  /** Pods outlive the engine, which is a child of a keeper (keeper.ts). */
+  readonly keep?: boolean;
+  /** Told when lines of a container's log cannot be written, once per outage. */
+  readonly onLogLost?: ((containerId: string, error: unknown) => void) | undefined;
 }
 
 /**
@@ -33,7 +42,7 @@ export interface SandboxOptions {
  * (E_UNSUPPORTED_PLATFORM, E_NO_NAMESPACES, ...) where pods would not run right, and then leaves nothing.
  */
 export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
-  const { stateDir, ranges = DEFAULT_RANGES, clock = systemClock } = options;
+  const { stateDir, ranges = DEFAULT_RANGES, clock = systemClock, keep = false } = options;
   const facts = readMachineFacts();
   const unsupported = platformProblem(facts);
   if (unsupported !== undefined) throw unsupported;
@@ -44,16 +53,24 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   const namespaces = decideTier(facts, probe(launcher, folder));
   const sleep = sleepPath();
   const exits = watchExits(launcher, clock);
+  const kept = await keptHere(stateDir);
+  const readiness = keep || kept !== undefined ? openReadiness(launcher) : undefined;
+  const keptLogs = readiness === undefined ? undefined : { readiness, peek: openPipePeek(launcher) };
   const tools = {
     launcher,
     exits,
     records: openProcessRecords(stateDir),
+    diesWithEngine: !keep,
     sleep,
     env: [`PILLION_STATE=${stateDir}`],
   };
   const cgroups = startCgroups({ launcher, stateDir, sandboxFolder: folder });
   const tier = withCgroups(namespaces, cgroups);
-  const node = startNode(tools, { ranges, facts, cgroups });
+  const adoption =
+    kept === undefined || readiness === undefined
+      ? undefined
+      : { kept, ...prepareAdoption({ launcher, exits, clock, readiness }, kept) };
+  const node = startNode(tools, { ranges, facts, cgroups, adoption });
   const pods = new Set<PodSandbox>();
   const containers = createContainerRuntime({
     launcher,
@@ -61,7 +78,9 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     clock,
     folder: join(folder, "containers"),
     stateDir,
-    diesWithEngine: true,
+    diesWithEngine: !keep,
+    keptLogs,
+    onLogLost: options.onLogLost,
   });
   const sockets = createSocketFactory({ launcher, clock, node: node.netns });
   const podTools: PodTools = {
@@ -74,8 +93,12 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     cgroups,
     clock,
     sharedMemoryFolder: join(folder, "shm"),
+    keepsPods: keep,
     onDestroyed: (pod) => pods.delete(pod),
   };
+  const adopted = adoption === undefined ? [] : adoptPods(podTools, adoption.kept, adoption);
+  for (const { sandbox } of adopted) pods.add(sandbox);
+  if (!keep) endKeeping(stateDir);
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await Promise.all([...pods].map((pod) => pod.destroy()));
@@ -84,10 +107,14 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     await node.stop();
     cgroups.close();
     exits.close();
+    readiness?.close();
+    endKeeping(stateDir);
+    commandKeepers({ launcher, clock }, findKeepers(stateDir)).stop();
   };
   return {
     tier,
     nodeIP: formatIpv4(nodeAddress(ranges)),
+    adopted,
     async createPod(spec) {
       if (closed !== undefined) throw isClosed();
       const pod = createPodSandbox(podTools, spec);
@@ -99,8 +126,21 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
       const use = cgroups.usage() ?? sumOf([...pods].flatMap((pod) => pod.usage() ?? []));
       return { ...use, measuredAt: clock.now() };
     },
+    async release() {
+      if (!keep || pods.size === 0) return await (closed ??= close());
+      sockets.close();
+      exits.close();
+    },
     close: () => (closed ??= close()),
   };
+}
+
+/** What runs in this mount namespace and can be adopted. What runs elsewhere is ended. */
+async function keptHere(stateDir: string): Promise<KeptPods | undefined> {
+  const kept = findKeptPods(stateDir);
+  if (kept === undefined || isAmong(kept)) return kept;
+  await reapLeftovers(stateDir);
+  return undefined;
 }
 
 interface Node {
@@ -115,15 +155,25 @@ function startNode(
     ranges,
     facts,
     cgroups,
-  }: { readonly ranges: NetworkRanges; readonly facts: MachineFacts; readonly cgroups: Cgroups },
+    adoption,
+  }: {
+    readonly ranges: NetworkRanges;
+    readonly facts: MachineFacts;
+    readonly cgroups: Cgroups;
+    readonly adoption: (Adoption & { readonly kept: KeptPods }) | undefined;
+  },
 ): Node {
   let holder: Holder;
   try {
-    holder = startHolder(tools, {
-      flags: linux.CLONE_NEWNET,
-      build: (program) => buildNodeNetwork(program, ranges),
-      what: "the node",
-    });
+    holder =
+      adoption === undefined
+        ? startHolder(tools, {
+            flags: linux.CLONE_NEWNET,
+            build: (program) => buildNodeNetwork(program, ranges),
+            what: "the node",
+            details: { kind: "node" },
+          })
+        : adoptNode(tools, adoption.kept, adoption);
   } catch (error) {
     cgroups.close();
     tools.exits.close();

@@ -5,6 +5,8 @@ import type { ProcessIdentity } from "../../lib/process-identity.ts";
 import { joinCgroups, openJoins } from "./cgroups/join-cgroup.ts";
 import type { ContainerCgroup } from "./cgroups/open-cgroups.ts";
 import type { Exits } from "./exits.ts";
+import type { FdStore } from "./fd-store.ts";
+import { keptDetails, type NodeDetails, type PodDetails } from "./kept-details.ts";
 import type { Launcher } from "./launcher.ts";
 import type { ProcessRecords } from "./leftovers.ts";
 import * as linux from "./linux-constants.ts";
@@ -26,6 +28,8 @@ export interface HolderTools {
   readonly sleep: string;
   /** `NAME=value`, for people who look at the process list. */
   readonly env: readonly string[];
+  /** Holders get SIGKILL when the engine's main thread ends, however it ends. */
+  readonly diesWithEngine: boolean;
 }
 
 export interface HolderSpec {
@@ -36,6 +40,10 @@ export interface HolderSpec {
   /** For people: what the process stands for. */
   readonly what: string;
   readonly cgroup?: ContainerCgroup;
+  /** For the engine that adopts it. */
+  readonly details: NodeDetails | PodDetails;
+  /** Descriptors that become its standard input and output. */
+  readonly ends?: FdStore["ends"] | undefined;
 }
 
 export interface Holder {
@@ -53,7 +61,27 @@ export function startHolder(tools: HolderTools, spec: HolderSpec): Holder {
   const { what } = spec;
   const pid = launchHolder(tools, spec);
   const exited = exits.watch(pid);
-  const identity = recordOrKill();
+  return followHolder(tools, recordOrKill(), exited);
+
+  function recordOrKill(): ProcessIdentity {
+    try {
+      const recorded = records.add(pid, what, tools.diesWithEngine ? undefined : keptDetails(spec.details));
+      if (recorded !== undefined) return recorded;
+    } catch (error) {
+      launcher.tryCall("kill", [pid, SIGKILL]);
+      throw error;
+    }
+    throw endedAtOnce(what);
+  }
+}
+
+/** Goes on with the holder of an earlier engine. */
+export function followHolder(
+  { launcher, exits, records }: HolderTools,
+  identity: ProcessIdentity,
+  exited: Promise<unknown>,
+): Holder {
+  const { pid } = identity;
   const gone = exited.then(() => records.remove(identity));
   return {
     pid,
@@ -64,23 +92,16 @@ export function startHolder(tools: HolderTools, spec: HolderSpec): Holder {
       await gone;
     },
   };
-
-  function recordOrKill(): ProcessIdentity {
-    try {
-      const recorded = records.add(pid, what);
-      if (recorded !== undefined) return recorded;
-    } catch (error) {
-      launcher.tryCall("kill", [pid, SIGKILL]);
-      throw error;
-    }
-    throw endedAtOnce(what);
-  }
 }
 
-function launchHolder({ launcher, sleep, env }: HolderTools, { flags, build, cgroup }: HolderSpec): number {
+function launchHolder(
+  { launcher, sleep, env, diesWithEngine }: HolderTools,
+  { flags, build, cgroup, ends }: HolderSpec,
+): number {
   const program = new Program();
   // First of all: an engine that is killed a moment from now should take this process along.
-  program.call("prctl", [linux.PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]).call("setsid", []);
+  if (diesWithEngine) program.call("prctl", [linux.PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+  program.call("setsid", []);
   const joins = openJoins(cgroup);
   try {
     // As process 1 of a pod it inherits orphans: the kernel reaps the children of those who ignore SIGCHLD.
@@ -88,7 +109,7 @@ function launchHolder({ launcher, sleep, env }: HolderTools, { flags, build, cgr
     build(program);
     // After the network has been made: that memory is not the pod's to pay for.
     joinCgroups(program, joins);
-    letGoOfEngine(program);
+    letGoOfEngine(program, ends);
     program.call("execve", [sleep, ["sleep", FOR_EVER], [...env]]);
     return launcher.start(program, flags);
   } finally {
@@ -97,9 +118,10 @@ function launchHolder({ launcher, sleep, env }: HolderTools, { flags, build, cgr
 }
 
 /** No file, terminal or folder of the engine stays open in the process. */
-function letGoOfEngine(program: Program): void {
-  program.call("close_range", [0, linux.MAX_FD, 0]).call("chdir", ["/"]);
-  for (const name of ["stdin", "stdout", "stderr"]) {
+function letGoOfEngine(program: Program, ends: FdStore["ends"] | undefined): void {
+  for (const [target, fd] of (ends ?? []).entries()) program.call("dup3", [fd, target, 0]);
+  program.call("close_range", [ends?.length ?? 0, linux.MAX_FD, 0]).call("chdir", ["/"]);
+  for (const name of ["stdin", "stdout", "stderr"].slice(ends?.length ?? 0)) {
     program.call("openat", [linux.AT_FDCWD, "/dev/null", linux.O_RDWR, 0], { name: `open ${name}` });
   }
 }

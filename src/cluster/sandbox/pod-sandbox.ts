@@ -7,13 +7,19 @@ import { formatIpv4 } from "../../lib/ipv4.ts";
 import type { ProcessIdentity } from "../../lib/process-identity.ts";
 import type { Cgroups, ContainerCgroup, MeasuredUse, PodCgroup } from "./cgroups/open-cgroups.ts";
 import { type ContainerRuntime, namespacesOf } from "./container.ts";
+import type { ProcessExit } from "./exits.ts";
+import { type FdStore, findFdStore, openFdStore } from "./fd-store.ts";
+import { type ContainerDetails, keptDetails } from "./kept-details.ts";
+import type { Kept, KeptPods } from "./kept-pods.ts";
 import type { Launcher } from "./launcher.ts";
 import * as linux from "./linux-constants.ts";
 import { buildPodNetwork, type NetworkRanges, nodeAddress } from "./network.ts";
 import type { AddressLease, AddressPool } from "./network-addresses.ts";
-import { type Holder, type HolderTools, startHolder } from "./pod-sandbox-holder.ts";
+import { followHolder, type Holder, type HolderTools, startHolder } from "./pod-sandbox-holder.ts";
 import type { Program } from "./program.ts";
 import {
+  type AdoptedContainer,
+  type AdoptedPod,
   type Address,
   type ContainerSpec,
   ContainerStartError,
@@ -22,7 +28,7 @@ import {
   type ResourceUse,
   type RunningContainer,
 } from "./sandbox.ts";
-import { mountSharedMemory, type SharedMemory } from "./shared-memory.ts";
+import { mountedSharedMemory, mountSharedMemory, type SharedMemory } from "./shared-memory.ts";
 import type { SocketFactory } from "./socket-factory.ts";
 
 export interface PodTools extends HolderTools {
@@ -36,6 +42,8 @@ export interface PodTools extends HolderTools {
   readonly sockets: SocketFactory;
   /** Where the pods' /dev/shm are mounted. */
   readonly sharedMemoryFolder: string;
+  /** Pods outlive the engine. */
+  readonly keepsPods: boolean;
   /** Called once a pod is gone. */
   readonly onDestroyed: (pod: PodSandbox) => void;
 }
@@ -47,7 +55,9 @@ export function createPodSandbox(tools: PodTools, spec: PodSandboxSpec): PodSand
   const lease = spec.hostNetwork ? undefined : tools.addresses.take();
   let cgroup: PodCgroup | undefined;
   let sharedMemory: SharedMemory | undefined;
+  let store: FdStore | undefined;
   try {
+    if (tools.keepsPods) store = openFdStore(tools.launcher);
     cgroup = tools.cgroups.pod(spec);
     sharedMemory = mountSharedMemory(tools.launcher, join(tools.sharedMemoryFolder, spec.uid));
     const holder = startHolder(tools, {
@@ -59,14 +69,49 @@ export function createPodSandbox(tools: PodTools, spec: PodSandboxSpec): PodSand
       build: (program) => buildPod(program, tools, { spec, lease }),
       what: `pod ${spec.namespace}/${spec.name} (${spec.uid})`,
       cgroup: cgroup.holder,
+      details: { kind: "pod", spec, ...(lease === undefined ? {} : { address: lease.address }) },
+      ends: store?.ends,
     });
-    return new KernelPod(tools, { spec, holder, lease, cgroup, sharedMemory });
+    return new KernelPod(tools, { spec, holder, lease, cgroup, sharedMemory, store });
   } catch (error) {
+    store?.close();
     sharedMemory?.remove();
     cgroup?.remove();
     if (lease !== undefined) tools.addresses.free(lease.address);
     throw error;
   }
+}
+
+/** How the end of a process is learned that is not the engine's child. */
+export type FollowExit = (identity: ProcessIdentity) => Promise<ProcessExit>;
+
+/** Goes on with a pod that an earlier engine has made. Throws when its control group cannot be had. */
+export function adoptPodSandbox(
+  tools: PodTools,
+  {
+    identity,
+    details,
+    containers,
+    tmpfs,
+    follow,
+  }: KeptPods["pods"][number] & {
+    readonly tmpfs: readonly string[];
+    readonly follow: FollowExit;
+  },
+): AdoptedPod {
+  const { spec, address } = details;
+  if (address !== undefined) tools.addresses.adopt(address);
+  const holder = followHolder(tools, identity, follow(identity));
+  const store = findFdStore(tools.launcher, identity.pid, [0, 1]);
+  const sandbox = new KernelPod(tools, {
+    spec,
+    holder,
+    lease: address === undefined ? undefined : { address, reused: true },
+    cgroup: tools.cgroups.pod(spec),
+    sharedMemory: mountedSharedMemory(tools.launcher, join(tools.sharedMemoryFolder, spec.uid)),
+    store,
+  });
+  return { spec, sandbox, tmpfs, containers: sandbox.adopt(containers, tmpfs, follow) };
 }
 
 interface PodParts {
@@ -101,6 +146,8 @@ interface KernelPodParts extends PodParts {
   readonly holder: Holder;
   readonly cgroup: PodCgroup;
   readonly sharedMemory: SharedMemory;
+  /** Where pods are kept: holds the pipes of their containers. */
+  readonly store: FdStore | undefined;
 }
 
 class KernelPod implements PodSandbox {
@@ -136,16 +183,20 @@ class KernelPod implements PodSandbox {
   }
 
   async #startRecorded(spec: ContainerSpec): Promise<RunningContainer> {
-    const { containers, records } = this.#tools;
+    const { containers, records, keepsPods } = this.#tools;
+    const { holder, sharedMemory, store } = this.#parts;
     const container = await containers.start(spec, {
-      namespaces: namespacesOf(this.#parts.holder.pid, this.#processesFor(spec)),
+      namespaces: namespacesOf(holder.pid, this.#processesFor(spec)),
       cgroup: this.#cgroupFor(spec),
-      sharedMemory: this.#parts.sharedMemory.path,
+      sharedMemory: sharedMemory.path,
+      store,
     });
     this.#running.add(container);
     let identity: ProcessIdentity | undefined;
     try {
-      identity = records.add(container.pid, `container ${spec.name} of pod ${this.uid}`);
+      const details: ContainerDetails = { kind: "container", podUid: this.uid, ...container.details };
+      const what = `container ${spec.name} of pod ${this.uid}`;
+      identity = records.add(container.pid, what, keepsPods ? keptDetails(details) : undefined);
     } catch (cause) {
       container.kill(SIGKILL);
       throw new ContainerStartError("RunContainerError", messageOf(cause), { cause });
@@ -153,6 +204,26 @@ class KernelPod implements PodSandbox {
       void this.#forgetAtExit(container, identity);
     }
     return container;
+  }
+
+  /** Goes on with the containers of an earlier engine. To be called once, at first. */
+  adopt(
+    kept: readonly Kept<ContainerDetails>[],
+    tmpfs: readonly string[],
+    follow: FollowExit,
+  ): AdoptedContainer[] {
+    for (const path of tmpfs) this.#mounts.add(path);
+    const { store, sharedMemory } = this.#parts;
+    const recovered = store?.recover() ?? new Map<string, readonly number[]>();
+    return kept.map(({ identity, details }) => {
+      const running = this.#tools.containers.adopt(
+        { identity, details, recovered, ended: follow(identity) },
+        { cgroup: this.#cgroupFor(details.spec), sharedMemory: sharedMemory.path, store },
+      );
+      this.#running.add(running);
+      void this.#forgetAtExit(running, identity);
+      return { spec: details.spec, running };
+    });
   }
 
   /** In whose process namespace the container is; undefined for one of its own. */
@@ -230,10 +301,11 @@ class KernelPod implements PodSandbox {
     await Promise.all(ends);
     // Newest first: one may lie inside another.
     for (const path of [...this.#mounts].toReversed()) this.unmount(path);
-    const { holder, lease, cgroup, sharedMemory } = this.#parts;
+    const { holder, lease, cgroup, sharedMemory, store } = this.#parts;
     sharedMemory.remove();
     await holder.stop();
     cgroup.remove();
+    store?.close();
     if (lease !== undefined) this.#tools.addresses.free(lease.address);
     this.#tools.onDestroyed(this);
   }

@@ -107,11 +107,15 @@ export interface ContainerSpec {
   readonly processesOf?: string;
   /** In the order of the pod; nested targets are mounted parent first. */
   readonly mounts: readonly Mount[];
+  /** Kept with the container, for the kubelet that adopts it (annotations of the CRI). */
+  readonly annotations?: Readonly<Record<string, string>>;
   /** CRI log file to append to: `<RFC3339Nano> stdout|stderr F|P <text>`. */
   readonly logPath: string;
 }
 
 export interface ExitStatus {
+  /** Nobody knows how it ended, and `exitCode` is made up: it ended while no engine ran. */
+  readonly isLost?: true;
   /** 0–255; 128 + signal when a signal ended it. */
   readonly exitCode: number;
   readonly signal?: number;
@@ -142,7 +146,10 @@ export interface RunningContainer {
   kill(signal: number): void;
   /** Rejects with `ContainerStartError`, also when the container has ended. */
   exec(spec: ExecSpec): Promise<ExecProcess>;
-  /** Output from now on; what was before is in the log. Throws when the container has ended. */
+  /**
+   * Output from now on; what was before is in the log. Only the first that attaches to a container with `stdin`, within seconds
+   * of its start, gets what came before, too. Throws when the container has ended.
+   */
   attach(spec: AttachSpec): AttachedProcess;
   /** `undefined` when it has ended or cannot be measured. */
   usage(): ResourceUse | undefined;
@@ -189,15 +196,34 @@ export interface PodSandbox {
   destroy(): Promise<void>;
 }
 
+/** A container that an earlier engine started. It may have ended since; `running.exited` says so. */
+export interface AdoptedContainer {
+  readonly spec: ContainerSpec;
+  readonly running: RunningContainer;
+}
+
+/** A pod that an earlier engine started, and that went on without one. */
+export interface AdoptedPod {
+  readonly spec: PodSandboxSpec;
+  readonly sandbox: PodSandbox;
+  /** Folders where `mountTmpfs` has mounted one. */
+  readonly tmpfs: readonly string[];
+  readonly containers: readonly AdoptedContainer[];
+}
+
 export interface Sandbox {
   readonly tier: Tier;
   /** The node's own address on the pod network. */
   readonly nodeIP: string;
+  /** Found when it was opened; whoever has no use for one destroys it. */
+  readonly adopted: readonly AdoptedPod[];
   createPod(spec: PodSandboxSpec): Promise<PodSandbox>;
   /** Connects from the node, which is where probes come from. Rejects as `PodSandbox.connect` does. */
   connect(to: Address, signal: AbortSignal): Promise<Duplex>;
   /** Of all pods together. */
   usage(): ResourceUse;
+  /** Leaves the pods running, for the next engine; without pods, or in a sandbox that does not keep them, the same as `close`. */
+  release(): Promise<void>;
   /** Ends all pods and the node's namespaces. Idempotent. */
   close(): Promise<void>;
 }

@@ -18,6 +18,11 @@ export interface SharedMemory {
 export function mountSharedMemory(launcher: Launcher, path: string): SharedMemory {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   launcher.call("mount", ["shm", path, "tmpfs", SHM_FLAGS, SHM_OPTIONS]);
+  return mountedSharedMemory(launcher, path);
+}
+
+/** What an earlier engine has mounted. */
+export function mountedSharedMemory(launcher: Launcher, path: string): SharedMemory {
   let isThere = true;
   return {
     path,

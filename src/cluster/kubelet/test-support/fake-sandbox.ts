@@ -4,6 +4,7 @@ import type { Clock } from "../../../kernel/clock.ts";
 import type { AttachedProcess, ExecProcess, ExecSpec } from "../../sandbox/process-io.ts";
 import {
   type Address,
+  type AdoptedPod,
   ContainerStartError,
   type ContainerSpec,
   type ExitStatus,
@@ -179,6 +180,8 @@ export class FakePodSandbox implements PodSandbox {
 export class FakeSandbox implements Sandbox {
   readonly tier: Tier = { name: "root", limits: [], otherUsers: false, resourceLimits: "none" };
   readonly nodeIP = "10.99.0.1";
+  /** What an earlier engine has left, by the test's will. */
+  adopted: readonly AdoptedPod[] = [];
   readonly pods: FakePodSandbox[] = [];
   readonly containers: FakeContainer[] = [];
   /** Everything that happened, oldest first. */
@@ -209,6 +212,10 @@ export class FakeSandbox implements Sandbox {
 
   usage(): ResourceUse {
     return { cpuNanoseconds: 0, memoryBytes: 0, measuredAt: this.clock.now() };
+  }
+
+  release(): Promise<void> {
+    return Promise.resolve();
   }
 
   close(): Promise<void> {

@@ -1,0 +1,163 @@
+/**
+ * The keeper: a process that outlives the engine and inherits what the engine has started (`PR_SET_CHILD_SUBREAPER`), so that exit
+ * codes wait for the next engine and both are in the same namespaces. It is a shell that reads commands and does nothing else.
+ */
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "../../kernel/clock.ts";
+import { type ProcessIdentity, startTimeOf } from "../../lib/process-identity.ts";
+import { keptDetails, type KeeperDetails } from "./kept-details.ts";
+import type { Launcher } from "./launcher.ts";
+import { openProcessRecords, sandboxFolder } from "./leftovers.ts";
+import * as linux from "./linux-constants.ts";
+import { Program } from "./program.ts";
+
+const SIGKILL = 9;
+const FIFO = 0o010000;
+/** Others that end at the same moment are looked at before the zombies go. */
+const REAP_AFTER_MS = 50;
+
+/**
+ * A shell that waits for a program also buries every other child that has ended, oldest first, and reading buries none. (Those that
+ * bury at once, as bash does, cost exit codes on kernels before 6.15.)
+ */
+const SCRIPT = `while read -r line; do "$0" 0; done`;
+
+/** Present while the pods of this state folder are meant to outlive their engine. */
+function markerPath(stateDir: string): string {
+  return join(sandboxFolder(stateDir), "kept");
+}
+
+export function keepsPods(stateDir: string): boolean {
+  return readQuietly(markerPath(stateDir)) !== undefined;
+}
+
+/** From now on the next start ends what this engine leaves. */
+export function endKeeping(stateDir: string): void {
+  rmSync(markerPath(stateDir), { force: true });
+}
+
+export interface KeeperOptions {
+  readonly launcher: Launcher;
+  readonly stateDir: string;
+  /** Absolute path of sleep(1). */
+  readonly sleep: string;
+  /** The engine, absolute path first; it gets this process's standard streams. */
+  readonly engine: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Starts the engine as a child, then turns this very process into the keeper. Returns only by throwing. */
+export function becomeKeeper({ launcher, stateDir, sleep, engine, env }: KeeperOptions): never {
+  launcher.call("prctl", [linux.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0]);
+  const records = openProcessRecords(stateDir);
+  const commands = join(sandboxFolder(stateDir), `keeper-${process.pid}`);
+  rmSync(commands, { force: true });
+  launcher.call("mknodat", [linux.AT_FDCWD, commands, FIFO | 0o600, 0]);
+  // Open for writing too: its end never comes.
+  const input = openSync(commands, constants.O_RDWR);
+  const details: KeeperDetails = { kind: "keeper", commands };
+  records.add(process.pid, "the keeper of pods", keptDetails(details));
+  writeFileSync(markerPath(stateDir), "", { mode: 0o600 });
+  const [program = ""] = engine;
+  const environment = Object.entries(env).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${value}`],
+  );
+  launcher.start(
+    new Program()
+      .call("setsid", [])
+      .call("close_range", [3, linux.MAX_FD, 0])
+      .call("execve", [program, [...engine], environment]),
+  );
+  const nothing = openSync("/dev/null", constants.O_RDWR);
+  launcher.call("dup3", [input, 0, 0]);
+  for (const fd of [1, 2]) launcher.call("dup3", [nothing, fd, 0]);
+  launcher.call("chdir", ["/"]);
+  launcher.call("close_range", [3, linux.MAX_FD, linux.CLOSE_RANGE_CLOEXEC]);
+  launcher.call("execve", ["/bin/sh", ["sh", "-c", SCRIPT, sleep], [`PILLION_STATE=${stateDir}`]]);
+  throw new Error("execve() came back");
+}
+
+export interface Keeper {
+  readonly identity: ProcessIdentity;
+  readonly details: KeeperDetails;
+}
+
+/** The keepers of this engine and of those before. */
+export interface Keepers {
+  /** Exit codes have been read: the keepers let go of processes that have ended, soon. */
+  reapSoon(): void;
+  /** Ends what they have inherited and nobody knows: it was started in the moment before an engine was killed. */
+  killUnknown(known: ReadonlySet<number>): void;
+  /** Ends the keepers. What they still have goes to process 1. */
+  stop(): void;
+}
+
+export function commandKeepers(
+  { launcher, clock }: { readonly launcher: Launcher; readonly clock: Clock },
+  keepers: readonly Keeper[],
+): Keepers {
+  let isScheduled = false;
+  const reap = (): void => {
+    isScheduled = false;
+    for (const { details } of keepers) command(details.commands);
+  };
+  return {
+    reapSoon() {
+      if (isScheduled) return;
+      isScheduled = true;
+      clock.schedule(REAP_AFTER_MS, reap);
+    },
+    killUnknown(known) {
+      for (const pid of childrenOf(keepers.map(({ identity }) => identity.pid)))
+        if (pid !== process.pid && !known.has(pid)) launcher.tryCall("kill", [pid, SIGKILL]);
+    },
+    stop() {
+      for (const { identity } of keepers)
+        if (startTimeOf(identity.pid) === identity.startTime)
+          launcher.tryCall("kill", [identity.pid, SIGKILL]);
+    },
+  };
+}
+
+function command(path: string): void {
+  try {
+    const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    try {
+      writeSync(fd, "reap\n");
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // The keeper has ended, and with it the zombies are somebody else's.
+  }
+}
+
+/** From field 4 of every /proc/PID/stat. */
+export function childrenOf(parents: readonly number[]): number[] {
+  if (parents.length === 0) return [];
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      const stat = readQuietly(`/proc/${name}/stat`) ?? "";
+      return parents.includes(Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
+    })
+    .map(Number);
+}
+
+function readQuietly(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
