@@ -101,7 +101,7 @@ describe("postStart", () => {
     expect([instances(w, "app").length, w.state("app")]).toEqual([3, "CrashLoopBackOff"]);
   });
 
-  test("that fails in a pod that never restarts ends it [H2, S3]", async () => {
+  test("that fails in a pod that never restarts ends it [H2]", async () => {
     await using w = await world();
     await w.run("p", {
       restartPolicy: "Never",
@@ -110,7 +110,7 @@ describe("postStart", () => {
     expect([w.state("app"), w.pod().status?.phase]).toEqual(["Error 143", "Failed"]);
   });
 
-  test("that fails in a deaf container is followed by SIGKILL, and only then by the next container [H2]", async () => {
+  test("that fails in a deaf container is followed by SIGKILL, and only then by the next container [H2, S3]", async () => {
     await using w = await world();
     w.sandbox.behaviours.set("a", () => undefined);
     await w.run("p", {

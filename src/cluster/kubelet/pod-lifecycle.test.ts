@@ -225,6 +225,26 @@ describe("stopping", () => {
     ]);
   });
 
+  test("of a pod that somebody else declares Failed takes its grace period, too, with hooks [T1, T2]", async () => {
+    await using w = await world();
+    deaf(w, "app");
+    const lifecycle = { preStop: { exec: { command: ["true"] } } };
+    await w.run("p", { terminationGracePeriodSeconds: 7, containers: [container("app", { lifecycle })] });
+    const status = { phase: "Failed" };
+    w.store.update(
+      "pods",
+      { namespace: "default", name: "p" },
+      (pod) => ({ ...pod, status: { ...asPod(pod).status, ...status } }),
+      { subresource: "status" },
+    );
+    await w.settle();
+    expect([signals(w), instances(w, "app")[0]?.execs.length]).toEqual([{ app: [15] }, 1]);
+    await w.advance(6_999);
+    expect(signals(w)).toEqual({ app: [15] });
+    await w.advance(1);
+    expect([signals(w), w.pod().status?.phase]).toEqual([{ app: [15, 9] }, "Failed"]);
+  });
+
   test("does not restart sidecars [T17, Q6, R2]", async () => {
     await using w = await world();
     deaf(w, "app");

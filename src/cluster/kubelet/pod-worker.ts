@@ -11,7 +11,7 @@ import { PodState } from "./pod-state.ts";
 import { isFinished } from "./pod-status.ts";
 import { PodProbes } from "./probes/pod-probes.ts";
 import { closeHostPorts, volumeFacts } from "./prepare-sandbox.ts";
-import { abandonHooks, cancelStops } from "./stop-container.ts";
+import { abandonHooks, beginCompletion, cancelStops } from "./stop-container.ts";
 import { syncPod, type Pass, type PassResult } from "./sync-pod.ts";
 import { removeFromStore, removeLogs, terminatePod } from "./terminate-pod.ts";
 import { reportIgnoredFields } from "./ignored-fields.ts";
@@ -179,8 +179,15 @@ export class PodWorker {
 
   /** A probe's result has changed. Whoever waits for it does not wait for an image or a hook of the same pod. */
   #probed(): void {
-    if (this.#running !== undefined) writeReadiness(this.#context, this.#state);
+    const isBusy = this.#running !== undefined;
     this.wake();
+    if (!isBusy || this.#state.termination !== undefined) return;
+    try {
+      writeReadiness(this.#context, this.#state);
+    } catch (error) {
+      // The next pass writes the whole status.
+      this.#options.onError(error);
+    }
   }
 
   #takeDeletion(): void {
@@ -237,9 +244,7 @@ export class PodWorker {
     const state = this.#state;
     this.#probes.see();
     if (state.isTornDown) return this.#finish(pass);
-    if (state.termination === undefined && isFinished(state.pod)) {
-      state.beginTermination(0, { kind: "completed" }, this.#context.clock.monotonic());
-    }
+    if (state.termination === undefined && isFinished(state.pod)) beginCompletion(this.#context, state);
     writeStatus(this.#context, state);
     if (state.termination === undefined && (this.#needsRefresh || this.#tokenLeft() === 0)) this.#refresh();
     const result = state.termination === undefined ? await syncPod(pass) : await terminatePod(pass);

@@ -165,6 +165,23 @@ describe("probes of running containers", () => {
     expect(w.state("never")).toBe("Error 143");
   });
 
+  test("ask main containers no more when their pod is over, whatever ended it [T16]", async () => {
+    await using w = await world();
+    deaf(w, "app");
+    await w.run("p", {
+      activeDeadlineSeconds: 5,
+      containers: [container("app", { livenessProbe: ASK, readinessProbe: ASK })],
+    });
+    const app = w.container("app");
+    const asked = () => app.execs.filter(({ hasEnded }) => !hasEnded).length;
+    await w.advance(4_000);
+    expect(asked()).toBe(2);
+    await w.advance(1_000);
+    expect([app.signals, asked()]).toEqual([[15], 1]);
+    await w.advance(5_000);
+    expect(asked()).toBe(1);
+  });
+
   test("of a sidecar decide whether the pod is ready, also with Never and after a restart of it [Q3, C4]", async () => {
     await using w = await world();
     const ready = () => w.pod().status?.conditions?.find(({ type }) => type === "Ready")?.status;

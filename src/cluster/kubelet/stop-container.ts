@@ -92,6 +92,12 @@ export function isStopping({ running, stopping }: ContainerRecord): boolean {
   return running !== undefined || stopping?.preStop?.isRunning === true;
 }
 
+/** Nothing has to run any more: what still does is stopped with the pod's own grace period. */
+export function beginCompletion({ clock }: KubeletContext, state: PodState): void {
+  const { terminationGracePeriodSeconds = DEFAULT_GRACE_SECONDS } = state.pod.spec;
+  state.beginTermination(terminationGracePeriodSeconds, { kind: "completed" }, clock.monotonic());
+}
+
 /** The next step of the pod's termination; `isDone` when nothing runs. */
 export function stopAll(stopper: Stopper): { readonly isDone: boolean; readonly wakeInMs?: number } {
   const { context, state } = stopper;

@@ -8,7 +8,7 @@ import { computePodActions, type PodActions } from "./pod-actions.ts";
 import { prepareSandbox } from "./prepare-sandbox.ts";
 import type { PodState } from "./pod-state.ts";
 import { startContainer } from "./start-container.ts";
-import { beginStop, deadlineLeft, driveStops, isStopping } from "./stop-container.ts";
+import { beginCompletion, beginStop, deadlineLeft, driveStops, isStopping } from "./stop-container.ts";
 import { lacksVolumes } from "./volumes/pod-volumes.ts";
 import { writeStatus } from "./write-status.ts";
 
@@ -57,8 +57,7 @@ export async function syncPod(pass: Pass): Promise<PassResult> {
 
   const actions = computePodActions(state.observe());
   if (actions.killPod) {
-    const graceSeconds = state.pod.spec.terminationGracePeriodSeconds ?? 30;
-    state.beginTermination(graceSeconds, { kind: "completed" }, context.clock.monotonic());
+    beginCompletion(context, state);
     return { again: true };
   }
   for (const kill of actions.kill) beginStop(pass, kill);

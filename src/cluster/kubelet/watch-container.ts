@@ -12,7 +12,7 @@ const MESSAGE_BYTES = 4096;
 const FALLBACK_BYTES = 2048;
 const FALLBACK_LINES = 80;
 
-/** Resolves after the end is in the state. */
+/** Resolves after the end is in the state. Never rejects. */
 export async function watchContainer(
   {
     context,
@@ -30,10 +30,19 @@ export async function watchContainer(
   if (record.running !== running) return;
   const { terminationLog } = record;
   const message = terminationMessage(container, exit, { terminationLog, logPath });
-  if (terminationLog !== undefined) rmSync(terminationLog, { force: true });
+  if (terminationLog !== undefined) discard(terminationLog);
   const end = endOf(exit, message);
   state.end(container.name, end);
   state.endedAt(end, context.clock);
+}
+
+/** What cannot be removed goes with the pod's folder: an end is never lost for it. */
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // The machine's trouble, not the container's.
+  }
 }
 
 function endOf({ exitCode, oomKilled, finishedAt }: ExitStatus, message: string): ContainerEnd {
