@@ -1,4 +1,4 @@
-/** Streams to containers with four versions of kubectl, over WebSocket and SPDY: exec, attach, cp, port-forward, debug, top. */
+/** Streams to containers with four versions of kubectl and client-node, over WebSocket and SPDY: exec, attach, cp, port-forward, debug, top. */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
@@ -335,6 +335,29 @@ function writeTokenConfig(token: string): string {
   writeFileSync(path, text.replace(/"token": ".*"/, `"token": "${token}"`));
   return path;
 }
+
+test(
+  "client-node on Node runs programs, attaches and forwards a port",
+  async () => {
+    await kubectl.must(
+      ["create", "-f", "-"],
+      pod("node-client", `(while :; do echo tick; sleep 0.1; done) & ${SHOUT}`),
+    );
+    await kubectl.start(["logs", "-f", "node-client", "--pod-running-timeout=30s"]).line(/^listening$/);
+    const script = join(import.meta.dirname, "client-node-streams.mjs");
+    const child = Bun.spawn(["node", script, home.kubeconfig(), NAMESPACE, "node-client", "8080"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const text = await new Response(child.stdout).text();
+    expect(JSON.parse(text)).toEqual({
+      exec: { out: "typed", err: "err\n", reason: "NonZeroExitCode", code: "9" },
+      attach: true,
+      forward: "THROUGH THE PORT",
+    });
+    await kubectl.must(["delete", "pod", "node-client", "--now"]);
+  },
+  TEST_MS,
+);
 
 test(
   "a port-forward whose pod goes ends its connections",
