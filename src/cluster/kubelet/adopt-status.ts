@@ -57,11 +57,13 @@ function adoptedEnd(
   };
 }
 
-/** `ContainerStatusUnknown` of the kubelet (convertToAPIContainerStatuses). */
-function unknownEnd(now: number): ContainerEnd {
+export const UNKNOWN_END = "ContainerStatusUnknown";
+
+/** How the kubelet shows an end that nobody saw (convertToAPIContainerStatuses). */
+export function unknownEnd(now: number): ContainerEnd {
   return {
     exitCode: 137,
-    reason: "ContainerStatusUnknown",
+    reason: UNKNOWN_END,
     message: "The container could not be located when the pod was terminated",
     finishedAt: now,
   };

@@ -1,11 +1,12 @@
 /** One worker per pod: takes in what happens to it, and never does two things to it at once. */
 import { asPod, type StoredPod } from "../../k8s/pod.ts";
 import type { KubeObject } from "../../k8s/object.ts";
-import type { PodSandbox, RunningContainer } from "../sandbox/sandbox.ts";
+import type { AdoptedPod, PodSandbox, RunningContainer } from "../sandbox/sandbox.ts";
 import type { PodUse } from "./port.ts";
 import type { KubeletContext } from "./kubelet-context.ts";
 import { podEvent } from "./pod-events.ts";
 import { messageOf } from "../../kernel/problem.ts";
+import { adoptPod } from "./adopt-pod.ts";
 import { adoptStatus } from "./adopt-status.ts";
 import { PodState } from "./pod-state.ts";
 import { isFinished } from "./pod-status.ts";
@@ -28,6 +29,8 @@ const MAX_TIMER_MS = 86_400_000;
 export interface WorkerOptions {
   readonly context: KubeletContext;
   readonly pod: StoredPod;
+  /** What goes on of it since an earlier engine. */
+  readonly adopted?: AdoptedPod | undefined;
   /** Called once, when the object is gone and nothing of the pod is left on the node. */
   readonly onRemoved: () => void;
   /** An error that is a bug of ours or of the machine; the pod is tried again. */
@@ -58,6 +61,8 @@ export class PodWorker {
     this.#seen = options.pod;
     this.#state = new PodState(options.pod);
     adoptStatus(this.#state, options.context.clock.now());
+    if (options.adopted !== undefined)
+      adoptPod({ context: options.context, state: this.#state, wake: () => this.wake() }, options.adopted);
     this.#probes = new PodProbes({ ...options, state: this.#state, onChange: () => this.#probed() });
     this.#state.probes = this.#probes;
     reportIgnoredFields(options.context.recorder, options.pod, options.context.sandbox.tier);

@@ -135,7 +135,8 @@ async function publishPorts(
   return undefined;
 }
 
-async function noticeDeath(sandbox: PodSandbox, state: PodState, wake: () => void): Promise<void> {
+/** Tells the state when the sandbox's own process has ended. */
+export async function noticeDeath(sandbox: PodSandbox, state: PodState, wake: () => void): Promise<void> {
   await sandbox.exited;
   if (state.sandbox !== sandbox) return;
   state.isSandboxDead = true;

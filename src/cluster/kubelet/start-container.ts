@@ -12,6 +12,7 @@ import {
   type PodSandbox,
   type RunningContainer,
 } from "../sandbox/sandbox.ts";
+import { withStartNotes } from "./adopt-pod.ts";
 import { ContainerConfigError } from "./config-error.ts";
 import { containerSpec } from "./container-config.ts";
 import { ensureImage } from "./ensure-image.ts";
@@ -124,7 +125,11 @@ async function runContainer(
     imageID: image.id,
   };
   try {
-    const running = await sandbox.startContainer(spec);
+    const stopSignal = stopSignalOf(container, image.config.stopSignal);
+    const { terminationLog } = start;
+    const running = await sandbox.startContainer(
+      withStartNotes(spec, { ...instance, terminationLog, stopSignal }),
+    );
     tell(request, "Normal", "Created", "Container created");
     tell(request, "Normal", "Started", "Container started");
     const user = running.user === undefined ? {} : { user: running.user };
@@ -132,7 +137,7 @@ async function runContainer(
     const record = state.record(container.name);
     record.running = running;
     record.terminationLog = start.terminationLog;
-    record.stopSignal = stopSignalOf(container, image.config.stopSignal);
+    record.stopSignal = stopSignal;
     dropOldLogs(request, restartCount);
     record.ended = watchContainer(request, { running, logPath: spec.logPath }).finally(request.wake);
     return running;

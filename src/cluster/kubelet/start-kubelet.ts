@@ -88,6 +88,7 @@ export async function startKubelet(parts: KubeletParts): Promise<Kubelet> {
     allowPrivileged: options.allowPrivileged ?? false,
     issueToken: options.issueToken,
   };
+  await endOrphans(sandbox, store, nodeName);
   removeLeftovers(folders, store);
   const node = startNode({ store, clock, nodeName, sandbox, capacity, version: options.version ?? "0.1.0" });
   const pods = followPods(context, options.onError ?? (() => {}));
@@ -117,6 +118,7 @@ interface FollowedPods {
 
 function followPods(context: KubeletContext, onError: (error: unknown) => void): FollowedPods {
   const workers = new Map<string, PodWorker>();
+  const adopted = new Map(context.sandbox.adopted.map((pod) => [pod.sandbox.uid, pod]));
   let isShuttingDown = false;
   const onPod = ({ type, object }: WatchEvent) => {
     const uid = object.metadata.uid ?? "";
@@ -125,7 +127,9 @@ function followPods(context: KubeletContext, onError: (error: unknown) => void):
     else if (worker !== undefined) worker.update(object);
     else if (type !== "BOOKMARK" && !isShuttingDown && isOurs(object, context.node.name)) {
       const pod = asPod(object);
-      workers.set(uid, new PodWorker({ context, pod, onError, onRemoved: () => workers.delete(uid) }));
+      const onRemoved = () => workers.delete(uid);
+      workers.set(uid, new PodWorker({ context, pod, adopted: adopted.get(uid), onError, onRemoved }));
+      adopted.delete(uid);
     }
   };
   const unwatch = [
@@ -176,6 +180,14 @@ function hostResolver(): ResolverSettings {
     // A machine without the file resolves nothing, and neither do its pods.
     return { nameservers: [], searches: [], options: [] };
   }
+}
+
+/** Pods whose object was deleted by force before the engine that ran them ended (kubelet HandlePodCleanups). */
+async function endOrphans(sandbox: Sandbox, store: Store, nodeName: string): Promise<void> {
+  const ours = store.list("pods").items.filter((pod) => isOurs(pod, nodeName));
+  const uids = new Set(ours.map(({ metadata }) => metadata.uid));
+  const orphans = sandbox.adopted.filter((pod) => !uids.has(pod.sandbox.uid));
+  await Promise.all(orphans.map((pod) => pod.sandbox.destroy()));
 }
 
 /** Folders of pods that were deleted while no engine ran, or when one was killed. */

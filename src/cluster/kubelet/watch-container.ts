@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, readSync, rmSync } from "node:fs";
 import type { Container } from "../../../generated/kubernetes.ts";
 import type { ContainerEnd } from "../../k8s/container-status.ts";
 import type { ExitStatus, RunningContainer } from "../sandbox/sandbox.ts";
+import { unknownEnd } from "./adopt-status.ts";
 import type { KubeletContext } from "./kubelet-context.ts";
 import { lastLogLines } from "./logs/log-tail.ts";
 import type { PodState } from "./pod-state.ts";
@@ -31,7 +32,7 @@ export async function watchContainer(
   const { terminationLog } = record;
   const message = terminationMessage(container, exit, { terminationLog, logPath });
   if (terminationLog !== undefined) discard(terminationLog);
-  const end = endOf(exit, message);
+  const end = exit.isLost === true ? unknownEnd(exit.finishedAt) : endOf(exit, message);
   state.end(container.name, end);
   state.endedAt(end, context.clock);
 }
