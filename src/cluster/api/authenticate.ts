@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { StatusError } from "../../k8s/status-error.ts";
 import type { User } from "./exchange.ts";
+import { impersonated } from "./impersonate.ts";
 import { ISSUER, type ServiceAccountTokens } from "./service-account-tokens.ts";
 
 export const ADMINISTRATOR: User = {
@@ -26,11 +27,12 @@ export function verifyTokens(administrators: string, tokens: ServiceAccountToken
 }
 
 export function authenticateBearer(verify: VerifyToken): Authenticate {
-  return ({ authorization = "" }) => {
+  return (headers) => {
+    const { authorization = "" } = headers;
     const [, sent = ""] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
     const verified = verify(sent);
     if (typeof verified === "string") throw new StatusError("Unauthorized", "Unauthorized");
-    return verified.user;
+    return impersonated(verified.user, headers);
   };
 }
 

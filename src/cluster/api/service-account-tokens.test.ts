@@ -225,6 +225,44 @@ describe("a token of a service account", () => {
   });
 });
 
+describe("impersonation", () => {
+  const whoami = async (headers: Readonly<Record<string, string>>) => {
+    const path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    const { code, body } = await api.call(path, { method: "POST", headers, body: {} });
+    return [code, (body["status"] as Json | string) ?? "", body["message"]];
+  };
+
+  test("gives an administrator another's name and rights", async () => {
+    const username = "system:serviceaccount:default:app";
+    expect(await whoami({ "Impersonate-User": username })).toEqual([
+      201,
+      {
+        userInfo: {
+          username,
+          groups: ["system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"],
+        },
+      },
+      undefined,
+    ]);
+    expect(await whoami({ "Impersonate-User": "jane", "Impersonate-Group": "a, b" })).toMatchObject([
+      201,
+      { userInfo: { username: "jane", groups: ["a", "b", "system:authenticated"] } },
+      undefined,
+    ]);
+    expect((await api.call("/api/v1/pods", { headers: { "Impersonate-User": "jane" } })).code).toBe(403);
+    expect((await api.call("/api/v1/pods", { headers: { "Impersonate-Group": "a" } })).code).toBe(400);
+  });
+
+  test("is for administrators only", async () => {
+    const headers = { Authorization: `Bearer ${await tokenFor()}`, "Impersonate-User": "kubernetes-admin" };
+    const { code, body } = await api.call("/api/v1/pods", { headers });
+    expect([code, body["message"]]).toEqual([
+      403,
+      'users "kubernetes-admin" is forbidden: User "system:serviceaccount:default:app" cannot impersonate resource "users" in API group "" at the cluster scope',
+    ]);
+  });
+});
+
 test("the kubelet's tokens are the same ones", async () => {
   const uid = createPod("own", "app");
   const issue = tokenIssuer({ store: api.store, clock, pki: api.pki });
