@@ -9,13 +9,23 @@ export interface Clock {
   schedule(ms: number, callback: () => void): () => void;
 }
 
+/** 24 days: what one timer of the runtime can hold. A longer one would fire at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   schedule(ms, callback) {
-    const timer = setTimeout(callback, ms);
-    timer.unref();
+    let timer: ReturnType<typeof setTimeout>;
+    const wait = (leftMs: number) => {
+      const isLast = leftMs <= LONGEST_TIMER_MS;
+      timer = isLast
+        ? setTimeout(callback, leftMs)
+        : setTimeout(() => wait(leftMs - LONGEST_TIMER_MS), LONGEST_TIMER_MS);
+      timer.unref();
+    };
+    wait(ms);
     return () => clearTimeout(timer);
   },
 };
