@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Container } from "../../../generated/kubernetes.ts";
-import type { StartFailure } from "../../k8s/container-status.ts";
+import type { ContainerInstance, StartFailure } from "../../k8s/container-status.ts";
 import { messageOf } from "../../kernel/problem.ts";
 import type { ResolvedImage } from "../images/image.ts";
 import {
@@ -115,7 +115,7 @@ async function runContainer(
     readonly restartCount: number;
   },
 ): Promise<RunningContainer | undefined> {
-  const { context, state, sandbox, container } = request;
+  const { state, sandbox, container } = request;
   const { spec, image, restartCount } = start;
   const instance = {
     name: container.name,
@@ -147,20 +147,20 @@ async function runContainer(
       refuse(request, error);
       return undefined;
     }
-    tell(request, "Normal", "Created", "Container created");
-    tell(request, "Warning", "Failed", `Error: ${error.message}`);
-    // The runtime made the container and could not run it: an instance that ended at once, with exit code 128.
-    const now = context.clock.now();
-    state.begin({ ...instance, startedAt: now });
-    state.end(container.name, {
-      exitCode: 128,
-      reason: "StartError",
-      message: error.message,
-      finishedAt: now,
-    });
-    state.record(container.name).failure = { reason: "RunContainerError", message: error.message };
+    failToRun(request, instance, error.message);
     return undefined;
   }
+}
+
+/** The runtime made the container and could not run it: an instance that ended at once, with exit code 128. */
+function failToRun(request: StartRequest, instance: ContainerInstance, message: string): void {
+  const { context, state } = request;
+  tell(request, "Normal", "Created", "Container created");
+  tell(request, "Warning", "Failed", `Error: ${message}`);
+  const now = context.clock.now();
+  state.begin({ ...instance, startedAt: now });
+  state.end(instance.name, { exitCode: 128, reason: "StartError", message, finishedAt: now });
+  state.record(instance.name).failure = { reason: "RunContainerError", message };
 }
 
 /** What was wrong before there was a container; tried again, also when an object it names changes. */
