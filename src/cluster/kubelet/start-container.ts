@@ -212,6 +212,8 @@ function dropOldLogs({ context, state, container }: StartRequest, restartCount: 
 /** A file of its own for each instance, so that no message outlives a restart; any user may write it. */
 function newTerminationLog({ context, state, container }: StartRequest): string {
   const folder = join(podFolder(context.folders, state.pod.metadata.uid), "containers", container.name);
+  // A start that failed has left one.
+  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const path = join(folder, randomBytes(4).toString("hex"));
   writeFileSync(path, "");
