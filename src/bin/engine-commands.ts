@@ -3,9 +3,9 @@ import { rmSync, writeSync } from "node:fs";
 import { type Command, EXIT, type Terminal } from "../cli/command.ts";
 import type { EngineOptions, ImageCall } from "../cli/engine-control.ts";
 import { STOP_GRACE_SECONDS } from "../cli/stop-engine.ts";
-import { stateFolderOf } from "../cli/state-folder.ts";
+import { type StateFolder, stateFolderOf } from "../cli/state-folder.ts";
 import { messageOf, Problem, type ProblemDetails } from "../kernel/problem.ts";
-import type { EngineReport } from "./engine-control.ts";
+import { ENGINE, type EngineReport } from "./engine-control.ts";
 import type { StopOptions } from "./engine.ts";
 
 const inner = {
@@ -21,6 +21,11 @@ const inner = {
 export function engineCommands(): readonly Command[] {
   return [
     { ...inner, name: "engine run", run: (_, terminal) => runEngine(terminal) },
+    {
+      ...inner,
+      name: "engine keep",
+      run: ({ raw: [cluster] }, { env }) => keepEngine(stateFolderOf(env, cluster), env),
+    },
     {
       ...inner,
       name: "engine clean",
@@ -41,9 +46,12 @@ export function engineCommands(): readonly Command[] {
       async run({ raw: [cluster] }, { env, readStdin, out }) {
         const { openClusterImages } = await import("./engine.ts");
         const { handleImageCall } = await import("./image-admin.ts");
+        const { keptImages } = await import("../cluster/sandbox/kept-pods.ts");
         const call = JSON.parse(await readStdin()) as ImageCall;
         return await reportingProblems(async () => {
-          const admin = openClusterImages(stateFolderOf(env, cluster));
+          const folder = stateFolderOf(env, cluster);
+          const inUse = keptImages(folder.path);
+          const admin = openClusterImages(folder, { usesRootfs: (path) => inUse.has(path) });
           for await (const answer of handleImageCall(admin, call)) out(`${JSON.stringify(answer)}\n`);
         });
       },
@@ -65,16 +73,18 @@ async function reportingProblems(work: () => Promise<void>): Promise<number> {
 
 async function runEngine({ stop, stopNow }: Terminal): Promise<number> {
   const { promise: stopRequested, resolve: requestStop } = Promise.withResolvers<StopOptions>();
-  const byDefault = { keepState: false, graceSeconds: STOP_GRACE_SECONDS };
   const { startEngine } = await import("./engine.ts");
   const input = readOptions();
   const options = await input.options;
+  const { keep } = options;
+  const byDefault = { keepState: keep, leavePods: keep, graceSeconds: STOP_GRACE_SECONDS };
   stop.addEventListener("abort", () => requestStop(byDefault));
   // A foreground engine ends with the command that started it, however that ends.
   if (!options.detached) void input.ended.then(() => requestStop(byDefault));
   try {
     const engine = await startEngine(options, requestStop);
-    report({ ready: true, port: engine.port, tier: engine.tier, limits: engine.limits });
+    const { port, tier, limits, adopted } = engine;
+    report({ ready: true, port, tier, limits, adopted });
     const wanted = await stopRequested;
     stopNow.addEventListener("abort", () => void engine.stop({ ...wanted, graceSeconds: 0 }));
     await engine.stop(wanted);
@@ -88,6 +98,16 @@ async function runEngine({ stop, stopNow }: Terminal): Promise<number> {
     report({ ready: false, problem: { code, message, fix } });
     return EXIT.problem;
   }
+}
+
+/** Becomes the keeper of an engine, which does the rest. */
+async function keepEngine({ path }: StateFolder, env: Terminal["env"]): Promise<number> {
+  const { becomeKeeper } = await import("../cluster/sandbox/keeper.ts");
+  const { loadLauncher } = await import("../cluster/sandbox/launcher.ts");
+  return await reportingProblems(async () => {
+    await Promise.resolve();
+    becomeKeeper({ launcher: loadLauncher(), stateDir: path, engine: [...ENGINE, "engine", "run"], env });
+  });
 }
 
 function engineBug({ folder }: EngineOptions, error: unknown): ProblemDetails<string> {

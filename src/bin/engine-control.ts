@@ -1,36 +1,52 @@
 /** Starts the engine as a process of its own, inside namespaces of its own, and hears from it when it is ready. */
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { namespaceCommand, readOnlyProgram } from "../cluster/sandbox/enter-namespaces.ts";
+import { joinCommand, namespaceCommand, readOnlyProgram } from "../cluster/sandbox/enter-namespaces.ts";
+import { findKeptPods, prepareStart } from "../cluster/sandbox/kept-pods.ts";
 import { reapLeftovers } from "../cluster/sandbox/leftovers.ts";
 import type { EngineControl, EngineOptions, ImageCall, StartedEngine } from "../cli/engine-control.ts";
 import { ApiClient } from "../cli/api-client.ts";
+import { EXIT } from "../cli/command.ts";
 import { runningEngine, type StateFolder } from "../cli/state-folder.ts";
 import { Problem } from "../kernel/problem.ts";
 
 /** What the engine says once on its first pipe: ready, or why not. */
 export type EngineReport =
-  | { readonly ready: true; readonly port: number; readonly tier: string; readonly limits: readonly string[] }
+  | {
+      readonly ready: true;
+      readonly port: number;
+      readonly tier: string;
+      readonly limits: readonly string[];
+      readonly adopted: number;
+    }
   | {
       readonly ready: false;
       readonly problem: { readonly code: string; readonly message: string; readonly fix: string };
     };
 
-const MAIN = new URL("main.ts", import.meta.url);
+/** This program once more. */
+export const ENGINE = [
+  process.execPath,
+  "--smol",
+  fileURLToPath(new URL("main.ts", import.meta.url)),
+] as const;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** `env` is handed to the engine without the launcher's own variables. */
 export function createEngineControl(env: Environment): EngineControl {
-  const internal = (words: readonly string[]) =>
-    namespaceCommand(readOnlyProgram([process.execPath, "--smol", fileURLToPath(MAIN), ...words]));
+  const program = (words: readonly string[]) => readOnlyProgram([...ENGINE, ...words]);
+  const internal = (words: readonly string[]) => namespaceCommand(program(words));
   return {
     async start(options) {
-      const { folder } = options;
-      await reapLeftovers(folder.path);
-      return await startEngine(internal(["engine", "run"]), innerEnv(env, folder), options);
+      const { folder, keep } = options;
+      const kept = await prepareStart(folder.path);
+      const words = keep ? ["engine", "keep", folder.cluster] : ["engine", "run"];
+      const argv = kept === undefined ? internal(words) : joinCommand(kept, program(words));
+      return await startEngine(argv, innerEnv(env, folder), options);
     },
+    hasKeptPods: (folder) => (findKeptPods(folder.path)?.pods.length ?? 0) > 0,
     async clean(folder, { keepState }) {
       // Here, outside, because a container of another id is out of reach for the user that we are inside.
       await reapLeftovers(folder.path);
@@ -74,28 +90,45 @@ async function startEngine(
   void child.stdin.write(`${JSON.stringify(options)}\n`);
   await child.stdin.flush();
   if (options.detached) await child.stdin.end();
-  const report = await readReport(child.stdout, child.exited, options.folder);
-  if (!report.ready) {
-    await child.exited;
-    throw new Problem(report.problem);
+  const { report, ended } = readOutput(child.stdout);
+  // Of a kept cluster the child is the keeper, which stays; its engine has ended when its output has.
+  const exited = options.keep ? ended.then(() => codeOf(options.folder)) : child.exited;
+  const first = await report;
+  if (!first?.ready) {
+    if (options.keep) child.kill("SIGKILL");
+    const code = await child.exited;
+    throw first === undefined ? endedEarly(options.folder, code) : new Problem(first.problem);
   }
-  if (options.detached) child.unref();
-  return { port: report.port, tier: report.tier, limits: report.limits, exited: child.exited };
+  if (options.detached || options.keep) child.unref();
+  const { port, tier, limits, adopted } = first;
+  return { port, tier, limits, adopted, exited };
 }
 
-async function readReport(
-  stdout: ReadableStream<Uint8Array>,
-  exited: Promise<number>,
-  folder: StateFolder,
-): Promise<EngineReport> {
-  let text = "";
-  for await (const chunk of stdout) {
-    text += new TextDecoder().decode(chunk);
-    const end = text.indexOf("\n");
-    if (end >= 0) return JSON.parse(text.slice(0, end)) as EngineReport;
-  }
-  const code = await exited;
-  throw new Problem({
+/** An engine that ends in order takes its record away. */
+function codeOf(folder: StateFolder): number {
+  return existsSync(folder.engineRecord) ? EXIT.problem : EXIT.done;
+}
+
+/** The first line, undefined when there is none, and the end of the stream. */
+function readOutput(stdout: ReadableStream<Uint8Array>): {
+  readonly report: Promise<EngineReport | undefined>;
+  readonly ended: Promise<void>;
+} {
+  const { promise: report, resolve } = Promise.withResolvers<EngineReport | undefined>();
+  const read = async (): Promise<void> => {
+    let text = "";
+    for await (const chunk of stdout) {
+      text += new TextDecoder().decode(chunk);
+      const end = text.indexOf("\n");
+      if (end >= 0) resolve(JSON.parse(text.slice(0, end)) as EngineReport);
+    }
+    resolve(undefined);
+  };
+  return { report, ended: read() };
+}
+
+function endedEarly(folder: StateFolder, code: number): Problem {
+  return new Problem({
     code: "E_ENGINE_ENDED",
     message: `Cannot start cluster "${folder.cluster}": its engine ended with exit code ${code} before it was ready`,
     fix: `Read the end of "${folder.engineLog}"; if the cause is not yours, report it as a bug of Pillion's`,

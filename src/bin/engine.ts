@@ -1,5 +1,5 @@
 /** The engine: store, API, controllers, kubelet and sandbox of one cluster, in one process. */
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -19,7 +19,7 @@ import { loadImageMap } from "../cluster/images/image-map-file.ts";
 import { type LocalImages, openImages } from "../cluster/images/open-images.ts";
 import type { PullProgress } from "../cluster/images/pull.ts";
 import { type Kubelet, startKubelet } from "../cluster/kubelet/start-kubelet.ts";
-import { reapLeftovers } from "../cluster/sandbox/leftovers.ts";
+import { prepareStart } from "../cluster/sandbox/kept-pods.ts";
 import { openSandbox } from "../cluster/sandbox/open-sandbox.ts";
 import { openStore } from "../cluster/store/open-store.ts";
 import type { Store } from "../cluster/store/store.ts";
@@ -35,6 +35,7 @@ const SECONDS_AFTER_GRACE = 3;
 
 const StopOptions = z.strictObject({
   keepState: z.boolean().describe("Objects and volumes stay for the next start."),
+  leavePods: z.boolean().describe("Pods go on for the next start; only in a cluster that keeps them."),
   graceSeconds: z.number().min(0).max(3600).describe("Seconds the pods get altogether."),
 });
 export type StopOptions = z.output<typeof StopOptions>;
@@ -43,6 +44,8 @@ export interface Engine {
   readonly port: number;
   readonly tier: string;
   readonly limits: readonly string[];
+  /** How many pods of an earlier engine go on. */
+  readonly adopted: number;
   /** Ends the pods, then everything else. Idempotent: a later call can only shorten the grace. */
   stop(options: StopOptions): Promise<void>;
 }
@@ -54,17 +57,23 @@ export async function startEngine(
 ): Promise<Engine> {
   const { folder } = options;
   const clock = systemClock;
-  await reapLeftovers(folder.path);
-  const closing: (() => Promise<void> | void)[] = [];
-  const closeAll = async () => {
-    for (const close of closing.splice(0).toReversed()) await close();
+  // Else the keeper has done so, which is among what would be found.
+  if (!options.keep) await prepareStart(folder.path);
+  const closing: ((leavePods: boolean) => Promise<void> | void)[] = [];
+  const closeAll = async (leavePods = false) => {
+    for (const close of closing.splice(0).toReversed()) await close(leavePods);
   };
   try {
     const pki = await openPki({ folder: folder.pki, now: clock.now() });
     const store = openStore({ path: folder.database, clock, resources: resourceOf });
     closing.push(() => store.close());
-    const sandbox = await openSandbox({ stateDir: folder.path });
-    closing.push(() => sandbox.close());
+    const { keep } = options;
+    const sandbox = await openSandbox({
+      stateDir: folder.path,
+      keep,
+      onLogLost: (_, error) => logBug(error),
+    });
+    closing.push((leavePods) => (leavePods ? sandbox.release() : sandbox.close()));
     // The kubelet, which knows what runs, starts after the images that it needs.
     const running: { kubelet?: Kubelet } = {};
     const usesRootfs = (path: string) => running.kubelet?.usesRootfs(path) ?? false;
@@ -96,6 +105,7 @@ export async function startEngine(
       clock,
       pki,
       port: options.port,
+      wishedPort: lastPort(folder),
       nodeName,
       onBug: logBug,
       extensions: [commandLineApi({ ...admin, onChange: () => kubelet.imagesChanged() }, onStopRequest)],
@@ -105,7 +115,8 @@ export async function startEngine(
     closing.push(...startControllers({ store, pki, nodeName, folder }));
     announce(folder, { api, pki, detached: options.detached });
     const { name: tier, limits } = sandbox.tier;
-    return { port: api.port, tier, limits, stop: stopOnce({ store, kubelet, folder, closeAll }) };
+    const adopted = sandbox.adopted.length;
+    return { port: api.port, tier, limits, adopted, stop: stopOnce({ store, kubelet, folder, closeAll }) };
   } catch (error) {
     await closeAll();
     throw error;
@@ -174,6 +185,16 @@ function logBug(error: unknown): void {
   process.stderr.write(`${new Date().toISOString()} ${text}\n`);
 }
 
+/** The port of the engine before; 0 when there was none. Kubeconfigs in other shells name it. */
+function lastPort({ lastPort: file }: StateFolder): number {
+  try {
+    const port = Number(readFileSync(file, "utf8"));
+    return Number.isInteger(port) && port > 0 && port < 65_536 ? port : 0;
+  } catch {
+    return 0;
+  }
+}
+
 /** From here on other commands find the cluster. */
 function announce(
   folder: StateFolder,
@@ -187,6 +208,7 @@ function announce(
   });
   const startTime = startTimeOf(process.pid) ?? "";
   const record: EngineRecord = { pid: process.pid, startTime, port: api.port, version: VERSION, detached };
+  writeFileSync(folder.lastPort, `${api.port}\n`, { mode: 0o600 });
   writeFileAtomic(folder.engineRecord, `${JSON.stringify(record)}\n`, 0o600);
 }
 
@@ -214,18 +236,20 @@ function stopOnce({
   readonly store: Store;
   readonly kubelet: Kubelet;
   readonly folder: StateFolder;
-  readonly closeAll: () => Promise<void>;
+  readonly closeAll: (leavePods: boolean) => Promise<void>;
 }): Engine["stop"] {
   let ending: Promise<void> | undefined;
   return async (options) => {
-    const { keepState, graceSeconds } = options;
+    const { keepState, leavePods, graceSeconds } = options;
     if (!keepState) deletePods(store, graceSeconds);
-    const stopped = keepState ? kubelet.shutDown(graceSeconds) : podsGone(store);
+    const shutDown = () => (keepState ? kubelet.shutDown(graceSeconds) : podsGone(store));
+    const stopped = leavePods ? Promise.resolve() : shutDown();
     ending ??= (async () => {
       await withinSeconds(graceSeconds + SECONDS_AFTER_GRACE, stopped);
-      await closeAll();
+      await closeAll(leavePods);
       rmSync(folder.engineRecord, { force: true });
-      rmSync(folder.kubeconfig, { force: true });
+      // Other shells go on with it: the next engine has the same port and the same keys.
+      if (!keepState) rmSync(folder.kubeconfig, { force: true });
     })();
     await ending;
   };
@@ -269,5 +293,5 @@ export function deleteState(folder: StateFolder): void {
   for (const name of ["pods", "logs", "node", "sandbox"]) {
     rmSync(join(folder.path, name), { recursive: true, force: true });
   }
-  for (const file of [folder.engineRecord, folder.kubeconfig]) rmSync(file, { force: true });
+  for (const file of [folder.engineRecord, folder.kubeconfig, folder.lastPort]) rmSync(file, { force: true });
 }

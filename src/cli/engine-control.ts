@@ -5,6 +5,8 @@ export interface EngineOptions {
   readonly folder: StateFolder;
   /** Survives the command that started it (`-d`). */
   readonly detached: boolean;
+  /** Pods outlive it, however it ends (`--keep`). */
+  readonly keep: boolean;
   /** 0 = any free port. */
   readonly port: number;
   /** Image map files, most important first. */
@@ -21,6 +23,8 @@ export interface StartedEngine {
   /** Sentences about what this machine cannot do for pods. */
   readonly limits: readonly string[];
   readonly tier: string;
+  /** How many pods of an earlier engine go on. */
+  readonly adopted: number;
   /** Resolves with the exit code when the engine ends, by whatever cause. */
   readonly exited: Promise<number>;
 }
@@ -36,6 +40,8 @@ export interface ImageCall {
 export interface EngineControl {
   /** Resolves when the API answers. Rejects with the engine's own `Problem`. */
   start(options: EngineOptions): Promise<StartedEngine>;
+  /** True when pods of an engine that has ended go on, and the next one takes them over. */
+  hasKeptPods(folder: StateFolder): boolean;
   /** Ends what a killed engine has left behind, and deletes objects and volumes unless `keepState`. */
   clean(folder: StateFolder, options: { readonly keepState: boolean }): Promise<void>;
   /** Lines of newline-delimited JSON. */

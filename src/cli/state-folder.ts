@@ -12,6 +12,8 @@ export interface StateFolder {
   readonly path: string;
   readonly engineRecord: string;
   readonly engineLog: string;
+  /** Port of the API, for the next start with the same state. */
+  readonly lastPort: string;
   readonly kubeconfig: string;
   readonly pki: string;
   readonly database: string;
@@ -58,6 +60,7 @@ export function stateFolderOf(env: Environment, cluster = "default"): StateFolde
     path,
     engineRecord: join(path, "engine.json"),
     engineLog: join(path, "engine.log"),
+    lastPort: join(path, "last-port"),
     kubeconfig: join(path, "kubeconfig"),
     pki: join(path, "pki"),
     database: join(path, "store.db"),

@@ -9,27 +9,30 @@ export const STOP_GRACE_SECONDS = 10;
 const POLL_MS = 20;
 const SAY_AFTER_MS = 1000;
 
-/** Resolves when no process of the cluster is left. With `keepState`, objects and volumes stay for the next `up`. */
+/** Resolves when no process of the cluster is left, unless its pods are to stay. With `keepState`, objects and volumes stay for the next `up`. */
 export async function stopEngine({
   folder,
   control,
   terminal,
   api,
   keepState,
+  leavePods = false,
 }: {
   readonly folder: StateFolder;
   readonly control: EngineControl;
   readonly terminal: Terminal;
   readonly api: ApiClient | undefined;
   readonly keepState: boolean;
+  /** The engine ends, and its pods go on for the next one; only with `--keep`. */
+  readonly leavePods?: boolean;
 }): Promise<void> {
   const engine = runningEngine(folder);
   if (engine !== undefined) {
-    const asked = await askToStop(api, { keepState, graceSeconds: STOP_GRACE_SECONDS });
+    const asked = await askToStop(api, { keepState, leavePods, graceSeconds: STOP_GRACE_SECONDS });
     if (!asked) signalEngine(engine.pid, "SIGTERM");
     await waitForEnd({ folder, terminal, pid: engine.pid });
   }
-  await control.clean(folder, { keepState });
+  if (!leavePods) await control.clean(folder, { keepState });
 }
 
 async function askToStop(api: ApiClient | undefined, body: object): Promise<boolean> {

@@ -30,7 +30,7 @@ export function upCommand(control: EngineControl): Command {
   return {
     name: "up",
     summary: "Start the local cluster, apply manifests and wait until their pods are ready",
-    usage: "[-f FILE|DIR|-]... [-d] [--name NAME] [--images FILE] [--port PORT]",
+    usage: "[-f FILE|DIR|-]... [-d] [--keep] [--name NAME] [--images FILE] [--port PORT]",
     options: {
       file: {
         type: "string",
@@ -72,6 +72,11 @@ export function upCommand(control: EngineControl): Command {
         type: "boolean",
         description: "Let containers ask for `privileged: true`. They can then harm this machine.",
       },
+      keep: {
+        type: "boolean",
+        description:
+          "Pods go on when the cluster ends, also by Ctrl-C or a crash; the next `up` takes them over.",
+      },
       "max-restart-period": {
         type: "string",
         value: "DURATION",
@@ -100,10 +105,11 @@ async function runUp(control: EngineControl, invocation: Invocation, terminal: T
   terminal.err(
     `cluster "${folder.cluster}" is up on https://127.0.0.1:${engine.port} (${engine.tier}, ${took} ms)\n`,
   );
+  if (engine.adopted > 0) terminal.err(`${pods(engine.adopted)} of before: taken over\n`);
   for (const limit of engine.limits) terminal.err(`note: ${limit}\n`);
   const api = new ApiClient(folder.kubeconfig);
   if (options.detached) return await applyAndWait(api, { invocation, terminal, set });
-  return await runInForeground(api, { terminal, set, engine, folder, control });
+  return await runInForeground(api, { terminal, set, engine, folder, control, keep: options.keep });
 }
 
 interface UpContext {
@@ -145,6 +151,7 @@ function engineOptions(invocation: Invocation, { folder, set, terminal }: UpCont
     imageMaps: [...listOption(invocation, "images").map(resolveExisting), ...set.imageMaps],
     hostPaths: listOption(invocation, "host-path").map(resolveExisting),
     allowPrivileged: invocation.options["allow-privileged"] === true,
+    keep: invocation.options["keep"] === true,
     ...(period === undefined ? {} : { maxRestartPeriodMs: parseRestartPeriod(period) }),
   };
 }
@@ -165,6 +172,7 @@ async function applyToRunning(
     options.port !== 0 ||
     options.hostPaths.length > 0 ||
     options.allowPrivileged ||
+    options.keep ||
     options.maxRestartPeriodMs !== undefined;
   if (set.manifests.length === 0 || needsStart) {
     throw new Problem({
@@ -221,7 +229,12 @@ async function runInForeground(
     engine,
     folder,
     control,
-  }: UpContext & { readonly engine: StartedEngine; readonly control: EngineControl },
+    keep,
+  }: UpContext & {
+    readonly engine: StartedEngine;
+    readonly control: EngineControl;
+    readonly keep: boolean;
+  },
 ): Promise<number> {
   const view = new AbortController();
   const following = followPods(api, terminal, view.signal).catch((error: unknown) => {
@@ -230,18 +243,35 @@ async function runInForeground(
   let code: number = EXIT.done;
   try {
     await applyAll(api, { terminal, set });
-    terminal.err("press Ctrl-C to end the pods and remove them\n");
+    terminal.err(
+      keep
+        ? "press Ctrl-C to end the cluster; its pods go on\n"
+        : "press Ctrl-C to end the pods and remove them\n",
+    );
     code = await Promise.race([
       engine.exited,
       aborted(terminal.stop).then(() => EXIT.done),
       following.then(() => EXIT.done),
     ]);
   } finally {
-    await stopEngine({ folder, control, terminal, api, keepState: false });
+    await stopEngine({ folder, control, terminal, api, keepState: keep, leavePods: keep });
     view.abort();
     await following.catch(() => {});
+    if (keep) sayWhatGoesOn(control, folder, terminal);
   }
   return code;
+}
+
+function sayWhatGoesOn(control: EngineControl, folder: StateFolder, { err }: Terminal): void {
+  const name = folder.cluster === "default" ? "" : ` --name ${folder.cluster}`;
+  if (control.hasKeptPods(folder))
+    err(
+      `the pods of cluster "${folder.cluster}" go on: \`pillion up --keep${name}\` takes them over, \`pillion down${name}\` ends them\n`,
+    );
+}
+
+function pods(count: number): string {
+  return count === 1 ? "1 pod" : `${count} pods`;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

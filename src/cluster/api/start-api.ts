@@ -28,6 +28,8 @@ export interface ApiOptions {
   readonly address?: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** Taken where `port` is 0, unless another process has it; 0 = no wish. */
+  readonly wishedPort?: number;
   readonly clock?: Clock;
   /** Admission steps after the built-in ones, for example injection. */
   readonly admit?: readonly Admit[];
@@ -60,7 +62,7 @@ const OWN_NAMES: ReadonlySet<string> = new Set([
 
 /** `E_PORT_TAKEN` when the port is in use. */
 export async function startApi(options: ApiOptions): Promise<ApiServer> {
-  const { address = "127.0.0.1", port, pki } = options;
+  const { address = "127.0.0.1", port, wishedPort = 0, pki } = options;
   const closing = new AbortController();
   const serving = serveOptions(options, address);
   const server = createServer({ key: pki.key, cert: pki.certificate, minVersion: "TLSv1.2" });
@@ -80,7 +82,9 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   server.on("tlsClientError", (_error, socket) => socket.destroy());
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
-  const bound = await listen(server, address, port);
+  const bound = await (port === 0
+    ? listenAnywhere(server, address, wishedPort)
+    : listen(server, address, port));
   const unfollow = followWaiting(serving.context);
   return {
     port: bound,
@@ -159,6 +163,16 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
 
 /** A reader that does not read, or a container that has not ended, does not hold up the end for longer. */
 const LOG_DRAIN_MS = 500;
+
+/** A free port, the wished one if it is free. */
+async function listenAnywhere(server: Server, address: string, wishedPort: number): Promise<number> {
+  try {
+    return await listen(server, address, wishedPort);
+  } catch (error) {
+    if (!(error instanceof Problem && error.code === "E_PORT_TAKEN")) throw error;
+    return await listen(server, address, 0);
+  }
+}
 
 async function listen(server: Server, address: string, port: number): Promise<number> {
   await new Promise<void>((resolve, reject) => {

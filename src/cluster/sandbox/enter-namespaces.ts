@@ -1,4 +1,6 @@
 /** Puts the engine into namespaces of its own, so that what it mounts is seen by nobody else on this machine. */
+import { readlinkSync } from "node:fs";
+import { Problem } from "../../kernel/problem.ts";
 import { type MachineFacts, readMachineFacts } from "./probe-facts.ts";
 import { noNamespaces, platformProblem } from "./tier.ts";
 
@@ -44,6 +46,24 @@ export function namespaceCommand(
     detail = attempt.output.trim().split("\n").at(-1) ?? "";
   }
   throw noNamespaces(facts, detail);
+}
+
+/**
+ * The command that runs `argv` in the namespaces of a process that an earlier `namespaceCommand` has led to. nsenter(1)
+ * becomes `argv` without a process between. The user keeps the id, which is root in there.
+ */
+export function joinCommand(pid: number, argv: readonly string[]): string[] {
+  const nsenter = Bun.which("nsenter");
+  if (nsenter === null) {
+    throw new Problem({
+      code: "E_PROGRAM_MISSING",
+      message: 'Cannot go on with the pods that run: the program "nsenter" is not on PATH',
+      fix: "Install util-linux, or add its folder to PATH; or end the pods with `kill` and start anew",
+    });
+  }
+  const userOf = (name: string | number) => readlinkSync(`/proc/${name}/ns/user`);
+  const user = userOf(pid) === userOf("self") ? [] : ["--user", "--preserve-credentials"];
+  return [nsenter, "--target", String(pid), ...user, "--mount", "--", ...argv];
 }
 
 /**

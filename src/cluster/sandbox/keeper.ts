@@ -14,12 +14,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../kernel/clock.ts";
-import { type ProcessIdentity, startTimeOf } from "../../lib/process-identity.ts";
+import type { ProcessIdentity } from "../../lib/process-identity.ts";
 import { keptDetails, type KeeperDetails } from "./kept-details.ts";
 import type { Launcher } from "./launcher.ts";
 import { openProcessRecords, sandboxFolder } from "./leftovers.ts";
 import * as linux from "./linux-constants.ts";
 import { Program } from "./program.ts";
+import { sleepPath } from "./pod-sandbox-holder.ts";
 
 const SIGKILL = 9;
 const FIFO = 0o010000;
@@ -30,7 +31,7 @@ const REAP_AFTER_MS = 50;
  * A shell that waits for a program also buries every other child that has ended, oldest first, and reading buries none. (Those that
  * bury at once, as bash does, cost exit codes on kernels before 6.15.)
  */
-const SCRIPT = `while read -r line; do "$0" 0; done`;
+const SCRIPT = `while read -r line; do "$0" 0; [ "$line" != end ] || exit 0; done`;
 
 /** Present while the pods of this state folder are meant to outlive their engine. */
 function markerPath(stateDir: string): string {
@@ -49,15 +50,14 @@ export function endKeeping(stateDir: string): void {
 export interface KeeperOptions {
   readonly launcher: Launcher;
   readonly stateDir: string;
-  /** Absolute path of sleep(1). */
-  readonly sleep: string;
   /** The engine, absolute path first; it gets this process's standard streams. */
   readonly engine: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 /** Starts the engine as a child, then turns this very process into the keeper. Returns only by throwing. */
-export function becomeKeeper({ launcher, stateDir, sleep, engine, env }: KeeperOptions): never {
+export function becomeKeeper({ launcher, stateDir, engine, env }: KeeperOptions): never {
+  const sleep = sleepPath();
   launcher.call("prctl", [linux.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0]);
   const records = openProcessRecords(stateDir);
   const commands = join(sandboxFolder(stateDir), `keeper-${process.pid}`);
@@ -98,7 +98,7 @@ export interface Keepers {
   reapSoon(): void;
   /** Ends what they have inherited and nobody knows: it was started in the moment before an engine was killed. */
   killUnknown(known: ReadonlySet<number>): void;
-  /** Ends the keepers. What they still have goes to process 1. */
+  /** The keepers end as soon as they have buried what has ended. What they still have goes to process 1. */
   stop(): void;
 }
 
@@ -109,7 +109,7 @@ export function commandKeepers(
   let isScheduled = false;
   const reap = (): void => {
     isScheduled = false;
-    for (const { details } of keepers) command(details.commands);
+    for (const { details } of keepers) command(details.commands, "reap");
   };
   return {
     reapSoon() {
@@ -122,18 +122,16 @@ export function commandKeepers(
         if (pid !== process.pid && !known.has(pid)) launcher.tryCall("kill", [pid, SIGKILL]);
     },
     stop() {
-      for (const { identity } of keepers)
-        if (startTimeOf(identity.pid) === identity.startTime)
-          launcher.tryCall("kill", [identity.pid, SIGKILL]);
+      for (const { details } of keepers) command(details.commands, "end");
     },
   };
 }
 
-function command(path: string): void {
+function command(path: string, line: "reap" | "end"): void {
   try {
     const fd = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
     try {
-      writeSync(fd, "reap\n");
+      writeSync(fd, `${line}\n`);
     } finally {
       closeSync(fd);
     }

@@ -17,7 +17,7 @@ import * as linux from "./linux-constants.ts";
 import { buildNodeNetwork, DEFAULT_RANGES, type NetworkRanges, nodeAddress } from "./network.ts";
 import { addressPool } from "./network-addresses.ts";
 import { createPodSandbox, type PodTools, sumOf } from "./pod-sandbox.ts";
-import { type Holder, type HolderTools, startHolder } from "./pod-sandbox-holder.ts";
+import { type Holder, type HolderTools, sleepPath, startHolder } from "./pod-sandbox-holder.ts";
 import { openPipePeek } from "./pipe-peek.ts";
 import { probe } from "./probe.ts";
 import { type MachineFacts, readMachineFacts } from "./probe-facts.ts";
@@ -213,16 +213,6 @@ function hasMountsOfProcess1(): boolean {
   } catch {
     return false; // Process 1 is not ours to look at, as for every ordinary user.
   }
-}
-
-function sleepPath(): string {
-  const path = Bun.which("sleep");
-  if (path !== null) return path;
-  throw new Problem({
-    code: "E_PROGRAM_MISSING",
-    message: 'Cannot start pods: the program "sleep" is not on PATH',
-    fix: "Install coreutils, or add its folder to PATH",
-  });
 }
 
 function isClosed(): Problem {

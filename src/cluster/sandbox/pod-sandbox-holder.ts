@@ -55,6 +55,17 @@ export interface Holder {
   stop(): Promise<void>;
 }
 
+/** Of sleep(1). Throws E_PROGRAM_MISSING. */
+export function sleepPath(): string {
+  const path = Bun.which("sleep");
+  if (path !== null) return path;
+  throw new Problem({
+    code: "E_PROGRAM_MISSING",
+    message: 'Cannot start pods: the program "sleep" is not on PATH',
+    fix: "Install coreutils, or add its folder to PATH",
+  });
+}
+
 /** Starts a holder; throws `LaunchError` when the kernel refuses a step. Takes 1–2 ms and blocks meanwhile. */
 export function startHolder(tools: HolderTools, spec: HolderSpec): Holder {
   const { launcher, exits, records } = tools;
