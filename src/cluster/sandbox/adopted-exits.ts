@@ -56,7 +56,7 @@ interface ProcessState {
   readonly status: WaitStatus | undefined;
 }
 
-/** From /proc/PID/stat: start time (field 22), state (3) and exit code (52). */
+/** From /proc/PID/stat (proc(5)): start time is field 22, the state 3, the exit code 52. */
 function stateOf({ pid, startTime }: ProcessIdentity): ProcessState | undefined {
   let stat: string;
   try {
@@ -67,9 +67,10 @@ function stateOf({ pid, startTime }: ProcessIdentity): ProcessState | undefined 
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   if (fields[19] !== startTime) return undefined;
   const hasEnded = fields[0] === "Z" || fields[0] === "X";
-  // Others read 0 in the place of the exit code.
-  const isKnown = hasEnded && maySeeExitCodes();
-  return { hasEnded, status: isKnown ? decodeWaitStatus(Number(fields[49])) : undefined };
+  const code = Number(fields[49]);
+  // Who may not know reads 0 in the place of the exit code, and also of `wchan` (35), which is 1 for others (5.16).
+  const isKnown = hasEnded && (code !== 0 || fields[32] !== "0" || maySeeExitCodes());
+  return { hasEnded, status: isKnown ? decodeWaitStatus(code) : undefined };
 }
 
 let seesExitCodes: boolean | undefined;
