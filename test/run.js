@@ -12,6 +12,8 @@ const bun = join(dirname(createRequire(import.meta.url).resolve("bun/package.jso
 const isRoot = process.getuid?.() === 0;
 const soak = process.argv.includes("--soak");
 const NOBODY = 65_534;
+/** A test that takes longer hangs: none is about speed, and the machine may be busy with something else. */
+const HANGS_MS = 60_000;
 
 /** Debian package -> a program it brings, and the tests that want it. */
 const PACKAGES = {
@@ -64,7 +66,12 @@ function runTests(title, { argv, cwd, env }) {
   const folder = mkdtempSync(join(tmpdir(), "pillion-report-"));
   const report = join(folder, "junit.xml");
   if (argv[0] === "setpriv") spawnSync("chown", [String(NOBODY), folder]);
-  const [program, ...rest] = [...argv, "--reporter=junit", `--reporter-outfile=${report}`];
+  const [program, ...rest] = [
+    ...argv,
+    `--timeout=${HANGS_MS}`,
+    "--reporter=junit",
+    `--reporter-outfile=${report}`,
+  ];
   const startedAt = Date.now();
   const { status } = spawnSync(program, rest, { cwd, env, stdio: "inherit" });
   const count = { passed: 0, failed: 0, skipped: 0 };

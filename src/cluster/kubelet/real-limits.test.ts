@@ -1,38 +1,16 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { expect, test } from "bun:test";
 import { cpuWeight } from "../sandbox/cgroups/v2-driver.ts";
-import { namespaceCommand } from "../sandbox/enter-namespaces.ts";
-import { reapLeftovers } from "../sandbox/leftovers.ts";
-import { readMachineFacts } from "../sandbox/probe-facts.ts";
+import { EngineFolder, type EngineWay, engineWays } from "../../testing/engine-ways.ts";
 import { scenarioCommand } from "./real-limits.test-support.ts";
 
-/** `nobody`, an ordinary user of every machine. */
-const USER = 65_534;
-const AS_USER = ["setpriv", `--reuid=${USER}`, `--regid=${USER}`, "--clear-groups", "--"];
-const isRoot = process.geteuid?.() === 0;
 const MIB = 2 ** 20;
 
-let folder = "";
-let stateDir = "";
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), "pillion-limits-"));
-  stateDir = join(folder, "state");
-  for (const path of [stateDir, join(folder, "tmp")]) mkdirSync(path);
-});
-afterEach(async () => {
-  // Whatever a run that failed has left.
-  await reapLeftovers(stateDir);
-  rmSync(folder, { recursive: true, force: true });
-});
+const asRoot = engineWays.filter(({ tier }) => tier === "root");
+const asUser = engineWays.filter(({ tier }) => tier !== "root");
 
-async function found(prefix: readonly string[]) {
-  const child = Bun.spawn([...prefix, ...scenarioCommand(stateDir)], {
-    stdio: ["ignore", "pipe", "inherit"],
-    env: { PATH: process.env["PATH"] ?? "", TMPDIR: join(folder, "tmp") },
-  });
-  return JSON.parse(await child.stdout.text()) as Record<string, unknown>;
+async function found(way: EngineWay) {
+  await using folder = new EngineFolder(way);
+  return await folder.result(scenarioCommand(folder.stateDir));
 }
 
 /** As each version of control groups writes them. */
@@ -54,10 +32,10 @@ function limits(
 const ASKED = { limits: { memory: "32Mi", cpu: "500m" }, requests: { memory: "16Mi", cpu: "250m" } };
 const KILLED = { exitCode: 137, reason: "OOMKilled" };
 
-test.skipIf(!isRoot)(
-  "as root: limits hold, each class of pods has its place, and what goes beyond is OOMKilled [G1, G2, G3, G4, V5, S14]",
-  async () => {
-    const result = await found(namespaceCommand([]));
+test.each(asRoot)(
+  "$name, root: limits hold, each class of pods has its place, and what goes beyond is OOMKilled [G1, G2, G3, G4, V5, S14]",
+  async (way) => {
+    const result = await found(way);
     const kind = result["resourceLimits"];
     if (kind === "none") {
       console.log("skipped: no memory controller of control groups can be used here");
@@ -99,6 +77,7 @@ test.skipIf(!isRoot)(
     expect(result).toMatchObject({ warnings: [], errors: [], left: [] });
     expectUsage(result["usage"], 8);
   },
+  60_000,
 );
 
 function expectUsage(usage: unknown, megabytes: number): void {
@@ -114,26 +93,19 @@ function expectUsage(usage: unknown, megabytes: number): void {
   expect(measured.megabytes).toBeLessThan(megabytes + 24);
 }
 
-describe("as an ordinary user", () => {
-  /** A checkout in a folder such as /root is closed to other users. */
-  const isOpenToUser = isRoot && Bun.spawnSync([...AS_USER, "test", "-r", import.meta.path]).exitCode === 0;
-
-  test.skipIf(isRoot && !isOpenToUser)(
-    "pods run without limits, an event says so, and what they use is summed up over their processes",
-    async () => {
-      for (const path of [folder, stateDir, join(folder, "tmp")]) if (isRoot) chownSync(path, USER, USER);
-      const facts = { ...readMachineFacts(), uid: USER, capabilities: 0n, newuidmap: false };
-      const enter = namespaceCommand([], facts, () => ({ exitCode: 0, output: "" }));
-      const result = await found([...(isRoot ? AS_USER : []), ...enter]);
-      // With version 2 a session of systemd may well have been given groups of its own.
-      if (result["resourceLimits"] !== "none") return;
-      expect(result["warnings"]).toEqual([
-        expect.stringMatching(
-          /^limited: Memory and CPU limits of containers are not enforced: .+\. To have them, .+\.$/,
-        ),
-      ]);
-      expect(result).toMatchObject({ errors: [], left: [] });
-      expectUsage(result["usage"], 0);
-    },
-  );
-});
+test.each(asUser)(
+  "$name, not root: pods run without limits, an event says so, and what they use is summed up over their processes",
+  async (way) => {
+    const result = await found(way);
+    // With version 2 a session of systemd may well have been given groups of its own.
+    if (result["resourceLimits"] !== "none") return;
+    expect(result["warnings"]).toEqual([
+      expect.stringMatching(
+        /^limited: Memory and CPU limits of containers are not enforced: .+\. To have them, .+\.$/,
+      ),
+    ]);
+    expect(result).toMatchObject({ errors: [], left: [] });
+    expectUsage(result["usage"], 0);
+  },
+  60_000,
+);

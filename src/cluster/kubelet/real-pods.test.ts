@@ -1,52 +1,11 @@
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { namespaceCommand } from "../sandbox/enter-namespaces.ts";
-import { readMachineFacts } from "../sandbox/probe-facts.ts";
+import { describe, expect, test } from "bun:test";
+import { EngineFolder, engineWays } from "../../testing/engine-ways.ts";
 import { scenarioCommand } from "./real-pods.test-support.ts";
 
-/** `nobody`, an ordinary user of every machine. */
-const USER = 65_534;
-const AS_USER = ["setpriv", `--reuid=${USER}`, `--regid=${USER}`, "--clear-groups", "--"];
-const isRoot = process.geteuid?.() === 0;
-
-interface Way {
-  readonly name: string;
-  readonly prefix: readonly string[];
-  readonly owner: number | undefined;
-}
-
-const ways: Way[] = [{ name: "as this user", prefix: namespaceCommand([]), owner: undefined }];
-/** A checkout in a folder such as /root is closed to other users. */
-const isOpenToUser = isRoot && Bun.spawnSync([...AS_USER, "test", "-r", import.meta.path]).exitCode === 0;
-if (isRoot && !isOpenToUser)
-  test.skip("real pods as an ordinary user: this checkout is closed to other users", () => {});
-if (isOpenToUser) {
-  const facts = { ...readMachineFacts(), uid: USER, capabilities: 0n, newuidmap: false };
-  const enter = namespaceCommand([], facts, () => ({ exitCode: 0, output: "" }));
-  ways.push({ name: "as an ordinary user", prefix: [...AS_USER, ...enter], owner: USER });
-}
-
-describe.each(ways)("real pods $name", ({ prefix, owner }) => {
-  let folder = "";
-  let stateDir = "";
-
-  beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "pillion-kubelet-"));
-    stateDir = join(folder, "state");
-    for (const path of [stateDir, join(folder, "tmp")]) mkdirSync(path);
-    if (owner !== undefined)
-      for (const path of [folder, stateDir, join(folder, "tmp")]) chownSync(path, owner, owner);
-  });
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
+describe.each(engineWays)("real pods $name", (way) => {
   async function resultOf(scenario: Parameters<typeof scenarioCommand>[0]) {
-    const child = Bun.spawn([...prefix, ...scenarioCommand(scenario, stateDir)], {
-      stdio: ["ignore", "pipe", "inherit"],
-      env: { PATH: process.env["PATH"] ?? "", TMPDIR: join(folder, "tmp") },
-    });
-    return JSON.parse(await child.stdout.text()) as Record<string, unknown>;
+    await using folder = new EngineFolder(way);
+    return await folder.result(scenarioCommand(scenario, folder.stateDir));
   }
 
   test("share volumes, read their configuration, end, are replaced and go", async () => {

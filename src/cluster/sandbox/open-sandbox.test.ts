@@ -1,50 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startTimeOf } from "../../lib/process-identity.ts";
+import { EngineFolder, engineWays } from "../../testing/engine-ways.ts";
 import { snapshotHost } from "../../testing/host-snapshot.ts";
 import { cgroupName } from "./cgroups/cgroup-records.ts";
 import { cgroupMounts } from "./cgroups/cgroup-mounts.ts";
-import { namespaceCommand } from "./enter-namespaces.ts";
 import { reapLeftovers } from "./leftovers.ts";
 import { scenarioCommand } from "./open-sandbox.test-support.ts";
-import { readMachineFacts } from "./probe-facts.ts";
 
-/** `nobody`, an ordinary user of every machine. */
-const USER = 65_534;
-const AS_USER = ["setpriv", `--reuid=${USER}`, `--regid=${USER}`, "--clear-groups", "--"];
-const isRoot = process.geteuid?.() === 0;
-
-interface Way {
-  readonly name: string;
-  readonly prefix: readonly string[];
-  readonly owner: number | undefined;
-  readonly tier: string;
-}
-
-const ways: Way[] = [
-  {
-    name: "as this user",
-    prefix: namespaceCommand([]),
-    owner: undefined,
-    tier: isRoot ? "root" : "rootless",
-  },
-];
-/** A checkout in a folder such as /root is closed to other users. */
-const isOpenToUser = isRoot && Bun.spawnSync([...AS_USER, "test", "-r", import.meta.path]).exitCode === 0;
-if (isRoot && !isOpenToUser)
-  test.skip("a sandbox as an ordinary user: this checkout is closed to other users", () => {});
-if (isOpenToUser) {
-  const facts = { ...readMachineFacts(), uid: USER, capabilities: 0n, newuidmap: false };
-  const enter = namespaceCommand([], facts, () => ({ exitCode: 0, output: "" }));
-  ways.push({
-    name: "as an ordinary user",
-    prefix: [...AS_USER, ...enter],
-    owner: USER,
-    tier: "rootless-1-id",
-  });
-}
+const UNSHARED = ["unshare", "--mount", "--propagation", "shared"];
 
 /** Folders of control groups that belong to the cluster. */
 function cgroupsOf(stateDir: string): string[] {
@@ -53,42 +18,31 @@ function cgroupsOf(stateDir: string): string[] {
   return folders.map((folder) => join(folder, name)).filter((folder) => existsSync(folder));
 }
 
-describe.each(ways)("a sandbox $name", ({ prefix, owner, tier }) => {
+describe.each(engineWays)("a sandbox $name", (way) => {
+  let engine: EngineFolder;
   let folder = "";
   let stateDir = "";
 
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), "pillion-sandbox-"));
-    stateDir = join(folder, "state");
-    for (const path of [stateDir, join(folder, "bun"), join(folder, "tmp")]) mkdirSync(path);
-    if (owner === undefined) return;
-    for (const path of [folder, stateDir, join(folder, "bun"), join(folder, "tmp")])
-      chownSync(path, owner, owner);
+    engine = new EngineFolder(way);
+    ({ path: folder, stateDir } = engine);
   });
-  afterEach(() => {
-    rmSync(folder, { recursive: true, force: true });
-  });
+  afterEach(() => engine[Symbol.asyncDispose]());
 
   function start(
     scenario: Parameters<typeof scenarioCommand>[0],
   ): Bun.Subprocess<"ignore", "pipe", "inherit"> {
-    return Bun.spawn([...prefix, ...scenarioCommand(scenario, stateDir)], {
-      stdio: ["ignore", "pipe", "inherit"],
-      // Bun keeps headers of its C compiler in BUN_TMPDIR for good; nothing else may stay in TMPDIR.
-      env: { PATH: process.env["PATH"] ?? "", BUN_TMPDIR: join(folder, "bun"), TMPDIR: join(folder, "tmp") },
-    });
+    return engine.start(scenarioCommand(scenario, stateDir));
   }
 
   async function resultOf(scenario: Parameters<typeof scenarioCommand>[0]): Promise<unknown> {
-    const engine = start(scenario);
-    const [text] = await Promise.all([engine.stdout.text(), engine.exited]);
-    return JSON.parse(text);
+    return await engine.result(scenarioCommand(scenario, stateDir));
   }
 
   test("pods share no port, reach each other and the node, and nothing reaches this machine's loopback", async () => {
     const before = snapshotHost(folder);
     expect(await resultOf("network")).toEqual({
-      tier: expect.stringContaining(tier),
+      tier: expect.stringContaining(way.tier),
       addresses: { node: "10.244.0.1", one: "10.244.0.2", two: "10.244.0.3", onNode: "10.244.0.1" },
       answers: {
         "pod to pod": "two",
@@ -152,7 +106,7 @@ describe.each(ways)("a sandbox $name", ({ prefix, owner, tier }) => {
     engine.kill("SIGKILL");
     await engine.exited;
     expect(startTimeOf(stubborn)).toBe(startTime ?? "running");
-    if (owner === undefined && isRoot) expect(cgroupsOf(stateDir)).not.toEqual([]);
+    if (way.tier === "root") expect(cgroupsOf(stateDir)).not.toEqual([]);
     const { killed } = await reapLeftovers(stateDir);
     expect(killed).toBeGreaterThanOrEqual(1);
     expect(cgroupsOf(stateDir)).toEqual([]);
@@ -163,21 +117,14 @@ describe.each(ways)("a sandbox $name", ({ prefix, owner, tier }) => {
   });
 });
 
-test.skipIf(!isRoot)(
+test.skipIf(process.geteuid?.() !== 0)(
   "openSandbox() refuses to mount where other namespaces see it, and writes nothing",
   async () => {
-    const folder = mkdtempSync(join(tmpdir(), "pillion-sandbox-"));
-    try {
-      const run = Bun.spawn(
-        ["unshare", "--mount", "--propagation", "shared", ...scenarioCommand("idle", folder)],
-        {
-          stdio: ["ignore", "pipe", "pipe"],
-        },
-      );
-      expect(await run.stderr.text()).toContain("was called outside of namespaceCommand()");
-      expect(readdirSync(folder)).toEqual([]);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    await using engine = new EngineFolder({ name: "", tier: "root", prefix: UNSHARED });
+    const run = Bun.spawn([...UNSHARED, ...scenarioCommand("idle", engine.stateDir)], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    expect(await run.stderr.text()).toContain("was called outside of namespaceCommand()");
+    expect(readdirSync(engine.stateDir)).toEqual([]);
   },
 );

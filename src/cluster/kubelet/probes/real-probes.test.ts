@@ -1,39 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { namespaceCommand } from "../../sandbox/enter-namespaces.ts";
-import { readMachineFacts } from "../../sandbox/probe-facts.ts";
+import { beforeAll, describe, expect, test } from "bun:test";
+import { EngineFolder, engineWays } from "../../../testing/engine-ways.ts";
 import { realProbesCommand } from "./real-probes.test-support.ts";
 
-/** `nobody`, an ordinary user of every machine. */
-const USER = 65_534;
-const AS_USER = ["setpriv", `--reuid=${USER}`, `--regid=${USER}`, "--clear-groups", "--"];
-const isRoot = process.geteuid?.() === 0;
-
-const ways = [{ name: "as this user", prefix: namespaceCommand([]), owner: undefined as number | undefined }];
-if (isRoot && Bun.spawnSync([...AS_USER, "test", "-r", import.meta.path]).exitCode === 0) {
-  const facts = { ...readMachineFacts(), uid: USER, capabilities: 0n, newuidmap: false };
-  const enter = namespaceCommand([], facts, () => ({ exitCode: 0, output: "" }));
-  ways.push({ name: "as an ordinary user", prefix: [...AS_USER, ...enter], owner: USER });
-}
-
-describe.each(ways)("with real processes $name", ({ prefix, owner }) => {
-  let folder = "";
+describe.each(engineWays)("with real processes $name", (way) => {
   let found: Record<string, unknown> = {};
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), "pillion-probes-"));
-    for (const name of ["state", "tmp"]) mkdirSync(join(folder, name));
-    if (owner !== undefined)
-      for (const name of ["", "state", "tmp"]) chownSync(join(folder, name), owner, owner);
-    const child = Bun.spawn([...prefix, ...realProbesCommand(join(folder, "state"))], {
-      stdio: ["ignore", "pipe", "inherit"],
-      env: { PATH: process.env["PATH"] ?? "", TMPDIR: join(folder, "tmp") },
-    });
-    found = JSON.parse(await child.stdout.text()) as Record<string, unknown>;
+    await using folder = new EngineFolder(way);
+    found = await folder.result(realProbesCommand(folder.stateDir));
   }, 60_000);
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   test("every kind of probe finds out how servers and programs are, and leaves nothing [PR13, PR15, PR16, PR17, PR18]", () => {
     const url = (path: string, port = 80) => `"http://POD-IP:${port}${path}"`;
