@@ -264,6 +264,78 @@ ${pod("volumes", "echo kept > /memory/file; trap 'exit 0' TERM; while :; do cat 
   );
 
   test(
+    "ends what it took over although programs in there ended with the engine: execs, probes, processes shared by a pod",
+    async () => {
+      const probed = pod("probed", "trap 'exit 7' TERM; touch /tmp/up; sleep 1000 & wait").replace(
+        "    image: busybox\n",
+        "    image: busybox\n    readinessProbe: { exec: { command: [sleep, '30'] }, timeoutSeconds: 60 }\n",
+      );
+      const shared = `${pod("shared", "trap 'exit 7' TERM; sleep 1000 & wait", "  shareProcessNamespace: true\n")}  - name: second
+    image: busybox
+    command: [sh, -c, "trap 'exit 8' TERM; sleep 1000 & wait"]
+`;
+      await using home = homeWithPod(`${POD}---\n${shared}`);
+      await up(home, "-f", home.manifests);
+      writeFileSync(join(home.manifests, "probed.yaml"), probed);
+      await home.mustRun(["kubectl", "apply", "-f", join(home.manifests, "probed.yaml")]);
+      await until(home, "probed", ({ state }) => state.running !== undefined);
+      const execs = ["waiter", "shared"].map((name) =>
+        home.start(["kubectl", "exec", name, "--", "sh", "-c", "echo in; sleep 1000"]),
+      );
+      for (const exec of execs) await exec.line(/^in$/);
+      await killEngine(home);
+      for (const exec of execs) await exec.exited;
+      await up(home);
+      // One container of a pod that shares its processes ends and starts again; then all pods go.
+      await home.mustRun([
+        "kubectl",
+        "exec",
+        "shared",
+        "-c",
+        "main",
+        "--",
+        "sh",
+        "-c",
+        "kill -TERM $(pgrep -of 'exit 8')",
+      ]);
+      for (;;) {
+        const { containers } = await statusOf(home, "shared");
+        if (containers[1]?.restartCount === 1 && containers[1].ready) break;
+        await Bun.sleep(20);
+      }
+      await home.mustRun(["kubectl", "delete", "pods", "--all", "--timeout=20s"]);
+      // Two keepers and the node.
+      expect(processesOf(home.path).filter((line) => line.includes("sleep"))).toHaveLength(3);
+    },
+    TEST_MS,
+  );
+
+  test(
+    "keeps the standard input and the terminal of containers for those who attach later",
+    async () => {
+      const echo = 'while read -r line; do echo "you said $line"; done; echo over';
+      const open = (name: string, more: string) =>
+        pod(name, echo).replace("    image: busybox\n", `    image: busybox\n    stdin: true\n${more}`);
+      const manifest = `${open("plain", "")}---\n${open("terminal", "    tty: true\n")}`;
+      await using home = homeWithPod(manifest);
+      await up(home, "-f", home.manifests);
+      const say = async (name: string, text: string) => {
+        const attach = home.start(["kubectl", "attach", "-i", name, "--quiet"], { stdin: `${text}\n` });
+        while (!(await home.mustRun(["logs", name])).stdout.includes(`you said ${text}`)) await Bun.sleep(20);
+        attach.kill("SIGTERM");
+        await attach.exited;
+      };
+      for (const name of ["plain", "terminal"]) await say(name, "one");
+      await killEngine(home);
+      await up(home);
+      for (const name of ["plain", "terminal"]) await say(name, "two");
+      expect((await home.mustRun(["logs", "plain"])).stdout).toBe("you said one\nyou said two\n");
+      expect((await statusOf(home, "terminal")).containers[0]?.restartCount).toBe(0);
+    },
+    TEST_MS,
+  );
+
+  test(
     "can exec into, and stop and delete what it took over; addresses are not given out twice",
     async () => {
       await using home = homeWithPod(`${POD}---\n${pod("other", "trap 'exit 0' TERM; sleep 1000 & wait")}`);

@@ -81,6 +81,13 @@ export class FakeContainer implements RunningContainer {
     this.#resolve({ exitCode, oomKilled, finishedAt: this.#clock.now() });
   }
 
+  /** It ends while nobody looks, and nobody can say how. */
+  lose(): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.#resolve({ exitCode: 137, isLost: true, oomKilled: false, finishedAt: this.#clock.now() });
+  }
+
   async exec(spec: ExecSpec): Promise<ExecProcess> {
     await Promise.resolve();
     if (this.hasEnded) throw new ContainerStartError("RunContainerError", "the container has ended");
@@ -212,6 +219,20 @@ export class FakeSandbox implements Sandbox {
 
   usage(): ResourceUse {
     return { cpuNanoseconds: 0, memoryBytes: 0, measuredAt: this.clock.now() };
+  }
+
+  /** For the kubelet that comes next: what runs now, as it has been started. */
+  keep(): void {
+    this.adopted = this.pods
+      .filter(({ isDestroyed }) => !isDestroyed)
+      .map((sandbox) => ({
+        spec: sandbox.spec,
+        sandbox,
+        tmpfs: [...sandbox.mounts],
+        containers: this.containers
+          .filter(({ podUid, hasEnded }) => podUid === sandbox.uid && !hasEnded)
+          .map((running) => ({ spec: running.spec, running })),
+      }));
   }
 
   release(): Promise<void> {
