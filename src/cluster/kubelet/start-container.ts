@@ -161,6 +161,7 @@ function failToRun(request: StartRequest, instance: ContainerInstance, message: 
   state.begin({ ...instance, startedAt: now });
   state.end(instance.name, { exitCode: 128, reason: "StartError", message, finishedAt: now });
   state.record(instance.name).failure = { reason: "RunContainerError", message };
+  dropOldLogs(request, instance.restartCount);
 }
 
 /** What was wrong before there was a container; tried again, also when an object it names changes. */

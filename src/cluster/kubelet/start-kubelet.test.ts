@@ -2,7 +2,6 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Lease, Node } from "../../../generated/kubernetes.ts";
-import { ContainerStartError } from "../sandbox/sandbox.ts";
 import { FakeSandbox } from "./test-support/fake-sandbox.ts";
 import { NODE, World } from "./test-support/world.ts";
 import type { LogOptions } from "./port.ts";
@@ -83,48 +82,6 @@ describe("after a restart of the engine", () => {
     for (const folder of stale) mkdirSync(folder, { recursive: true });
     await restart(w);
     expect(stale.map((folder) => existsSync(folder))).toEqual([false, false]);
-  });
-});
-
-describe("starts that fail", () => {
-  test("of the program: RunContainerError, an instance with exit code 128, then back-off [S2, S6]", async () => {
-    await using w = await world();
-    const message = 'exec: "/nope": no such file or directory';
-    w.sandbox.startErrors.set("app", new ContainerStartError("StartError", message));
-    await w.run("p", {});
-    expect(w.status("app")).toMatchObject({
-      restartCount: 1,
-      state: { waiting: { reason: "CrashLoopBackOff" } },
-      lastState: { terminated: { exitCode: 128, reason: "StartError", message } },
-    });
-    expect(w.events()).toContain(`Warning Failed: Error: ${message} (x2)`);
-    await w.run("q", { restartPolicy: "Never" });
-    expect([w.state("app", "q"), w.pod("q").status?.phase]).toEqual(["StartError 128", "Failed"]);
-  });
-
-  test("of the container: tried again after ten seconds [S2]", async () => {
-    await using w = await world();
-    w.sandbox.startErrors.set("app", new ContainerStartError("CreateContainerError", "cannot mount /x"));
-    await w.run("p", {});
-    expect(w.status("app").state?.waiting).toEqual({
-      reason: "CreateContainerError",
-      message: "cannot mount /x",
-    });
-    w.sandbox.startErrors.clear();
-    await w.advance(10_000);
-    expect(w.status("app")).toMatchObject({ restartCount: 0, state: { running: {} } });
-  });
-
-  test("of the sandbox: an event, tried again", async () => {
-    await using w = await world();
-    w.sandbox.createError = new Error("no addresses left");
-    await w.run("p", {});
-    expect(w.events()).toEqual([
-      "Warning FailedCreatePodSandBox: Failed to create pod sandbox: no addresses left",
-    ]);
-    w.sandbox.createError = undefined;
-    await w.advance(500);
-    expect(w.state("app")).toBe("Running");
   });
 });
 

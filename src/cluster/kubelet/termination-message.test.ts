@@ -1,8 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import type { Container } from "../../../generated/kubernetes.ts";
-import { ContainerStartError } from "../sandbox/sandbox.ts";
 import { World } from "./test-support/world.ts";
 
 const app = (part: Partial<Container> = {}) => ({ containers: [{ name: "app", image: "img", ...part }] });
@@ -30,16 +29,6 @@ describe("a termination message", () => {
     writeFileSync(messageFile(w, "/out/why"), `${"x".repeat(100)}${"y".repeat(4095)}z`);
     await w.exit("app", 0);
     expect(message(w)).toBe(`${"y".repeat(4095)}z`);
-  });
-
-  test("has one file, however often the container could not start", async () => {
-    await using w = await new World().start();
-    w.sandbox.startErrors.set("app", new ContainerStartError("CreateContainerError", "no"));
-    await w.run("p", app());
-    for (let tries = 0; tries < 5; tries++) await w.advance(10_000);
-    w.sandbox.startErrors.clear();
-    await w.advance(10_000);
-    expect(readdirSync(dirname(messageFile(w)))).toHaveLength(1);
   });
 
   test("is left out when there is none, and where there is no path for it [M1]", async () => {
