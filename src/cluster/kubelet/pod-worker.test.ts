@@ -350,27 +350,6 @@ describe("a change of the image", () => {
   });
 });
 
-test("activeDeadlineSeconds ends the pod as Failed with the kubelet's reason [O13, P13]", async () => {
-  await using w = await world();
-  await w.run("p", { activeDeadlineSeconds: 60 });
-  await w.advance(60_000);
-  const { phase, reason, message } = w.pod().status ?? {};
-  expect({ phase, reason, message }).toEqual({
-    phase: "Failed",
-    reason: "DeadlineExceeded",
-    message: "Pod was active on the node longer than the specified deadline",
-  });
-});
-
-test("finalizers keep a pod's object, not what it has on the node", async () => {
-  await using w = await world();
-  await w.run("p", {}, { finalizers: ["example.com/hold"] });
-  await w.delete();
-  expect([w.exists(), w.sandbox.running(), w.state("app")]).toEqual([true, [], "Error 143"]);
-  await w.change("p", (pod) => ({ ...pod, metadata: { ...pod.metadata, finalizers: [] } }));
-  expect(w.exists()).toBe(false);
-});
-
 test("a readiness gate that somebody sets makes the pod ready, and is kept [C5, C6]", async () => {
   await using w = await world();
   await w.run("p", { readinessGates: [{ conditionType: "example.com/in" }] });

@@ -155,7 +155,7 @@ function kill(record: ContainerRecord): void {
   record.running?.kill(SIGKILL);
 }
 
-/** Milliseconds until `activeDeadlineSeconds` is over; when it is, the pod's termination has begun. */
+/** Milliseconds until `activeDeadlineSeconds` is over; when it is, that is why the pod's termination has begun. */
 export function deadlineLeft(
   { clock, recorder }: KubeletContext,
   state: PodState,

@@ -4,16 +4,20 @@ import { StatusError } from "../../k8s/status-error.ts";
 import { podLogFolder } from "./kubelet-context.ts";
 import { closeHostPorts, volumeFacts } from "./prepare-sandbox.ts";
 import type { PodState } from "./pod-state.ts";
-import { abandonHooks, stopAll } from "./stop-container.ts";
+import { isFinished } from "./pod-status.ts";
+import { abandonHooks, deadlineLeft, stopAll } from "./stop-container.ts";
 import type { Pass, PassResult } from "./sync-pod.ts";
 import { removeVolumes } from "./volumes/pod-volumes.ts";
 
 /** SyncTerminatingPod and SyncTerminatedPod. */
 export async function terminatePod(pass: Pass): Promise<PassResult> {
   const { context, state } = pass;
+  const expiry = isCompleting(state) ? deadlineLeft(context, state) : undefined;
   const step = stopAll(pass);
-  if (!step.isDone)
-    return { again: false, ...(step.wakeInMs === undefined ? {} : { wakeInMs: step.wakeInMs }) };
+  if (!step.isDone) {
+    const wakes = [step.wakeInMs, expiry].filter((one) => typeof one === "number");
+    return { again: false, ...(wakes.length === 0 ? {} : { wakeInMs: Math.min(...wakes) }) };
+  }
   abandonHooks(state);
   closeHostPorts(state);
   const { sandbox } = state;
@@ -27,6 +31,11 @@ export async function terminatePod(pass: Pass): Promise<PassResult> {
   await sandbox?.destroy();
   state.isTornDown = true;
   return { again: true };
+}
+
+/** Its sidecars still run: until they have ended, the pod's deadline can pass. */
+function isCompleting({ termination, pod }: PodState): boolean {
+  return termination?.cause.kind === "completed" && !isFinished(pod);
 }
 
 /** Takes a deleted pod out of the store, once nothing of it is left here. Its finalizers may keep it there. */
