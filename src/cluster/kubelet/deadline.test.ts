@@ -13,15 +13,6 @@ test("activeDeadlineSeconds ends the pod as Failed with the kubelet's reason [O1
   });
 });
 
-test("finalizers keep a pod's object, not what it has on the node", async () => {
-  await using w = await new World().start();
-  await w.run("p", {}, { finalizers: ["example.com/hold"] });
-  await w.delete();
-  expect([w.exists(), w.sandbox.running(), w.state("app")]).toEqual([true, [], "Error 143"]);
-  await w.change("p", (pod) => ({ ...pod, metadata: { ...pod.metadata, finalizers: [] } }));
-  expect(w.exists()).toBe(false);
-});
-
 test("activeDeadlineSeconds passes also while sidecars stop [O13]", async () => {
   await using w = await new World().start();
   w.sandbox.behaviours.set("side", () => undefined);

@@ -350,6 +350,15 @@ describe("a change of the image", () => {
   });
 });
 
+test("finalizers keep a pod's object, not what it has on the node", async () => {
+  await using w = await world();
+  await w.run("p", {}, { finalizers: ["example.com/hold"] });
+  await w.delete();
+  expect([w.exists(), w.sandbox.running(), w.state("app")]).toEqual([true, [], "Error 143"]);
+  await w.change("p", (pod) => ({ ...pod, metadata: { ...pod.metadata, finalizers: [] } }));
+  expect(w.exists()).toBe(false);
+});
+
 test("a readiness gate that somebody sets makes the pod ready, and is kept [C5, C6]", async () => {
   await using w = await world();
   await w.run("p", { readinessGates: [{ conditionType: "example.com/in" }] });
