@@ -146,7 +146,7 @@ describe("a container that ends", () => {
     expect(w.exists()).toBe(true);
   });
 
-  test("with OnFailure restarts only when it failed [R1, C3, C4]", async () => {
+  test("with OnFailure restarts only when it failed [R1, C2, C3, C4]", async () => {
     await using w = await world();
     await w.run("p", { restartPolicy: "OnFailure" });
     await w.exit("app", 1);

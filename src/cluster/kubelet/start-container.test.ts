@@ -1,8 +1,23 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ContainerStartError } from "../sandbox/sandbox.ts";
+import { FakeSandbox } from "./test-support/fake-sandbox.ts";
 import { World } from "./test-support/world.ts";
+
+test("a start that no status tells of is counted by the logs that are there [R11]", async () => {
+  await using w = await new World().start();
+  await w.run("p", {});
+  await w.kubelet?.stop();
+  const { logPath } = w.container("app").spec;
+  for (const name of ["3.log", "4.log"]) writeFileSync(join(dirname(logPath), name), "");
+  const status = { phase: "Pending" };
+  const at = { namespace: "default", name: "p" };
+  w.store.update("pods", at, (pod) => ({ ...pod, status }), { subresource: "status" });
+  w.sandbox = new FakeSandbox(w.clock);
+  await w.start();
+  expect([w.state("app"), w.status("app").restartCount]).toEqual(["Running", 5]);
+});
 
 describe("starts that fail", () => {
   test("of the program: RunContainerError, an instance with exit code 128, then back-off [S2, S6]", async () => {
