@@ -6,6 +6,7 @@ import { messageOf } from "../../kernel/problem.ts";
 import { openJoins } from "./cgroups/join-cgroup.ts";
 import type { ContainerCgroup } from "./cgroups/open-cgroups.ts";
 import type { ContainerUser } from "./container-user.ts";
+import type { ExecPause } from "./exec-pause.ts";
 import { explainLaunch } from "./exec-plan.ts";
 import { execProgram } from "./exec-program.ts";
 import type { Exits } from "./exits.ts";
@@ -26,6 +27,7 @@ export interface ExecTools {
   /** Capabilities of the engine. */
   readonly permitted: bigint;
   readonly tracers: Tracers;
+  readonly pause: ExecPause;
 }
 
 /** A container as it was started: an exec repeats what process 1 got. */
@@ -53,17 +55,21 @@ interface Streams {
  */
 export function startExec(tools: ExecTools, target: ExecTarget, spec: ExecSpec): ExecProcess {
   if (!target.isRunning()) throw hasEnded();
+  tools.pause.refuse(target.pid);
   const opened: number[] = [];
   try {
     const streams = spec.tty
       ? openTerminalStreams(tools, target, spec)
       : openPipes(tools, target, spec, opened);
     let pid: number;
+    const launched = tools.pause.begin();
     try {
       pid = launch(tools, target, { spec, streams: streams.inside });
     } catch (error) {
       close(streams);
       throw error;
+    } finally {
+      launched(target.pid);
     }
     return follow(tools, pid, streams);
   } catch (error) {

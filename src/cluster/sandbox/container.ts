@@ -23,6 +23,7 @@ import { openMounts } from "./container-mounts.ts";
 import { containerProgram, type PodNamespaces } from "./container-program.ts";
 import { resolveUser, type ContainerUser } from "./container-user.ts";
 import { detachedTerminals, detachedTmpfs } from "./detached-mount.ts";
+import { ExecPause } from "./exec-pause.ts";
 import { explainLaunch } from "./exec-plan.ts";
 import type { Exits, ProcessExit } from "./exits.ts";
 import type { FdStore } from "./fd-store.ts";
@@ -114,6 +115,7 @@ export function createContainerRuntime(options: ContainerRuntimeOptions): Contai
     permitted: permittedCapabilities(),
     members: new ContainerMembers(launcher),
     tracers: new Tracers(),
+    pause: new ExecPause(options.clock),
     measure: processUsage(options.clock),
     ownedFolders: () => (owned ??= makeOwnedFolders({ launcher, folder: ownedFolder, stateDir })),
   };
@@ -134,6 +136,7 @@ interface Context extends ContainerRuntimeOptions {
   readonly permitted: bigint;
   readonly members: ContainerMembers;
   readonly tracers: Tracers;
+  readonly pause: ExecPause;
   readonly measure: MeasureContainer;
   /** Made when the first container needs them, kept for the others. */
   readonly ownedFolders: () => Promise<OwnedFolders>;
@@ -311,6 +314,7 @@ function follow(
     cgroup?.kill();
     await endMembers();
     forgetTracer();
+    context.pause.forget(pid);
     cgroup?.remove();
     await io.drained();
     return { ...exit, oomKilled };

@@ -14,6 +14,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
   EAGAIN: "resource temporarily unavailable",
   EBADF: "bad file descriptor",
+  ECANCELED: "operation canceled",
   EBUSY: "device or resource busy",
   EEXIST: "file exists",
   EINVAL: "invalid argument",

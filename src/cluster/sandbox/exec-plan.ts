@@ -11,6 +11,7 @@ const X_OK = 1;
 const ENOENT = 2;
 const ENOMEM = 12;
 const EACCES = 13;
+const ECANCELED = 125;
 const PREFIX = "unable to start container process";
 
 interface Candidate {
@@ -74,6 +75,10 @@ export function explainLaunch(
   error: LaunchError,
   { first, argv0, candidates }: ExecPlan,
 ): ContainerStartError {
+  if (error.errno === ECANCELED) {
+    const why = "it was stopped, or had to wait for a file, before its program began, and was ended";
+    return new ContainerStartError("StartError", `${PREFIX}: exec: "${argv0}": ${why}`, { cause: error });
+  }
   const isOutOfMemory = error.errno === ENOMEM;
   const step = isOutOfMemory
     ? `container init was OOM-killed (memory limit too low?): ${error.message}`

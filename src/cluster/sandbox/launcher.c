@@ -12,7 +12,9 @@
 #if defined(__x86_64__)
 #define NR_READ 0
 #define NR_WRITE 1
+#define NR_OPEN_AT 257
 #define NR_CLOSE 3
+#define NR_PPOLL 271
 #define NR_RT_SIGACTION 13
 #define NR_RT_SIGPROCMASK 14
 #define NR_SENDTO 44
@@ -22,7 +24,9 @@
 #elif defined(__aarch64__)
 #define NR_READ 63
 #define NR_WRITE 64
+#define NR_OPEN_AT 56
 #define NR_CLOSE 57
+#define NR_PPOLL 73
 #define NR_RT_SIGACTION 134
 #define NR_RT_SIGPROCMASK 135
 #define NR_SENDTO 206
@@ -33,15 +37,23 @@
 #error "unknown processor"
 #endif
 
+#define NR_PIDFD_SEND_SIGNAL 424
+#define NR_PIDFD_OPEN 434
+
+#define AT_FDCWD -100L
+#define POLLIN 1
+#define SIGKILL 9
 #define SIGCHLD 17
 #define CLONE_VM 0x100L
 #define CLONE_VFORK 0x4000L
 #define CLONE_PARENT 0x8000L
+#define CLONE_PARENT_SETTID 0x100000L
 #define PR_GET_DUMPABLE 3
 #define PR_SET_DUMPABLE 4
 #define EINTR 4
 #define EBADF 9
 #define EPROTO 71
+#define ECANCELED 125
 
 #define OP_NETLINK -1L
 #define OP_FORK -2L
@@ -49,8 +61,11 @@
 #define STACK_BYTES 65536
 #define FIRST_FD 3
 
+/* How often a launch is looked at. It takes 1 to 3 ms. */
+#define LOOK_NANOSECONDS 10000000L
+
 extern long syscall(long, long, long, long, long, long, long);
-extern int clone(int (*)(void *), void *, int, void *);
+extern int clone(int (*)(void *), void *, int, void *, int *);
 extern int *__errno_location(void);
 extern int pthread_create(unsigned long *, void *, void *(*)(void *), void *);
 
@@ -82,6 +97,14 @@ static char stack[STACK_BYTES];
 /* The child's stack is in use while its own child runs. */
 static char inner_stack[STACK_BYTES];
 
+/* Of the launch that goes on: its processes, 0 = there is none, and whether it was ended. The kernel writes them. */
+static volatile int first_pid;
+static volatile int second_pid;
+static volatile int was_ended;
+/* Leads to the thread that watches launches. */
+static long watcher = -1;
+static long max_looks;
+
 static long raw(long number, long a, long b, long c, long d, long e, long f) {
   long result = syscall(number, a, b, c, d, e, f);
   return result == -1 ? -(long)*__errno_location() : result;
@@ -110,7 +133,8 @@ static long netlink(long fd, unsigned int *request, long length) {
 /* A child for whose execve or end this waits; with CLONE_VM it shares this memory until then. The pid, or -errno. */
 static long clone_on(char *lowest, int (*start)(void *), long flags, struct job *job) {
   void *top = (void *)(((long)lowest + STACK_BYTES) & ~15L);
-  long pid = clone(start, top, (int)(flags | CLONE_VFORK | SIGCHLD), job);
+  int *known = (int *)(lowest == stack ? &first_pid : &second_pid);
+  long pid = clone(start, top, (int)(flags | CLONE_VFORK | CLONE_PARENT_SETTID | SIGCHLD), job, known);
   return pid < 0 ? -(long)*__errno_location() : pid;
 }
 
@@ -205,6 +229,65 @@ static int child(void *pointer) {
   return 0;
 }
 
+/* Once before a launch and once after it. */
+static void tell_watcher(void) {
+  char byte = 0;
+  if (watcher >= 0) raw(NR_WRITE, watcher, (long)&byte, 1, 0, 0, 0);
+}
+
+/* Whether a process stands still because somebody stopped or traces it: the letter behind its name in /proc/PID/stat. */
+static int stands_still(long pid) {
+  char path[32];
+  char text[512];
+  char *at = path + sizeof path;
+  long file;
+  long length;
+  *--at = 0;
+  for (length = 4; length >= 0; length--) *--at = "/stat"[length];
+  for (; pid > 0; pid /= 10) *--at = (char)('0' + pid % 10);
+  for (length = 5; length >= 0; length--) *--at = "/proc/"[length];
+  file = raw(NR_OPEN_AT, AT_FDCWD, (long)at, 0, 0, 0, 0);
+  if (file < 0) return 0;
+  length = raw(NR_READ, file, (long)text, sizeof text, 0, 0, 0);
+  raw(NR_CLOSE, file, 0, 0, 0, 0, 0);
+  while (length > 0 && text[length - 1] != ')') length--;
+  return length > 0 && (text[length + 1] == 'T' || text[length + 1] == 't');
+}
+
+/*
+ * Ends the newer process of the launch, which lets all others go on, when it stands still or has had its time. Held first, so
+ * that the pid cannot have become another's when it is killed.
+ */
+static void end_launch(int has_time) {
+  long pid = second_pid > 0 ? second_pid : first_pid;
+  long held = pid > 0 ? raw(NR_PIDFD_OPEN, pid, 0, 0, 0, 0, 0) : -1;
+  if (held < 0) return;
+  if (!has_time || stands_still(pid)) {
+    was_ended = 1;
+    raw(NR_PIDFD_SEND_SIGNAL, held, SIGKILL, 0, 0, 0, 0);
+  }
+  raw(NR_CLOSE, held, 0, 0, 0, 0, 0);
+}
+
+/*
+ * A thread that sees launches begin and end. A process that runs for a container is, before its execve, within reach of the
+ * container's own: they can stop it, or make it wait for a file (a lease on it, 45 s), and with it the engine.
+ */
+static void *watch(void *from) {
+  char byte;
+  while (raw(NR_READ, (long)from, (long)&byte, 1, 0, 0, 0) == 1) {
+    long looks = 0;
+    for (;;) {
+      long time[2] = {0, LOOK_NANOSECONDS};
+      struct { int fd; short events; short found; } input = {(int)(long)from, POLLIN, 0};
+      if (raw(NR_PPOLL, (long)&input, 1, (long)time, 0, 0, 0) != 0) break;
+      end_launch(++looks < max_looks);
+    }
+    if (raw(NR_READ, (long)from, (long)&byte, 1, 0, 0, 0) != 1) break;
+  }
+  return 0;
+}
+
 /*
  * Starts the program; returns when it has called execve or ended. The pid, or -errno of clone.
  *
@@ -217,12 +300,16 @@ long launch(struct job *job, long flags, long from) {
   long dumpable;
   long pid;
   raw(NR_RT_SIGPROCMASK, 2, (long)&all, (long)&job->mask, 8, 0, 0);
+  first_pid = second_pid = was_ended = 0;
+  tell_watcher();
   dumpable = raw(NR_PRCTL, PR_GET_DUMPABLE, 0, 0, 0, 0, 0);
   pid = clone_on(stack, child, flags | CLONE_VM, job);
   if (job->to >= 0) {
     raw(NR_CLOSE, job->to, 0, 0, 0, 0, 0);
     hear(job, from);
   }
+  tell_watcher();
+  if (was_ended && job->error == 0) job->error = ECANCELED;
   /* A setuid in the child made the shared memory undumpable: rootless, the engine could no longer read /proc/self. */
   if (dumpable == 1) raw(NR_PRCTL, PR_SET_DUMPABLE, 1, 0, 0, 0, 0);
   raw(NR_RT_SIGPROCMASK, 2, (long)&job->mask, 0, 8, 0, 0);
@@ -250,16 +337,30 @@ static void *serve(void *pipes) {
   return 0;
 }
 
-/* Starts the thread with the ends of two pipes that are its own. 0 or -errno. */
-long start_thread(long from, long to) {
+/* A thread that no signal interrupts. 0 or -errno. */
+static long new_thread(void *(*start)(void *), void *argument) {
   unsigned long thread;
   long all = -1;
   long mask;
   long result;
   raw(NR_RT_SIGPROCMASK, 2, (long)&all, (long)&mask, 8, 0, 0);
-  result = pthread_create(&thread, 0, serve, (void *)(from << 32 | to));
+  result = pthread_create(&thread, 0, start, argument);
   raw(NR_RT_SIGPROCMASK, 2, (long)&mask, 0, 8, 0, 0);
   return -result;
+}
+
+/* Starts the thread with the ends of two pipes that are its own. 0 or -errno. */
+long start_thread(long from, long to) {
+  return new_thread(serve, (void *)(from << 32 | to));
+}
+
+/* From now on launches are watched, and may take so long. The ends of a pipe are given away. 0 or -errno. */
+long start_watch(long from, long to, long milliseconds) {
+  long result;
+  max_looks = milliseconds * 1000000L / LOOK_NANOSECONDS;
+  result = new_thread(watch, (void *)from);
+  if (result == 0) watcher = to;
+  return result;
 }
 
 /* Has the thread at the other ends of the pipes run the job, and waits for it. 0 or -errno. */

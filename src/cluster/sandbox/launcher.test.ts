@@ -2,9 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { ptr } from "bun:ffi";
 import { closeSync, existsSync, readFileSync } from "node:fs";
 import * as linux from "./linux-constants.ts";
-import { decodeWaitStatus, LaunchError, loadLauncher, SyscallError } from "./launcher.ts";
+import { decodeWaitStatus, LaunchError, loadLauncher, makeLauncher, SyscallError } from "./launcher.ts";
 import { Program } from "./program.ts";
 
+const SIGSTOP = 19;
 const launcher = loadLauncher();
 
 function thrownBy(action: () => unknown): unknown {
@@ -96,6 +97,28 @@ describe("start()", () => {
       expect(launcher.tryCall("wait4", [-1, 0, linux.WNOHANG, 0])).toBe(-10);
     },
   );
+
+  test.each([false, true])(
+    "start() ends a program that somebody stops before its execve, instead of waiting with it (second child: %p)",
+    (hasSecond) => {
+      const program = new Program();
+      const own = program.slot();
+      if (hasSecond) program.closeFiles().fork();
+      program.call("getpid", [], { save: own }).call("kill", [own, SIGSTOP]);
+      program.call("execve", ["/bin/sh", ["sh", "-c", "exit 0"], []]);
+      expect(thrownBy(() => launcher.start(program))).toMatchObject({ errnoName: "ECANCELED" });
+      expect(launcher.tryCall("wait4", [-1, 0, linux.WNOHANG, 0])).toBe(-10);
+    },
+  );
+
+  test("start() ends a program that waits for something for too long", () => {
+    const program = new Program();
+    const ends = new Int32Array(new ArrayBuffer(8));
+    launcher.call("pipe2", [ptr(ends), linux.O_CLOEXEC]);
+    program.call("read", [ends[0] ?? -1, new Uint8Array(1), 1]).exit(0);
+    expect(thrownBy(() => makeLauncher(20).start(program))).toMatchObject({ errnoName: "ECANCELED" });
+    for (const end of ends) closeSync(end);
+  });
 
   test("start() keeps arguments alive and intact in a program of 2000 ops with 4 KiB of text each", () => {
     const program = new Program();

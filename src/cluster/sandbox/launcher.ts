@@ -59,7 +59,8 @@ export interface Launcher {
   /**
    * Runs `program` in a new process, in new namespaces as `cloneFlags` (CLONE_NEW…) say. Returns its pid (that of the
    * second process when the program forks) at its `execve`;
-   * throws `LaunchError` when an op failed. Blocks the thread meanwhile: programs take 1–3 ms.
+   * throws `LaunchError` when an op failed. Blocks the thread meanwhile: programs take 1–3 ms. One that somebody stops or
+   * traces, or that takes longer than 5 s, is ended: `ECANCELED`.
    */
   start(program: Program, cloneFlags?: number): number;
   /** Runs a program that ends by itself, without `execve`; throws `LaunchError` when an op failed. For probes. */
@@ -87,8 +88,12 @@ interface Native {
   launch(job: number, flags: number, from: number): number;
   here(op: number): number;
   startThread(from: number, to: number): number;
+  startWatch(from: number, to: number, milliseconds: number): number;
   runInThread(job: number, to: number, from: number): number;
 }
+
+/** Meanwhile the engine does nothing else. */
+export const PATIENCE_MS = 5_000;
 
 const ESRCH = 3;
 const EINTR = 4;
@@ -108,8 +113,11 @@ export function decodeWaitStatus(word: number): WaitStatus {
   return signal === 0 ? { exitCode: (word >> 8) & 0xff } : { exitCode: 128 + signal, signal };
 }
 
-function makeLauncher(): Launcher {
-  const launcher = wrap(compile());
+/** A launcher whose programs have so many milliseconds until their `execve`. */
+export function makeLauncher(patienceMs = PATIENCE_MS): Launcher {
+  const native = compile();
+  const launcher = wrap(native);
+  startWatch(native, (name, args) => launcher.call(name, args), patienceMs);
   selfTest(launcher);
   return launcher;
 }
@@ -134,6 +142,7 @@ function compile(): Native {
         launch: { args: ["ptr", "int64_t", "int64_t"], returns: "int64_t" },
         here: { args: ["ptr"], returns: "int64_t" },
         start_thread: { args: ["int64_t", "int64_t"], returns: "int64_t" },
+        start_watch: { args: ["int64_t", "int64_t", "int64_t"], returns: "int64_t" },
         run_in_thread: { args: ["ptr", "int64_t", "int64_t"], returns: "int64_t" },
       },
     });
@@ -141,6 +150,7 @@ function compile(): Native {
       launch: (job, flags, from) => Number(symbols.launch(pointer(job), flags, from)),
       here: (op) => Number(symbols.here(pointer(op))),
       startThread: (from, to) => Number(symbols.start_thread(from, to)),
+      startWatch: (from, to, milliseconds) => Number(symbols.start_watch(from, to, milliseconds)),
       runInThread: (job, to, from) => Number(symbols.run_in_thread(pointer(job), to, from)),
     };
   } catch (cause) {
@@ -209,6 +219,12 @@ function wrap(native: Native): Launcher {
     tryCall,
     wait,
   };
+}
+
+function startWatch(native: Native, call: Launcher["call"], patienceMs: number): void {
+  const launches = openPipe(call);
+  const started = native.startWatch(launches.from, launches.to, patienceMs);
+  if (started !== 0) throw new SyscallError("pthread_create()", -started);
 }
 
 function startThread(native: Native, call: Launcher["call"]): ProgramThread {
