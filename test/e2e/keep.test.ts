@@ -28,6 +28,14 @@ async function processEnd(pid: number): Promise<void> {
     await Bun.sleep(5);
 }
 
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+}
+
 async function killEngine(home: PillionHome): Promise<void> {
   const pid = enginePid(home);
   process.kill(pid, "SIGKILL");
@@ -229,6 +237,46 @@ describe("a cluster with --keep", () => {
       const firstNumber = Number(texts[0]);
       const wrong = texts.findIndex((text, index) => text !== String(firstNumber + index));
       expect({ seed, wrong }).toEqual({ seed, wrong: -1 });
+    },
+    TEST_MS,
+  );
+
+  test(
+    "is whole again after kills at any moment: in a start, in a takeover, between the two",
+    async () => {
+      const loops = Array.from({ length: 4 }, (_, index) => pod(`loop-${index}`, "sleep 0.05"));
+      const counter = pod(
+        "counter",
+        "trap 'exit 0' TERM; i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done",
+      );
+      await using home = homeWithPod(counter);
+      const before = snapshotHost(home.path);
+      const flags = ["up", "-d", "--keep", "--max-restart-period", "1s"];
+      await home.mustRun([...flags, "-f", home.manifests]);
+      await home.mustRun(["kubectl", "apply", "-f", "-"], { stdin: loops.join("---\n") });
+      const seed = Number(process.env["PILLION_SEED"] ?? Date.now() % 1_000_000);
+      let random = seed;
+      const { restartCount } = (await statusOf(home, "counter")).containers[0] ?? { restartCount: -1 };
+      for (let kill = 0; kill < (isSoak ? 50 : 5); kill++) {
+        random = (random * 1_103_515_245 + 12_345) % 2 ** 31;
+        const command = home.start(flags);
+        await Bun.sleep(random % 400);
+        const engines = processesOf(home.path).filter((line) => line.includes("engine run"));
+        const pids = engines.map((line) => Number(line.split(" ")[0]));
+        for (const pid of pids) killQuietly(pid);
+        await command.exited;
+        for (const pid of pids) await processEnd(pid);
+      }
+      await home.mustRun(flags);
+      const [status] = (await statusOf(home, "counter")).containers;
+      expect({ seed, restartCount: status?.restartCount }).toEqual({ seed, restartCount });
+      const texts = (await home.mustRun(["logs", "counter"])).stdout.trimEnd().split("\n");
+      expect({ seed, wrong: texts.findIndex((text, index) => text !== String(index + 1)) }).toEqual({
+        seed,
+        wrong: -1,
+      });
+      await home.mustRun(["down"]);
+      expect({ seed, after: snapshotHost(home.path) }).toEqual({ seed, after: before });
     },
     TEST_MS,
   );
