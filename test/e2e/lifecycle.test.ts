@@ -232,6 +232,34 @@ describe("state", () => {
   );
 
   test(
+    "down --keep-state gives pods their grace, and the next start has the same port, unless somebody took it",
+    async () => {
+      await using home = homeWithPod(POD.replace("trap 'exit 0' TERM", "trap 'echo goodbye; exit 9' TERM"));
+      const portOf = () => Number(/127\.0\.0\.1:(\d+)/.exec(readFileSync(home.kubeconfig(), "utf8"))?.[1]);
+      await home.mustRun(["up", "-d", "-f", home.manifests]);
+      const port = portOf();
+      await home.mustRun(["down", "--keep-state"]);
+      await home.mustRun(["up", "-d", "-f", home.manifests]);
+      expect(portOf()).toBe(port);
+      const { stdout } = await home.mustRun(["kubectl", "get", "pod", "waiter", "-o", "json"]);
+      const pod = JSON.parse(stdout) as { status: { containerStatuses: unknown[] } };
+      expect(pod.status.containerStatuses).toMatchObject([
+        { restartCount: 1, lastState: { terminated: { exitCode: 9, reason: "Error" } } },
+      ]);
+      const previous = await home.mustRun(["kubectl", "logs", "waiter", "--previous"]);
+      expect(previous.stdout).toBe("started\ngoodbye\n");
+
+      await home.mustRun(["down", "--keep-state"]);
+      const server = createServer().listen(port, "127.0.0.1");
+      await new Promise((listening) => server.once("listening", listening));
+      await home.mustRun(["up", "-d"]);
+      server.close();
+      expect(portOf()).not.toBe(port);
+    },
+    TEST_MS,
+  );
+
+  test(
     "the folder is 0700, keys and kubeconfig are 0600",
     async () => {
       await using home = homeWithPod();

@@ -203,6 +203,16 @@ test("startApi() explains a port that is taken", async () => {
   });
 });
 
+test("startApi() takes the port of before when nobody else has it", async () => {
+  const first = await startTestApi();
+  const wishedPort = first.server.port;
+  await first[Symbol.asyncDispose]();
+  await using again = await startTestApi({ wishedPort });
+  expect(again.server.port).toBe(wishedPort);
+  await using another = await startTestApi({ wishedPort });
+  expect(another.server.port).not.toBe(wishedPort);
+});
+
 test("a connection serves on after refusals and pauses, whatever was sent with the request", async () => {
   await using api = await startTestApi();
   const socket = await api.connect();

@@ -25,6 +25,23 @@ test("the address that was freed first comes back first, and only after all fres
   ]);
 });
 
+test("an address that a pod of before has is not given out, and after it every one counts as used before", () => {
+  const pool = addressPool(range("10.0.0.0/29"));
+  const taken = (parseIpv4Range("10.0.0.3/32") ?? { base: 0 }).base;
+  pool.adopt(taken);
+  const all = Array.from({ length: 4 }, () => pool.take());
+  expect(all.map(({ address }) => formatIpv4(address))).toEqual([
+    "10.0.0.2",
+    "10.0.0.4",
+    "10.0.0.5",
+    "10.0.0.6",
+  ]);
+  expect(all.every(({ reused }) => reused)).toBe(true);
+  expect(() => pool.take()).toThrow("in use");
+  pool.free(taken);
+  expect(formatIpv4(pool.take().address)).toBe("10.0.0.3");
+});
+
 test("a range too small for a pod has no address", () => {
   for (const text of ["10.0.0.0/30", "10.0.0.0/31", "10.0.0.0/32"]) {
     const pool = addressPool(range(text));
