@@ -278,6 +278,12 @@ describe("securityContext", () => {
     expect(build(container, { facts: { allowPrivileged: true } }).privileged).toBe(true);
   });
 
+  test("who could look into the engine's programs needs it, too, and runs without [X7]", () => {
+    const tracer = { securityContext: { capabilities: { add: ["SYS_PTRACE"] } } };
+    expect(build(tracer).capabilities.add).toEqual([]);
+    expect(build(tracer, { facts: { allowPrivileged: true } }).capabilities.add).toEqual(["SYS_PTRACE"]);
+  });
+
   test("runAsNonRoot of the container outranks the pod's, and a group needs no user [X1, X4]", () => {
     expect(identity({ runAsNonRoot: false }, { runAsNonRoot: true }, "").user).toBe("0");
     expect(() => identity({ runAsNonRoot: true }, { runAsNonRoot: false }, "")).toThrow("will run as root");

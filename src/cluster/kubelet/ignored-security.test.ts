@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { PodSpec } from "../../../generated/kubernetes.ts";
 import type { Tier } from "../sandbox/sandbox.ts";
-import { ignoredSecurity, unenforcedLimits } from "./ignored-security.ts";
+import { ignoredSecurity, unenforcedLimits, withheldCapabilities } from "./ignored-security.ts";
 
 const SENTENCE =
   "Memory and CPU limits of containers are not enforced: of something. To have them, do something.";
@@ -35,6 +35,15 @@ test("profiles of AppArmor and labels of SELinux are named, by their paths", () 
     "spec.containers[0].securityContext.appArmorProfile",
     "spec.containers[0].securityContext.seLinuxOptions",
   ]);
+});
+
+test("containers that do not get SYS_PTRACE are named", () => {
+  const securityContext = { capabilities: { add: ["SYS_PTRACE", "NET_ADMIN"] } };
+  const containers = [{ name: "app" }, { name: "tracer", securityContext }];
+  expect(withheldCapabilities(pod({ containers }))).toEqual([
+    expect.stringMatching(/SYS_PTRACE.*"tracer"\. .*--allow-privileged/),
+  ]);
+  expect(withheldCapabilities(pod({}))).toEqual([]);
 });
 
 test("what asks for nothing is not named", () => {

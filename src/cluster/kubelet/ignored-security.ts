@@ -1,6 +1,7 @@
 /** Which parts of a pod's security contexts and resources this node does not act on. */
 import type { Container, PodSecurityContext, SecurityContext } from "../../../generated/kubernetes.ts";
 import type { StoredPod } from "../../k8s/pod.ts";
+import { grantedCapabilities } from "../sandbox/capabilities.ts";
 import type { Tier } from "../sandbox/sandbox.ts";
 
 /** Paths of fields that change nothing here: profiles of AppArmor and labels of SELinux belong to other kernels' set-ups. */
@@ -28,6 +29,19 @@ function profilesOf({
   return [
     ...(isConfined ? ["appArmorProfile"] : []),
     ...(seLinuxOptions === undefined || Object.keys(seLinuxOptions).length === 0 ? [] : ["seLinuxOptions"]),
+  ];
+}
+
+/** A sentence about containers that get fewer capabilities than they ask for, in a cluster without `--allow-privileged`. */
+export function withheldCapabilities({ spec }: StoredPod): readonly string[] {
+  const names = [...(spec.initContainers ?? []), ...spec.containers].flatMap(({ name, securityContext }) => {
+    const add = securityContext?.capabilities?.add ?? [];
+    return grantedCapabilities(add).length === add.length ? [] : [JSON.stringify(name)];
+  });
+  if (names.length === 0) return [];
+  return [
+    `Without the capability SYS_PTRACE, with which they could look into this machine's programs, run: ${names.join(", ")}. ` +
+      "They can still trace programs of their own user; to give it to them, start the cluster with `--allow-privileged`",
   ];
 }
 

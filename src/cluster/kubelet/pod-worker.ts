@@ -65,7 +65,7 @@ export class PodWorker {
       adoptPod({ context: options.context, state: this.#state, wake: () => this.wake() }, options.adopted);
     this.#probes = new PodProbes({ ...options, state: this.#state, onChange: () => this.#probed() });
     this.#state.probes = this.#probes;
-    reportIgnoredFields(options.context.recorder, options.pod, options.context.sandbox.tier);
+    reportIgnoredFields(options.context, options.pod);
     this.#takeDeletion();
     this.wake();
   }

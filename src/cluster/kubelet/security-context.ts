@@ -6,7 +6,7 @@ import type {
   SecurityContext,
 } from "../../../generated/kubernetes.ts";
 import { describePod, type StoredPod } from "../../k8s/pod.ts";
-import { dangerousCapabilities } from "../sandbox/capabilities.ts";
+import { dangerousCapabilities, grantedCapabilities } from "../sandbox/capabilities.ts";
 import { type ContainerSpec, ContainerStartError } from "../sandbox/sandbox.ts";
 import { ContainerConfigError } from "./config-error.ts";
 
@@ -41,6 +41,7 @@ export function containerIdentity(facts: SecurityFacts): Identity {
   const [imageUserName = "", imageGroup] = imageUser.split(":");
   const user = runAsUser === undefined ? imageUserName || "0" : String(runAsUser);
   const group = runAsGroup === undefined ? groupOfImage(runAsUser, imageGroup) : String(runAsGroup);
+  const added = own.capabilities?.add ?? [];
   const fsGroup = facts.hasOneGroup === true ? undefined : ofPod.fsGroup;
   const supplementalGroups = [...new Set([...(ofPod.supplementalGroups ?? []), ...asList(fsGroup)])];
   return {
@@ -50,7 +51,10 @@ export function containerIdentity(facts: SecurityFacts): Identity {
       supplementalGroups,
       ...(ofPod.supplementalGroupsPolicy === "Strict" ? { supplementalGroupsPolicy: "Strict" } : {}),
     },
-    capabilities: { add: own.capabilities?.add ?? [], drop: own.capabilities?.drop ?? [] },
+    capabilities: {
+      add: facts.allowPrivileged ? added : grantedCapabilities(added),
+      drop: own.capabilities?.drop ?? [],
+    },
     noNewPrivileges: own.allowPrivilegeEscalation === false && !privileged,
     readOnlyRootFilesystem: own.readOnlyRootFilesystem === true,
     privileged,

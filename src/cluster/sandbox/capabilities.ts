@@ -74,6 +74,12 @@ const CONTAINED: readonly string[] = [
   "SYS_PTRACE",
 ];
 
+/**
+ * Not refused, because `kubectl debug` asks for it everywhere, but not given either: who has it can look into a program that the
+ * engine starts beside it, which is a part of the engine until its `execve`. Programs of the same user can be traced without.
+ */
+const WITHHELD = "SYS_PTRACE";
+
 /** Highest capability number that is dropped: newer kernels may have some we do not know. */
 const LAST = 63;
 
@@ -101,6 +107,11 @@ export function capabilitiesToDrop(kept: ReadonlySet<number>): readonly number[]
 /** The names in `add` that give power over this machine; a cluster without `--allow-privileged` must refuse them. */
 export function dangerousCapabilities(add: readonly string[]): readonly string[] {
   return add.filter((name) => ![...DEFAULT, ...CONTAINED].includes(name.toUpperCase()));
+}
+
+/** What a container gets of `add` in a cluster without `--allow-privileged`. */
+export function grantedCapabilities(add: readonly string[]): readonly string[] {
+  return add.filter((name) => name.toUpperCase() !== WITHHELD);
 }
 
 function isAll(name: string): boolean {

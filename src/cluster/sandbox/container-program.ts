@@ -86,7 +86,7 @@ export function containerProgram(parts: ContainerParts): ContainerProgram {
 
 /**
  * All that follows happens in a process that others can see, and that shares the engine's memory until `execve`. A container
- * with CAP_SYS_PTRACE in there could take over a root that sets up mounts; as with runc, that is whom the pod gave it to.
+ * with CAP_SYS_PTRACE in there could take over a root that sets up mounts: only clusters with `--allow-privileged` give it.
  */
 function joinProcesses(program: Program, path: string): void {
   const namespace = program.slot();
