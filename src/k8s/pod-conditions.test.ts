@@ -55,6 +55,16 @@ describe("podConditions()", () => {
     ]);
   });
 
+  test("is not ready when the pod is over, and says how it ended; readiness gates do not matter then [C4, C5]", () => {
+    const statuses = [status("a", { ready: true }), status("b", { ready: true })];
+    const over = (phase: "Succeeded" | "Failed") => {
+      const gated = { ...spec, readinessGates: [{ conditionType: "example.com/gate" }] };
+      return lines(conditions({ spec: gated, phase, statuses })).slice(2, 4);
+    };
+    expect(over("Succeeded")).toEqual(["Ready=False PodCompleted: ", "ContainersReady=False PodCompleted: "]);
+    expect(over("Failed")).toEqual(["Ready=False PodFailed: ", "ContainersReady=False PodFailed: "]);
+  });
+
   test("stays Initialized once a main container has ever started [C3]", () => {
     const facts = { statuses: [status("a", { lastState: { terminated: { exitCode: 1 } } }), status("b")] };
     expect(lines(conditions(facts))[1]).toBe("Initialized=True : ");

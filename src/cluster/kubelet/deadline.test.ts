@@ -13,7 +13,7 @@ test("activeDeadlineSeconds ends the pod as Failed with the kubelet's reason [O1
   });
 });
 
-test("activeDeadlineSeconds passes also while sidecars stop [O13]", async () => {
+test("activeDeadlineSeconds passes also while sidecars stop [O13, P13]", async () => {
   await using w = await new World().start();
   w.sandbox.behaviours.set("side", () => undefined);
   await w.run("p", {
