@@ -2,18 +2,10 @@
  * The keeper: a process that outlives the engine and inherits what the engine has started (`PR_SET_CHILD_SUBREAPER`), so that exit
  * codes wait for the next engine and both are in the same namespaces. It is a shell that reads commands and does nothing else.
  */
-import {
-  closeSync,
-  constants,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, openSync, existsSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../kernel/clock.ts";
+import { childrenOf } from "../../lib/process-children.ts";
 import type { ProcessIdentity } from "../../lib/process-identity.ts";
 import { keptDetails, type KeeperDetails } from "./kept-details.ts";
 import type { Launcher } from "./launcher.ts";
@@ -39,7 +31,7 @@ function markerPath(stateDir: string): string {
 }
 
 export function keepsPods(stateDir: string): boolean {
-  return readQuietly(markerPath(stateDir)) !== undefined;
+  return existsSync(markerPath(stateDir));
 }
 
 /** From now on the next start ends what this engine leaves. */
@@ -137,25 +129,5 @@ function command(path: string, line: "reap" | "end"): void {
     }
   } catch {
     // The keeper has ended, and with it the zombies are somebody else's.
-  }
-}
-
-/** From field 4 of every /proc/PID/stat. */
-export function childrenOf(parents: readonly number[]): number[] {
-  if (parents.length === 0) return [];
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => {
-      const stat = readQuietly(`/proc/${name}/stat`) ?? "";
-      return parents.includes(Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]));
-    })
-    .map(Number);
-}
-
-function readQuietly(path: string): string | undefined {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return undefined;
   }
 }

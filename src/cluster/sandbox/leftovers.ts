@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSy
 import { join } from "node:path";
 import { messageOf, Problem } from "../../kernel/problem.ts";
 import { reapCgroups, recordFile } from "./cgroups/cgroup-records.ts";
+import { childrenOf } from "../../lib/process-children.ts";
 import { isRunning, type ProcessIdentity, startTimeOf } from "../../lib/process-identity.ts";
 
 /** How long a killed process may take to end before it is reported, milliseconds. */
@@ -78,11 +79,27 @@ export async function reapLeftovers(stateDir: string): Promise<Leftovers> {
     // Another boot or pid namespace: the number means another process here, if any.
     if (identity !== undefined && isRunning(identity)) running.push(identity);
   }
+  running.unshift(...inheritedBy(stateDir));
   for (const identity of running) kill(identity);
   await ended(running);
   await reapCgroups(stateDir, recordFile(sandboxFolder(stateDir)));
   rmSync(sandboxFolder(stateDir), { recursive: true, force: true });
   return { killed: running.length };
+}
+
+/** What keepers have: it may have been started in the moment before the engine was killed, and not be written down. */
+function inheritedBy(stateDir: string): ProcessIdentity[] {
+  const isKeeper = ({ identity, details }: RecordedProcess) =>
+    typeof details === "object" &&
+    details !== null &&
+    "kind" in details &&
+    details.kind === "keeper" &&
+    isRunning(identity);
+  const keepers = readProcessRecords(stateDir).filter(isKeeper);
+  return childrenOf(keepers.map(({ identity }) => identity.pid)).flatMap((pid) => {
+    const startTime = startTimeOf(pid);
+    return startTime === undefined || pid === process.pid ? [] : [{ pid, startTime }];
+  });
 }
 
 /** What `add` has written down in this boot and pid namespace, also of processes that have ended since. */
