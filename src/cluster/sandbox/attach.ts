@@ -129,17 +129,21 @@ function makeFile(
   program: Program,
   { parent, file, name }: { parent: Slot; file: string; name: string },
 ): void {
+  const opened = program.slot();
   const made = program.label();
   const dangling = program.label();
   program
     .call("openat", [parent, file, CREATE_FILE, 0o644], {
       name,
+      save: opened,
       ignore: EEXIST,
       orElse: dangling,
       onSuccess: made,
     })
     .place(dangling)
     .call("unlinkat", [parent, file, 0], { name })
-    .call("openat", [parent, file, CREATE_FILE, 0o644], { name })
-    .place(made);
+    .call("openat", [parent, file, CREATE_FILE, 0o644], { name, save: opened })
+    .place(made)
+    // While it is open for writing, the kernel refuses to make the root read-only.
+    .call("close", [opened]);
 }

@@ -1,6 +1,6 @@
 /** Asked from inside: a container cannot harm the machine, whichever root it has. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { canRunContainers, openWorld, type TestSpec, type TestWorld } from "./container.test-support.ts";
 
@@ -176,6 +176,36 @@ describe.if(canRunContainers())("a container", () => {
         },
       );
       expect(stdout).toEqual(["/data", "/dev", "/dev/shm", "/volume", "/made/for/it", "done"]);
+    });
+
+    test("with a read-only root starts where files and folders that it mounts have to be made first [X5]", async () => {
+      const folder = world.newFolder();
+      for (const name of ["hosts", "log"]) writeFileSync(join(folder, name), `${name}\n`);
+      chmodSync(folder, 0o777);
+      chmodSync(join(folder, "log"), 0o666);
+      const file = (name: string, target: string) => {
+        return { source: join(folder, name), target, kind: "bind", readOnly: false } as const;
+      };
+      const ids = world.ids.isUid(101) ? ["0", "101"] : ["0"];
+      for (const user of ids) {
+        const { stdout } = await sh(
+          `
+          cat /etc/made-hosts; echo ended > /dev/termination-log; echo ended > /made/deep/log; cat /made/deep/log; pwd
+          for f in /made/new /made/deep/new /etc/new /made/work/new; do (echo x > $f) 2>/dev/null && echo $f; done; echo done`,
+          {
+            readOnlyRootFilesystem: true,
+            user: { user, supplementalGroups: [] },
+            workingDir: "/made/work",
+            mounts: [
+              file("hosts", "/etc/made-hosts"),
+              file("log", "/dev/termination-log"),
+              file("log", "/made/deep/log"),
+              { source: folder, target: "/made/folder", kind: "bind", readOnly: false },
+            ],
+          },
+        );
+        expect(stdout).toEqual(["hosts", "ended", "/made/work", "done"]);
+      }
     });
 
     test("does not see the cluster's folder or the machine's home folders", async () => {
