@@ -305,6 +305,24 @@ describe.each<KubectlVersion>(["29", "31", "33", "35"])("kubectl 1.%s", (version
     TEST_MS,
   );
 
+  test(
+    "debug -i shows all output of a program that reads its input, and of one that ends at once",
+    async () => {
+      const name = `debugged-twice-${version}`;
+      await own.must(["create", "-f", "-"], pod(name, ENDS_ON_TERM));
+      await own.must(["wait", "--for=condition=Ready", `pod/${name}`, "--timeout=30s"]);
+      const debug = (container: string) => ["debug", name, "-i", "--image=busybox", "-c", container, "--"];
+      for (let round = 0; round < 10; round++) {
+        const reads = await own.run([...debug(`reads-${round}`), "sh"], `echo read $((${round} + 1))\n`);
+        expect(reads).toMatchObject({ code: 0, stdout: `read ${round + 1}\n` });
+        const ends = await own.run([...debug(`ends-${round}`), "sh", "-c", `echo ended ${round}`], "");
+        expect(ends).toMatchObject({ code: 0, stdout: `ended ${round}\n` });
+      }
+      await own.must(["delete", "pod", name, "--now"]);
+    },
+    TEST_MS,
+  );
+
   test("create token makes one that the API knows and does not let do much", async () => {
     const token = (await own.must(["create", "token", "default", "--duration=10m"])).trim();
     const config = ["--kubeconfig", writeTokenConfig(token)];

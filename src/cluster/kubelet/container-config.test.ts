@@ -228,6 +228,13 @@ describe("streams", () => {
   ])("%j", (container, streams) => {
     expect(build(container)).toMatchObject(streams);
   });
+
+  test("the input of an ephemeral container ends with its first client, so that `kubectl debug -i` gets all its output", () => {
+    const own = { name: "visitor", image: "img", stdin: true };
+    const spec = { ephemeralContainers: [own] };
+    expect(build(own, { spec })).toMatchObject({ stdin: true, stdinOnce: true });
+    expect(build({ stdin: true }, { spec })).toMatchObject({ stdin: true, stdinOnce: false });
+  });
 });
 
 describe("securityContext", () => {

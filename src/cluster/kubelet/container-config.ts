@@ -68,10 +68,18 @@ export function containerSpec(facts: ContainerConfigFacts): ContainerSpec {
     mounts: containerMounts({ ...facts, env }),
     logPath: facts.logPath,
     stdin: container.stdin === true,
-    stdinOnce: container.stdinOnce === true,
+    stdinOnce: container.stdinOnce === true || isEphemeral(pod, container),
     tty: container.tty === true,
     ...(facts.processesOf === undefined ? {} : { processesOf: facts.processesOf }),
   };
+}
+
+/**
+ * Its input ends with its first client. `kubectl debug -i` does not ask for that: the end of what is piped into it would
+ * then cut off the client before the program has answered, and leave the program waiting for ever.
+ */
+function isEphemeral({ spec }: StoredPod, { name }: Container): boolean {
+  return spec.ephemeralContainers?.some((container) => container.name === name) ?? false;
 }
 
 /** `command` replaces the entrypoint and drops the image's arguments; `args` replaces the arguments (E1). */
