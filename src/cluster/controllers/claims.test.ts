@@ -93,6 +93,17 @@ async function volume(name: string, spec: object = {}): Promise<void> {
   await settle();
 }
 
+/** Files are removed in their own time. */
+async function volumesGone(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const unwatch = store.watch(VOLUMES, {}, () => {
+    if (store.list(VOLUMES).items.length === 0) resolve();
+  });
+  if (store.list(VOLUMES).items.length === 0) resolve();
+  await promise;
+  unwatch();
+}
+
 function readVolume(name: string): PersistentVolume | undefined {
   return store.get(VOLUMES, { namespace: "", name });
 }
@@ -183,7 +194,7 @@ describe("a claim without a class", () => {
     expect(existsSync(folder)).toBe(true);
     await remove("pods", "p");
     expect(store.list(CLAIMS).items).toEqual([]);
-    for (let round = 0; round < 100 && store.list(VOLUMES).items.length > 0; round++) await settle();
+    await volumesGone();
     expect(store.list(VOLUMES).items).toEqual([]);
     expect(readdirSync(join(nodeRoot, "var/lib/pillion/volumes"))).toEqual([]);
   });

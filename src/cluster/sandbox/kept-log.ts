@@ -5,7 +5,17 @@
  * the file, out of the stage. What is in the stage when the next engine looks is exactly what may be in the file in part; the
  * journal says where in the file that part begins.
  */
-import { chmodSync, chownSync, closeSync, constants, openSync, readSync, rmSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { ptr } from "bun:ffi";
 import { CriLines, type LogStream } from "./cri-lines.ts";
@@ -65,7 +75,18 @@ export function openKeptLog(options: KeptLogOptions): LogPump {
 
 /** The log of a container that an earlier engine started: what was under way is brought to its end. */
 export function adoptKeptLog(options: KeptLogOptions): LogPump {
-  return new KeptLog(options, false);
+  if (pipePaths(options).every((path) => existsSync(path))) return new KeptLog(options, false);
+  // Pipes are removed when all is in the log file: that engine was killed while it did so.
+  removeFiles(options);
+  return { stdout: -1, stderr: -1, started() {}, drained: () => Promise.resolve(), abandon() {} };
+}
+
+function removeFiles(options: KeptLogOptions): void {
+  for (const path of [...pipePaths(options), journalPath(options)]) rmSync(path, { force: true });
+}
+
+function journalPath({ folder, id }: KeptLogOptions): string {
+  return join(folder, `${id}.journal`);
 }
 
 function pipePaths({ folder, id }: KeptLogOptions): string[] {
@@ -98,7 +119,7 @@ class KeptLog implements LogPump {
     this.#options = options;
     this.#time = logClock(clock);
     this.#log = new LogFile({ path: logPath });
-    this.#journal = openSync(join(folder, `${id}.journal`), constants.O_RDWR | constants.O_CREAT, 0o600);
+    this.#journal = openSync(journalPath(options), constants.O_RDWR | constants.O_CREAT, 0o600);
     this.#streams = STREAMS.map((name) => this.#openStream(name));
     const open = (name: LogStream) =>
       isNew ? openSync(join(folder, `${id}.${name}`), constants.O_RDWR) : -1;
@@ -159,9 +180,7 @@ class KeptLog implements LogPump {
       closeSync(stage);
     }
     closeSync(this.#journal);
-    const { folder, id } = this.#options;
-    for (const path of [...pipePaths(this.#options), join(folder, `${id}.journal`)])
-      rmSync(path, { force: true });
+    removeFiles(this.#options);
     this.#log.close();
   }
 
