@@ -243,8 +243,9 @@ class KeptLog implements LogPump {
       return 0;
     }
     let count = wholeLines(seen, stream.limit);
-    const isLast = count === 0 && isFinal;
-    if (isLast || (count === 0 && this.#unread(stream.fifo) > seen.length)) count = seen.length;
+    const isCutOff = count === 0 && this.#isCutOff(stream.fifo);
+    const isLast = count === 0 && isFinal && !isCutOff;
+    if (isLast || isCutOff) count = seen.length;
     if (count === 0) return 0;
     let lines = this.#render(stream, seen.subarray(0, count), isLast);
     this.#log.makeRoom(lines.length, this.#options.clock.now());
@@ -256,6 +257,13 @@ class KeptLog implements LogPump {
     const wait = this.#options.onOutput?.(stream.name, seen.slice(0, staged));
     if (wait !== undefined) this.#waits.push(wait);
     return staged;
+  }
+
+  /** More is in the pipe than can be looked at. Asked first and looked at again, since it may grow meanwhile. */
+  #isCutOff(fifo: number): boolean {
+    const unread = this.#unread(fifo);
+    const seen = this.#options.tools.peek.peek(fifo);
+    return typeof seen !== "string" && seen.length < unread;
   }
 
   /** The batch that was under way when the engine before was killed. */
