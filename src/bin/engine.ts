@@ -57,17 +57,18 @@ export async function startEngine(
 ): Promise<Engine> {
   const { folder } = options;
   const clock = systemClock;
-  // Else the keeper has done so, which is among what would be found.
-  if (!options.keep) await prepareStart(folder.path);
   const closing: ((leavePods: boolean) => Promise<void> | void)[] = [];
   const closeAll = async (leavePods = false) => {
     for (const close of closing.splice(0).toReversed()) await close(leavePods);
   };
   try {
-    const pki = await openPki({ folder: folder.pki, now: clock.now() });
+    const { keep } = options;
+    // First of all: it belongs to one engine at a time, so that another one's pods are never taken for leftovers.
     const store = openStore({ path: folder.database, clock, resources: resourceOf });
     closing.push(() => store.close());
-    const { keep } = options;
+    // Else the keeper has done so, which is among what would be found.
+    if (!keep) await prepareStart(folder.path);
+    const pki = await openPki({ folder: folder.pki, now: clock.now() });
     const sandbox = await openSandbox({
       stateDir: folder.path,
       keep,

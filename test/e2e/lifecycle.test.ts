@@ -210,6 +210,49 @@ describe("up in the foreground", () => {
       const { code, stdout, stderr } = await up.exited;
       expect({ code, stdout }).toEqual({ code: 0, stdout: "[waiter/main] started\n[waiter/main] goodbye\n" });
       expect(stderr).not.toContain("cannot be read");
+      expect(stderr).toEndWith('pod/waiter: gone\ncluster "default" has ended\n');
+    },
+    TEST_MS,
+  );
+
+  test(
+    "ends with the reason, and nothing but that, when a manifest is refused",
+    async () => {
+      await using home = homeWithPod(POD.replace("image: busybox", 'image: ""'));
+      const { code, stderr } = await home.run(["up", "-f", home.manifests]);
+      const [up, ...more] = stderr.split("\n");
+      expect(up).toStartWith('cluster "default" is up on ');
+      expect({ code, more }).toEqual({
+        code: 1,
+        more: [
+          'cluster "default" has ended',
+          expect.stringMatching(/^error\[E_APPLY_REFUSED\]: .*spec\.containers\[0\]\.image: Required value$/),
+          "  fix: Correct that field in the manifest",
+          "",
+        ],
+      });
+    },
+    TEST_MS,
+  );
+
+  test(
+    "ends well when somebody else ends the cluster, and with the engine's exit code when that is killed",
+    async () => {
+      await using home = homeWithPod();
+      const up = home.start(["up", "-f", home.manifests]);
+      await up.line(/waiter: 1\/1 Running/);
+      await home.mustRun(["down"]);
+      const ended = await up.exited;
+      expect(ended.code).toBe(0);
+      expect(ended.stderr).not.toMatch(/error|E_BUG/);
+      expect(ended.stderr).toEndWith('cluster "default" has ended\n');
+
+      const again = home.start(["up", "-f", home.manifests]);
+      await again.line(/waiter: 1\/1 Running/);
+      process.kill(enginePid(home), "SIGKILL");
+      const killed = await again.exited;
+      expect(killed.stderr).not.toMatch(/error|E_BUG/);
+      expect(killed.code).toBe(137);
     },
     TEST_MS,
   );
@@ -309,3 +352,12 @@ describe("the short views", () => {
     TEST_MS,
   );
 });
+
+test("of two starts at the same moment one is the cluster, and the other says that it is there", async () => {
+  await using home = new PillionHome();
+  const ends = await Promise.all([home.run(["up", "-d"]), home.run(["up", "-d"])]);
+  const [won, ...others] = ends.toSorted((a, b) => a.code - b.code);
+  expect(won).toMatchObject({ code: 0, stdout: expect.stringContaining('cluster "default"') });
+  for (const { code, stderr } of others) if (code !== 0) expect(stderr).toContain("E_STORE_IN_USE");
+  expect(await home.run(["ps"])).toMatchObject({ code: 0 });
+}, 60_000);
