@@ -92,12 +92,7 @@ export class ApiClient {
       });
     } catch (cause) {
       if (signal?.aborted) throw cause;
-      throw new Problem({
-        code: "E_API_UNREACHABLE",
-        message: `Cannot reach the cluster at ${this.#server}: ${messageOf(cause)}`,
-        fix: "See whether it runs (`pillion ps`), and start it with `pillion up -d`",
-        cause,
-      });
+      throw this.#unreachable(cause);
     }
     if (!response.ok) throw await statusErrorOf(response);
     return response;
@@ -108,7 +103,7 @@ export class ApiClient {
     yield* this.linesOf(await this.open(path, { signal }), signal);
   }
 
-  /** Lines of an answer that is open already. */
+  /** Lines of an answer that is open already. `E_API_UNREACHABLE` when the connection breaks. */
   async *linesOf(response: Response, signal: AbortSignal): AsyncGenerator<string> {
     let rest = "";
     try {
@@ -118,9 +113,18 @@ export class ApiClient {
         yield* parts;
       }
     } catch (error) {
-      if (!signal.aborted) throw error;
+      if (!signal.aborted) throw this.#unreachable(error);
     }
     if (rest !== "") yield rest;
+  }
+
+  #unreachable(cause: unknown): Problem {
+    return new Problem({
+      code: "E_API_UNREACHABLE",
+      message: `Cannot reach the cluster at ${this.#server}: ${messageOf(cause)}`,
+      fix: "See whether it runs (`pillion ps`), and start it with `pillion up -d`",
+      cause,
+    });
   }
 
   /** Events of one collection from a version on. */

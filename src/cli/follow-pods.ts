@@ -1,6 +1,6 @@
 /** The foreground view of `pillion up`: every change of a pod's status, and every container's log, as they happen. */
 import type { Pod } from "../../generated/kubernetes.ts";
-import { messageOf } from "../kernel/problem.ts";
+import { messageOf, Problem } from "../kernel/problem.ts";
 import type { ApiClient } from "./api-client.ts";
 import { TABLE_ACCEPT, type ApiTable } from "./table.ts";
 import type { Terminal } from "./command.ts";
@@ -10,17 +10,22 @@ interface TableEvent {
   readonly object: ApiTable & { readonly kind: string; readonly message?: string };
 }
 
-/** Runs until `signal` aborts. */
+/** Runs until `signal` aborts. Rejects with `E_API_UNREACHABLE` when the cluster is gone. */
 export async function followPods(api: ApiClient, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const logs = new LogFollower(api, terminal, signal);
   const shown = new Map<string, string>();
   while (!signal.aborted) {
     const path = "/api/v1/pods?watch=true&includeObject=Object";
     const response = await api.open(path, { accept: TABLE_ACCEPT, signal });
-    for await (const line of api.linesOf(response, signal)) {
-      const { type, object } = JSON.parse(line) as TableEvent;
-      if (type === "ERROR") break; // The history is gone: start over from what is there.
-      for (const row of object.rows ?? []) showRow({ row, type, shown, logs, terminal });
+    try {
+      for await (const line of api.linesOf(response, signal)) {
+        const { type, object } = JSON.parse(line) as TableEvent;
+        if (type === "ERROR") break; // The history is gone: start over from what is there.
+        for (const row of object.rows ?? []) showRow({ row, type, shown, logs, terminal });
+      }
+    } catch (error) {
+      // The connection broke: the next request finds out whether anybody is there.
+      if (!(error instanceof Problem)) throw error;
     }
   }
 }

@@ -1,5 +1,5 @@
 /** Ends a cluster: asks the engine, waits for it, insists when the user does, and clears what is left. */
-import type { ApiClient } from "./api-client.ts";
+import type { ApiClient, ListResponse } from "./api-client.ts";
 import type { Terminal } from "./command.ts";
 import type { EngineControl } from "./engine-control.ts";
 import { runningEngine, type StateFolder } from "./state-folder.ts";
@@ -8,6 +8,9 @@ import { runningEngine, type StateFolder } from "./state-folder.ts";
 export const STOP_GRACE_SECONDS = 10;
 const POLL_MS = 20;
 const SAY_AFTER_MS = 1000;
+const ANSWER_MS = 2000;
+
+type Api = Pick<ApiClient, "request">;
 
 /** Resolves when no process of the cluster is left, unless its pods are to stay. With `keepState`, objects and volumes stay for the next `up`. */
 export async function stopEngine({
@@ -21,23 +24,35 @@ export async function stopEngine({
   readonly folder: StateFolder;
   readonly control: EngineControl;
   readonly terminal: Terminal;
-  readonly api: ApiClient | undefined;
+  readonly api: Api | undefined;
   readonly keepState: boolean;
   /** The engine ends, and its pods go on for the next one; only with `--keep`. */
   readonly leavePods?: boolean;
 }): Promise<void> {
   const engine = runningEngine(folder);
   if (engine !== undefined) {
+    const endsPods = !leavePods && (await mayHavePods(api));
     const asked = await askToStop(api, { keepState, leavePods, graceSeconds: STOP_GRACE_SECONDS });
     if (!asked) signalEngine(engine.pid, "SIGTERM");
-    await waitForEnd({ folder, terminal, pid: engine.pid });
+    await waitForEnd({ folder, terminal, pid: engine.pid, endsPods });
   }
   if (!leavePods) await control.clean(folder, { keepState });
 }
 
-async function askToStop(api: ApiClient | undefined, body: object): Promise<boolean> {
+/** Also when nobody can tell. */
+async function mayHavePods(api: Api | undefined): Promise<boolean> {
   try {
-    await api?.request("/pillion/v1/stop", { method: "POST", body, signal: AbortSignal.timeout(2000) });
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const pods = await api?.request<ListResponse>("/api/v1/pods?limit=1", { signal });
+    return pods?.items.length !== 0;
+  } catch {
+    return true;
+  }
+}
+
+async function askToStop(api: Api | undefined, body: object): Promise<boolean> {
+  try {
+    await api?.request("/pillion/v1/stop", { method: "POST", body, signal: AbortSignal.timeout(ANSWER_MS) });
     return api !== undefined;
   } catch {
     return false; // An engine that does not answer is told by signal.
@@ -48,15 +63,17 @@ async function waitForEnd({
   folder,
   terminal,
   pid,
+  endsPods,
 }: {
   readonly folder: StateFolder;
   readonly terminal: Terminal;
   readonly pid: number;
+  readonly endsPods: boolean;
 }): Promise<void> {
   const startedAt = performance.now();
   const insist = () => signalEngine(pid, "SIGKILL");
   terminal.stopNow.addEventListener("abort", insist);
-  let said = false;
+  let said = !endsPods;
   while (runningEngine(folder)?.pid === pid) {
     const waited = performance.now() - startedAt;
     if (!said && waited > SAY_AFTER_MS) {

@@ -210,7 +210,7 @@ describe("up in the foreground", () => {
       const { code, stdout, stderr } = await up.exited;
       expect({ code, stdout }).toEqual({ code: 0, stdout: "[waiter/main] started\n[waiter/main] goodbye\n" });
       expect(stderr).not.toContain("cannot be read");
-      expect(stderr).toEndWith('pod/waiter: gone\ncluster "default" has ended\n');
+      expect(stderr).toEndWith('cluster "default" has ended\n');
     },
     TEST_MS,
   );

@@ -14,13 +14,13 @@ import {
   type Terminal,
   UsageError,
 } from "../command.ts";
-import type { EngineControl, EngineOptions, StartedEngine } from "../engine-control.ts";
+import type { EngineControl, EngineOptions } from "../engine-control.ts";
 import type { ImageAnswer } from "./images.ts";
 import { followPods } from "../follow-pods.ts";
 import { type ManifestSet, readManifests } from "../manifests.ts";
 import { parseRestartPeriod } from "../restart-period.ts";
+import { runForeground } from "../run-foreground.ts";
 import { openStateFolder, runningEngine, type StateFolder, stateFolderOf } from "../state-folder.ts";
-import { stopEngine } from "../stop-engine.ts";
 import { waitReady } from "../wait-ready.ts";
 
 const DEFAULT_TIMEOUT_SECONDS = 300;
@@ -109,7 +109,9 @@ async function runUp(control: EngineControl, invocation: Invocation, terminal: T
   for (const limit of engine.limits) terminal.err(`note: ${limit}\n`);
   const api = new ApiClient(folder.kubeconfig);
   if (options.detached) return await applyAndWait(api, { invocation, terminal, set });
-  return await runInForeground(api, { terminal, set, engine, folder, control, keep: options.keep });
+  const { keep } = options;
+  const apply = () => applyAll(api, { terminal, set });
+  return await runForeground(api, { terminal, engine, folder, control, keep, apply });
 }
 
 interface UpContext {
@@ -209,10 +211,12 @@ async function applyAndWait(api: ApiClient, { invocation, terminal, set }: Apply
   if (pods.length === 0) return EXIT.done;
   const signal = AbortSignal.any([terminal.stop, AbortSignal.timeout(seconds * 1000)]);
   const done = new AbortController();
-  const shown = followPods(api, { ...terminal, out: () => {} }, AbortSignal.any([signal, done.signal]));
+  const shown = followPods(api, { ...terminal, out: () => {} }, AbortSignal.any([signal, done.signal])).catch(
+    () => {},
+  );
   const { ready, problems } = await waitReady(api, pods, signal);
   done.abort();
-  await shown.catch(() => {});
+  await shown;
   for (const problem of problems) terminal.err(`${problem}\n`);
   if (ready) return EXIT.done;
   terminal.err(
@@ -221,60 +225,6 @@ async function applyAndWait(api: ApiClient, { invocation, terminal, set }: Apply
   return EXIT.problem;
 }
 
-async function runInForeground(
-  api: ApiClient,
-  {
-    terminal,
-    set,
-    engine,
-    folder,
-    control,
-    keep,
-  }: UpContext & {
-    readonly engine: StartedEngine;
-    readonly control: EngineControl;
-    readonly keep: boolean;
-  },
-): Promise<number> {
-  const view = new AbortController();
-  const following = followPods(api, terminal, view.signal).catch((error: unknown) => {
-    if (!view.signal.aborted) throw error;
-  });
-  let code: number = EXIT.done;
-  try {
-    await applyAll(api, { terminal, set });
-    terminal.err(
-      keep
-        ? "press Ctrl-C to end the cluster; its pods go on\n"
-        : "press Ctrl-C to end the pods and remove them\n",
-    );
-    code = await Promise.race([
-      engine.exited,
-      aborted(terminal.stop).then(() => EXIT.done),
-      following.then(() => EXIT.done),
-    ]);
-  } finally {
-    await stopEngine({ folder, control, terminal, api, keepState: keep, leavePods: keep });
-    view.abort();
-    await following.catch(() => {});
-    if (keep) sayWhatGoesOn(control, folder, terminal);
-  }
-  return code;
-}
-
-function sayWhatGoesOn(control: EngineControl, folder: StateFolder, { err }: Terminal): void {
-  const name = folder.cluster === "default" ? "" : ` --name ${folder.cluster}`;
-  if (control.hasKeptPods(folder))
-    err(
-      `the pods of cluster "${folder.cluster}" go on: \`pillion up --keep${name}\` takes them over, \`pillion down${name}\` ends them\n`,
-    );
-}
-
 function pods(count: number): string {
   return count === 1 ? "1 pod" : `${count} pods`;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((done) => signal.addEventListener("abort", () => done(), { once: true }));
 }
