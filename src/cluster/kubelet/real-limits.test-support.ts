@@ -1,5 +1,5 @@
 /** What the tests of limits do inside an engine's namespaces; prints what it found as JSON. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import type { ContainerStatus, PodSpec } from "../../../generated/kubernetes.ts";
 import { type StoredPod, asPod } from "../../k8s/pod.ts";
 import { processesOf } from "../../testing/host-snapshot.ts";
@@ -58,8 +58,7 @@ async function warnings(cluster: Cluster) {
 }
 
 /** Tells where it is, waits to be told to stop. */
-const IDLE =
-  "cat /proc/self/oom_score_adj /proc/self/cgroup; echo ready; trap 'exit 0' TERM; sleep 1000 & wait";
+const IDLE = "cat /proc/self/oom_score_adj; echo ready; trap 'exit 0' TERM; sleep 1000 & wait";
 
 /** Where containers of each class are, and what the kernel has been told of them. */
 async function places(cluster: Cluster) {
@@ -92,8 +91,8 @@ async function placeOf(cluster: Cluster, name: string) {
   const { metadata, status } = asPod(object);
   const app = status?.containerStatuses?.[0];
   const id = app?.containerID?.replace(/^.*:\/\//, "") ?? "";
-  const [score = "", ...groups] = (await textUntil(cluster, name, "ready\n")).split("\n");
-  const path = groups.map((line) => line.split(":")[2] ?? "").find((group) => group.endsWith(id)) ?? "";
+  const [score = ""] = (await textUntil(cluster, name, "ready\n")).split("\n");
+  const path = groupOf(id);
   const pod = path.slice(0, path.lastIndexOf("/"));
   return {
     folders: path === "" ? [] : [folderOf("memory", pod), folderOf("cpu", pod)],
@@ -114,6 +113,16 @@ const isVersion2 = existsSync("/sys/fs/cgroup/cgroup.controllers");
 
 function folderOf(controller: string, path: string): string {
   return `/sys/fs/cgroup${isVersion2 ? "" : `/${controller}`}${path}`;
+}
+
+/** Its path; empty where there are no groups. */
+function groupOf(id: string): string {
+  const top = folderOf("memory", "");
+  if (!existsSync(top)) return "";
+  const path = readdirSync(top, { encoding: "utf8", recursive: true }).find((name) =>
+    name.endsWith(`/${id}`),
+  );
+  return path === undefined ? "" : `/${path}`;
 }
 
 function limitsAt(path: string) {

@@ -1,7 +1,7 @@
 /** The system calls that make one container, in the order in which they are safe. */
 import { attachMount, makeFolder, type Attachment } from "./attach.ts";
 import { becomeUser, dieWithEngine } from "./become-user.ts";
-import { joinCgroups } from "./cgroups/join-cgroup.ts";
+import { hideOuterCgroups, joinCgroups } from "./cgroups/join-cgroup.ts";
 import type { MountNamespaceName } from "./container-members.ts";
 import { mountPseudo } from "./container-pseudo.ts";
 import type { ContainerUser } from "./container-user.ts";
@@ -34,6 +34,7 @@ export interface ContainerParts {
   readonly scratch: { readonly mount: number; readonly folder: string };
   readonly root: Root;
   readonly mountDev: (program: Program) => void;
+  readonly mountCgroups: (program: Program) => void;
   /** Parents before children. */
   readonly attachments: readonly Attachment[];
   /** Filled by the program. */
@@ -65,6 +66,7 @@ export function containerProgram(parts: ContainerParts): ContainerProgram {
   root.mount(program);
   parts.mountDev(program);
   mountPseudo(program, spec);
+  parts.mountCgroups(program);
   switchRoot(program);
   // Before the pod's volumes are there: one of them could have put something else in the place of /dev/null.
   connectStreams(program, parts.streams);
@@ -77,6 +79,7 @@ export function containerProgram(parts: ContainerParts): ContainerProgram {
   program.call("fchdir", [folder], { name: `working directory "${workingDir}"` });
   // Late: what the kernel needs for mounts and namespaces is not to be paid for by the container's memory limit.
   joinCgroups(program, parts.joins);
+  hideOuterCgroups(program, parts.joins);
   // Closed, not just marked: until execve, /proc/self/fd would lead to folders of the engine.
   program.closeFiles();
   becomeUser(program, parts);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../kernel/clock.ts";
 import type { RootFs } from "../images/image.ts";
-import { createContainerRuntime, namespacesOf } from "./container.ts";
+import { createContainerRuntime, namespacesOf, type Surroundings } from "./container.ts";
 import { watchExits } from "./exits.ts";
 import { readIdMap, type IdMap } from "./id-map.ts";
 import { loadLauncher, type Launcher } from "./launcher.ts";
@@ -27,7 +27,7 @@ export interface Outcome {
   readonly stderr: readonly string[];
 }
 
-export type TestSpec = Partial<Omit<ContainerSpec, "logPath" | "id">>;
+export type TestSpec = Partial<Omit<ContainerSpec, "logPath" | "id">> & Pick<Surroundings, "cgroup">;
 
 export interface TestWorld {
   readonly launcher: Launcher;
@@ -70,7 +70,7 @@ export function openWorld(stateFolder?: string): TestWorld {
   const image: RootFs = { kind: "image", path: makeImage(join(folder, "image")) };
   const usr: Mount = { source: "/usr", target: "/usr", kind: "bind", readOnly: true };
   let count = 0;
-  const start: TestWorld["start"] = async (spec) => {
+  const start: TestWorld["start"] = async ({ cgroup, ...spec }) => {
     count += 1;
     const logPath = join(folder, "logs", `${count}.log`);
     const isImage = (spec.rootfs ?? image).kind === "image";
@@ -78,7 +78,7 @@ export function openWorld(stateFolder?: string): TestWorld {
     const id = String(count).padStart(64, "0");
     const container = await runtime.start(
       { ...DEFAULT_SPEC, rootfs: image, ...spec, mounts, id, logPath },
-      { namespaces: namespacesOf(holder) },
+      { namespaces: namespacesOf(holder), ...(cgroup === undefined ? {} : { cgroup }) },
     );
     return { container, logPath };
   };

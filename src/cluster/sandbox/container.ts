@@ -9,6 +9,7 @@ import { openJoins } from "./cgroups/join-cgroup.ts";
 import type { ContainerCgroup } from "./cgroups/open-cgroups.ts";
 import { type MeasureContainer, processUsage } from "./cgroups/process-usage.ts";
 import { ContainerMembers, type Membership, MountNamespaceName } from "./container-members.ts";
+import { prepareCgroups } from "./container-cgroups.ts";
 import { prepareDev } from "./container-dev.ts";
 import { startExec } from "./container-exec.ts";
 import {
@@ -156,7 +157,7 @@ async function start(
   const fds: number[] = [];
   let io: ContainerIo | undefined;
   try {
-    const prepared = await prepare(context, { spec, sharedMemory: surroundings.sharedMemory, fds });
+    const prepared = await prepare(context, { spec, surroundings, fds });
     io = openContainerIo({
       launcher: context.launcher,
       clock: context.clock,
@@ -200,12 +201,12 @@ type Prepared = Omit<LaunchParts, "spec" | "namespaces" | "cgroup" | "streams" |
 
 interface PrepareInput {
   readonly spec: ContainerSpec;
-  readonly sharedMemory: string | undefined;
+  readonly surroundings: Surroundings;
   /** Gets what has to be closed. */
   readonly fds: number[];
 }
 
-async function prepare(context: Context, { spec, sharedMemory, fds }: PrepareInput): Promise<Prepared> {
+async function prepare(context: Context, { spec, surroundings, fds }: PrepareInput): Promise<Prepared> {
   const { launcher, ids } = context;
   const user = resolveUser(spec.user, accountFiles(launcher, spec), ids);
   // Not `nodev`: the nodes of /dev are in it. What the container sees of it is bound `nodev`.
@@ -215,6 +216,8 @@ async function prepare(context: Context, { spec, sharedMemory, fds }: PrepareInp
   for (const name of ["root", "upper", "work"]) mkdirSync(join(scratch.path, name));
   const mounts = openMounts(launcher, spec);
   fds.push(...mounts.fds);
+  const cgroups = prepareCgroups(launcher, scratch, surroundings.cgroup?.views ?? []);
+  fds.push(...cgroups.fds);
   const root = await prepareRoot(context, { spec, scratch, mountPoints: mounts.attachments });
   const hasTtyGroup = ids.isGid(TTY_GROUP);
   const terminals =
@@ -224,7 +227,13 @@ async function prepare(context: Context, { spec, sharedMemory, fds }: PrepareInp
     user,
     scratch: { mount, folder: context.mountPoint },
     root,
-    mountDev: prepareDev(scratch, { privileged: spec.privileged, hasTtyGroup, terminals, sharedMemory }),
+    mountDev: prepareDev(scratch, {
+      privileged: spec.privileged,
+      hasTtyGroup,
+      terminals,
+      sharedMemory: surroundings.sharedMemory,
+    }),
+    mountCgroups: cgroups.mount,
     attachments: mounts.attachments,
     // The last: it is the first that somebody has to close.
     terminal:

@@ -28,10 +28,12 @@ export function execProgram(parts: ExecParts): ContainerProgram {
   const program = new Program();
   const { spec, target, streams } = parts;
   joinCgroups(program, parts.joins);
+  // Process 1 has one of its own where there are groups to join.
+  const cgroupNamespace = parts.joins.length > 0 ? linux.CLONE_NEWCGROUP : 0;
   // By the engine's /proc: in the container's this process does not exist.
   setOomScore(program, spec);
   program
-    .call("setns", [target, ALL_NAMESPACES], { name: "setns(container)" })
+    .call("setns", [target, ALL_NAMESPACES | cgroupNamespace], { name: "setns(container)" })
     // No key of the engine's session keyring is the container's.
     .call("keyctl", [linux.KEYCTL_JOIN_SESSION_KEYRING, 0], { ignore: "all" });
   enterWorkingDir(program, spec.workingDir === "" ? "/" : spec.workingDir);

@@ -5,6 +5,7 @@ export const AT_EMPTY_PATH = 0x1000;
 export const AT_RECURSIVE = 0x8000;
 
 export const CLONE_NEWNS = 0x0002_0000;
+export const CLONE_NEWCGROUP = 0x0200_0000;
 export const CLONE_NEWUTS = 0x0400_0000;
 export const CLONE_NEWIPC = 0x0800_0000;
 export const CLONE_NEWUSER = 0x1000_0000;

@@ -1,13 +1,16 @@
 /** Repeats the tests that need an engine's power the way an ordinary user gets it. */
-import { describe, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chownSync, mkdirSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { kernelCgroupFiles } from "./cgroups/cgroup-files.ts";
+import { cgroupWays } from "./cgroups/cgroup-ways.test-support.ts";
 
 const OUTSIDER = 65_534;
 /** unshare(1) waits until the maps are written, then becomes the test run. */
 const FILES = [
   "container",
   "container-attach",
+  "container-cgroups",
   "container-exec",
   "container-exec-faults",
   "container-mounts",
@@ -73,6 +76,39 @@ describe.skipIf(isInside)("an engine without root", () => {
     },
     60_000,
   );
+});
+
+/** As systemd does for `Delegate=yes`; a process gets into it only from within. */
+describe.skipIf(isInside || !isRoot)("an ordinary user with a control group of their own", () => {
+  const { bare } = cgroupWays(kernelCgroupFiles());
+  if (bare?.kind !== "cgroup-v2") {
+    test.skip("no control groups of version 2 can be made here", () => {});
+    return;
+  }
+  const folder = `${bare.parent}/pillion-delegated-${process.pid}`;
+  beforeAll(() => {
+    for (const path of [folder, `${folder}/tests`]) {
+      mkdirSync(path);
+      for (const file of ["", "/cgroup.procs", "/cgroup.subtree_control"])
+        chownSync(`${path}${file}`, OUTSIDER, OUTSIDER);
+    }
+  });
+  afterAll(() => {
+    rmdirSync(`${folder}/tests`);
+    rmdirSync(folder);
+  });
+
+  test("shows containers their groups", () => {
+    const enter = 'echo $$ > "$0" && exec "$@"';
+    const asUser = [...asOutsider(), "unshare", "--user", "--map-root-user", "--mount"];
+    const cgroupsTest = [process.execPath, "test", join(import.meta.dir, "container-cgroups.test.ts")];
+    const run = Bun.spawnSync(
+      ["sh", "-c", enter, `${folder}/tests/cgroup.procs`, ...asUser, ...cgroupsTest],
+      { env: { ...testEnv(), PILLION_TEST_DELEGATED: folder }, stdio: ["ignore", "pipe", "pipe"] },
+    );
+    expect(failures(run.stderr)).toEqual([]);
+    expect(run.exitCode).toBe(0);
+  }, 60_000);
 });
 
 /** Where Docker runs, /var and /etc are full of mounts; a user namespace may not uncover what they cover. */

@@ -17,11 +17,20 @@ export interface GroupLimits extends ResourceLimits {
   readonly oomGroup?: boolean;
 }
 
+/** A folder that shows a group to those in it. */
+export interface CgroupView {
+  /** Version 1: the name of the folder in /sys/fs/cgroup. Absent for version 2, which is all of it. */
+  readonly controller?: string;
+  readonly folder: string;
+}
+
 /** Paths are relative to the cluster's own group; the empty path is that group. */
 export interface CgroupDriver {
   readonly kind: "cgroup-v1" | "cgroup-v2";
   /** Folders that together are the group at `path`: one per hierarchy. */
   folders(path: string): readonly string[];
+  /** Controllers that share a hierarchy have the same folder. */
+  views(path: string): readonly CgroupView[];
   /** What a group has to be told before groups below it can have limits. */
   inner(path: string): readonly Setting[];
   /** In the order in which they have to be written. */
@@ -43,7 +52,8 @@ export type Hierarchies = Readonly<
 
 /** Value of one line of `memory.stat` and its kind: `NAME VALUE`. */
 export function statValue(text: string | undefined, name: string): number | undefined {
-  const value = text === undefined ? undefined : new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1];
+  const value =
+    text === undefined ? undefined : new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1];
   return value === undefined ? undefined : Number(value);
 }
 

@@ -27,3 +27,8 @@ export function openJoins(cgroup: Pick<ContainerCgroup, "joins"> | undefined): r
 export function joinCgroups(program: Program, joins: readonly number[]): void {
   for (const fd of joins) program.call("write", [fd, "0", 1], { name: "join control group" });
 }
+
+/** From here on the groups that the process is in are `/` to it and to all that it starts, as in containerd. */
+export function hideOuterCgroups(program: Program, joins: readonly number[]): void {
+  if (joins.length > 0) program.call("unshare", [linux.CLONE_NEWCGROUP], { name: "unshare(cgroup)" });
+}

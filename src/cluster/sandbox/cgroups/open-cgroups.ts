@@ -1,7 +1,7 @@
 /** The cluster's tree of control groups: made when the sandbox opens, one group per pod and container, gone when it closes. */
 import { messageOf } from "../../../kernel/problem.ts";
 import type { PodSandboxSpec, ResourceLimits, ResourceUse } from "../sandbox.ts";
-import type { CgroupDriver, GroupLimits, Setting } from "./cgroup-driver.ts";
+import type { CgroupDriver, CgroupView, GroupLimits, Setting } from "./cgroup-driver.ts";
 import type { CgroupFiles } from "./cgroup-files.ts";
 import type { CgroupChoice } from "./choose-cgroups.ts";
 import { removeTree } from "./remove-tree.ts";
@@ -19,6 +19,8 @@ const MAX_SHARES = 262_144;
 export interface ContainerCgroup {
   /** Files that a process writes `0` to in order to be in the group. */
   readonly joins: readonly string[];
+  /** What it may see of itself; nothing where there are no groups. */
+  readonly views: readonly CgroupView[];
   /**
    * Runs `start`, in which a process that still shares the engine's memory joins a group that others are in. Meanwhile an OOM kill
    * takes one process only: of a whole group it would take that one too, and with its memory the engine.
@@ -85,9 +87,16 @@ export function openCgroupTree(options: CgroupTreeOptions): Cgroups {
 }
 
 /** Without control groups nothing is limited and nothing is counted. */
-export function noCgroups({ because, fix }: { readonly because: string; readonly fix: string }): Cgroups {
+export function noCgroups({
+  because,
+  fix,
+}: {
+  readonly because: string;
+  readonly fix: string;
+}): Cgroups {
   const container: ContainerCgroup = {
     joins: [],
+    views: [],
     whileJoining: (start) => start(),
     usage: () => undefined,
     hasOomKills: () => false,
@@ -96,8 +105,15 @@ export function noCgroups({ because, fix }: { readonly because: string; readonly
   };
   return {
     kind: "none",
-    limits: [`Memory and CPU limits of containers are not enforced: ${because}. To have them, ${fix}.`],
-    pod: () => ({ holder: container, container: () => container, usage: () => undefined, remove() {} }),
+    limits: [
+      `Memory and CPU limits of containers are not enforced: ${because}. To have them, ${fix}.`,
+    ],
+    pod: () => ({
+      holder: container,
+      container: () => container,
+      usage: () => undefined,
+      remove() {},
+    }),
     usage: () => undefined,
     close() {},
   };
@@ -119,7 +135,10 @@ class Tree implements Cgroups {
   /** Shares of Burstable pods by uid: their class gets the sum. */
   readonly #burstable = new Map<string, number>();
 
-  constructor(options: CgroupTreeOptions, choice: Exclude<CgroupChoice, { readonly kind: "none" }>) {
+  constructor(
+    options: CgroupTreeOptions,
+    choice: Exclude<CgroupChoice, { readonly kind: "none" }>,
+  ) {
     const { files, name } = options;
     this.#options = options;
     this.kind = choice.kind;
@@ -191,6 +210,7 @@ class Tree implements Cgroups {
     this.make(path, limits, false);
     return {
       joins: this.#driver.folders(path).map((folder) => `${folder}/cgroup.procs`),
+      views: this.#driver.views(path),
       whileJoining: (start) => {
         const setGroup = (oomGroup: boolean) => this.#setQuietly(path, { oomGroup });
         if (limits.oomGroup === true) setGroup(false);
@@ -219,7 +239,9 @@ class Tree implements Cgroups {
 
   /** False when processes keep a part of it. */
   #remove(path: string): boolean {
-    const removed = this.#driver.folders(path).map((folder) => this.#options.files.removeFolder(folder));
+    const removed = this.#driver
+      .folders(path)
+      .map((folder) => this.#options.files.removeFolder(folder));
     return removed.every(Boolean);
   }
 
@@ -254,7 +276,9 @@ function driverOf(
   return v1Driver(files, Object.fromEntries(bases));
 }
 
-function missingControllers(choice: Exclude<CgroupChoice, { readonly kind: "none" }>): readonly string[] {
+function missingControllers(
+  choice: Exclude<CgroupChoice, { readonly kind: "none" }>,
+): readonly string[] {
   const has = choice.kind === "cgroup-v2" ? choice.controllers : Object.keys(choice.hierarchies);
   const missing = [
     ["cpu", "CPU limits of containers are"],

@@ -6,36 +6,16 @@ import { loadLauncher } from "../launcher.ts";
 import { Program } from "../program.ts";
 import { kernelCgroupFiles } from "./cgroup-files.ts";
 import { cgroupName, reapCgroups, recordCgroups, recordFile } from "./cgroup-records.ts";
-import { cgroupMounts } from "./cgroup-mounts.ts";
-import { type CgroupChoice, chooseCgroups } from "./choose-cgroups.ts";
+import { cgroupWays } from "./cgroup-ways.test-support.ts";
 import { joinCgroups, openJoins } from "./join-cgroup.ts";
 import { type Cgroups, type ContainerCgroup, openCgroupTree } from "./open-cgroups.ts";
 
 const SIGKILL = 9;
 const launcher = loadLauncher();
 const files = kernelCgroupFiles(launcher);
-const mountinfo = readFileSync("/proc/self/mountinfo", "utf8");
-const choice = chooseCgroups({
-  mountinfo,
-  own: readFileSync("/proc/self/cgroup", "utf8"),
-  pid: process.pid,
-  files,
-});
-/** Where only the engine's own group would do, these tests would have to move this very process. */
-const isUsable = choice.kind === "cgroup-v1" || (choice.kind === "cgroup-v2" && !choice.movesProcesses);
-const unified = cgroupMounts(mountinfo).find(({ version, isReadOnly }) => version === 2 && !isReadOnly);
-/** Any version 2 that lets us make groups: they need no controller for their rules. */
-const bare: CgroupChoice | undefined =
-  unified !== undefined && files.isWritable(unified.folder) && !existsSync(`${unified.folder}/cgroup.type`)
-    ? { kind: "cgroup-v2", parent: unified.folder, controllers: [], movesProcesses: false }
-    : undefined;
-const ways = [
-  ...(isUsable ? [["the one that is used here", choice] as const] : []),
-  ...(bare !== undefined && choice.kind !== "cgroup-v2"
-    ? [["version 2 without controllers", bare] as const]
-    : []),
-];
-if (!isUsable) test.skip(`no control groups can be used here (${choice.kind})`, () => {});
+const { choice, bare, ways } = cgroupWays(files);
+if (!ways.some(([, way]) => way === choice))
+  test.skip(`no control groups can be used here (${choice.kind})`, () => {});
 if (choice.kind !== "cgroup-v2") test.skip("limits in version 2: skipped: no v2 memory controller", () => {});
 
 describe.each(ways)("control groups: %s", (_, chosen) => {

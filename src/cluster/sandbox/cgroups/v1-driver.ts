@@ -21,6 +21,8 @@ export function v1Driver(files: CgroupFiles, hierarchies: Hierarchies): CgroupDr
   return {
     kind: "cgroup-v1",
     folders: (path) => bases.map((base) => join(base, path)),
+    views: (path) =>
+      Object.entries(hierarchies).map(([controller, base]) => ({ controller, folder: join(base, path) })),
     inner: () => [],
     settings: (path, limits) => [
       ...(memory === undefined ? [] : memorySettings(join(memory, path), limits)),

@@ -25,6 +25,7 @@ export function v2Driver(files: CgroupFiles, { base, controllers }: V2Place): Cg
   return {
     kind: "cgroup-v2",
     folders: (path) => [at(path)],
+    views: (path) => [{ folder: at(path) }],
     inner: (path) =>
       controllers.length === 0
         ? []
