@@ -4,6 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { snapshotHost } from "../../src/testing/host-snapshot.ts";
+import { PillionHome } from "../../src/testing/pillion.ts";
 import { enginePid, homeWithPod, POD } from "./pod-home.ts";
 
 const TEST_MS = 60_000;
@@ -357,7 +358,7 @@ test("of two starts at the same moment one is the cluster, and the other says th
   await using home = new PillionHome();
   const ends = await Promise.all([home.run(["up", "-d"]), home.run(["up", "-d"])]);
   const [won, ...others] = ends.toSorted((a, b) => a.code - b.code);
-  expect(won).toMatchObject({ code: 0, stdout: expect.stringContaining('cluster "default"') });
+  expect(won).toMatchObject({ code: 0, stderr: expect.stringContaining('cluster "default" is up') });
   for (const { code, stderr } of others) if (code !== 0) expect(stderr).toContain("E_STORE_IN_USE");
   expect(await home.run(["ps"])).toMatchObject({ code: 0 });
 }, 60_000);
