@@ -100,17 +100,33 @@ export function helpOf(command: Command): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** What `pillion images --help` prints: the commands whose names begin with that word. */
+export function groupHelpOf(group: string, commands: readonly Command[]): string {
+  const lines = [
+    `Usage: pillion ${group} COMMAND [OPTIONS]`,
+    "",
+    "Commands:",
+    ...summariesOf(commands),
+    "",
+    `Every command explains itself: pillion ${group} COMMAND --help`,
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function summariesOf(commands: readonly Command[]): string[] {
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  return commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
+}
+
 /** The overview that `pillion --help` prints. */
 export function overviewOf(commands: readonly Command[]): string {
-  const listed = commands.filter(({ internal }) => !internal);
-  const width = Math.max(...listed.map(({ name }) => name.length));
   const lines = [
     "Pillion runs Kubernetes pods and their sidecars on this machine.",
     "",
     "Usage: pillion COMMAND [OPTIONS]",
     "",
     "Commands:",
-    ...listed.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+    ...summariesOf(commands.filter(({ internal }) => !internal)),
     "",
     "Every command explains itself: pillion COMMAND --help",
     "Exit codes: 0 done, 1 problem, 2 usage, 70 a bug of Pillion's",

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { Problem } from "../kernel/problem.ts";
 import { type Command, EXIT, type Terminal } from "./command.ts";
+import { versionCommand } from "./commands/version.ts";
 import { runCli } from "./run-cli.ts";
 
 function fakeTerminal(): Terminal & { readonly text: { out: string; err: string } } {
@@ -63,6 +64,32 @@ describe("runCli()", () => {
     const terminal = fakeTerminal();
     expect(await runCli(args, commands, terminal)).toBe(code);
     expect(terminal.text.err).toMatch(err);
+  });
+
+  test("prints the members of a group of commands for every form of asking", async () => {
+    for (const args of [
+      ["images", "--help"],
+      ["images", "-h"],
+      ["help", "images"],
+      ["images", "pul", "--help"],
+    ]) {
+      const terminal = fakeTerminal();
+      expect(await runCli(args, commands, terminal)).toBe(EXIT.done);
+      expect(terminal.text).toEqual({
+        err: "",
+        out: expect.stringContaining(
+          "Usage: pillion images COMMAND [OPTIONS]\n\nCommands:\n  images pull  Does images pull\n  images ls    Does images ls\n",
+        ),
+      });
+    }
+  });
+
+  test("prints the version for both forms of asking", async () => {
+    for (const args of [["version"], ["--version"]]) {
+      const terminal = fakeTerminal();
+      expect(await runCli(args, [...commands, versionCommand("1.2.3")], terminal)).toBe(EXIT.done);
+      expect(terminal.text).toEqual({ err: "", out: "pillion 1.2.3\n" });
+    }
   });
 
   test("prints help for every form of asking", async () => {

@@ -4,6 +4,7 @@ import { StatusError } from "../k8s/status-error.ts";
 import {
   type Command,
   EXIT,
+  groupHelpOf,
   helpOf,
   overviewOf,
   parseInvocation,
@@ -30,20 +31,43 @@ async function dispatch(
   commands: readonly Command[],
   terminal: Terminal,
 ): Promise<number> {
-  if (args.length === 0 || args[0] === "--help" || args[0] === "-h" || args[0] === "help") {
-    const command = findCommand(args.slice(1), commands);
-    terminal.out(command === undefined ? overviewOf(commands) : helpOf(command.command));
+  const [first = "", ...after] = args;
+  if (first === "--version") return await dispatch(["version", ...after], commands, terminal);
+  if (args.length === 0 || first === "help" || asksForHelp([first])) {
+    terminal.out(helpFor(after, commands));
     return args.length === 0 ? EXIT.usage : EXIT.done;
   }
   const found = findCommand(args, commands);
-  if (found === undefined) throw unknownCommand(args, commands);
+  if (found === undefined) {
+    if (!asksForHelp(after) || groupOf(first, commands).length === 0) throw unknownCommand(args, commands);
+    terminal.out(helpFor(args, commands));
+    return EXIT.done;
+  }
   const { command, rest } = found;
   const beforeDashes = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
-  if (!command.passThrough && (beforeDashes.includes("--help") || beforeDashes.includes("-h"))) {
+  if (!command.passThrough && asksForHelp(beforeDashes)) {
     terminal.out(helpOf(command));
     return EXIT.done;
   }
   return await command.run(parseInvocation(command, rest), terminal);
+}
+
+function asksForHelp(args: readonly string[]): boolean {
+  return args.includes("--help") || args.includes("-h");
+}
+
+/** Of a command, of a group of commands, or of everything. */
+function helpFor(args: readonly string[], commands: readonly Command[]): string {
+  const found = findCommand(args, commands);
+  if (found !== undefined) return helpOf(found.command);
+  const [group = ""] = args;
+  const members = groupOf(group, commands);
+  return members.length > 0 ? groupHelpOf(group, members) : overviewOf(commands);
+}
+
+/** Commands of several words that begin with this one. */
+function groupOf(word: string, commands: readonly Command[]): readonly Command[] {
+  return commands.filter(({ name, internal }) => !internal && name.startsWith(`${word} `));
 }
 
 function findCommand(
@@ -59,7 +83,7 @@ function findCommand(
 
 function unknownCommand(args: readonly string[], commands: readonly Command[]): UsageError {
   const names = commands.filter(({ internal }) => !internal).map(({ name }) => name);
-  const family = names.filter((name) => name.startsWith(`${args[0]} `));
+  const family = groupOf(args[0] ?? "", commands).map(({ name }) => name);
   const given = args.slice(0, family.length > 0 ? 2 : 1).join(" ");
   const guess = nearest(given, names);
   return new UsageError({
