@@ -43,6 +43,7 @@ import { openTerminal } from "./terminal.ts";
 import { Tracers } from "./tracers.ts";
 
 const TTY_GROUP = 5;
+const SIGKILL = 9;
 
 export interface ContainerRuntimeOptions {
   readonly launcher: Launcher;
@@ -348,7 +349,9 @@ function follow(
       return use === undefined ? undefined : { ...use, measuredAt: clock.now() };
     },
     kill(signal) {
-      if (exits.isRunning(pid)) launcher.tryCall("kill", [pid, signal]);
+      if (!exits.isRunning(pid)) return;
+      if (signal === SIGKILL) cgroup?.hurry();
+      launcher.tryCall("kill", [pid, signal]);
     },
   };
 }

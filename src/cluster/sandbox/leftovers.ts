@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf, Problem } from "../../kernel/problem.ts";
-import { reapCgroups, recordFile } from "./cgroups/cgroup-records.ts";
+import { hurryCgroups, reapCgroups, recordFile } from "./cgroups/cgroup-records.ts";
 import { childrenOf } from "../../lib/process-children.ts";
 import { isRunning, type ProcessIdentity, startTimeOf } from "../../lib/process-identity.ts";
 
@@ -80,6 +80,7 @@ export async function reapLeftovers(stateDir: string): Promise<Leftovers> {
     if (identity !== undefined && isRunning(identity)) running.push(identity);
   }
   running.unshift(...inheritedBy(stateDir));
+  hurryCgroups(stateDir, recordFile(sandboxFolder(stateDir)));
   for (const identity of running) kill(identity);
   await ended(running);
   await reapCgroups(stateDir, recordFile(sandboxFolder(stateDir)));

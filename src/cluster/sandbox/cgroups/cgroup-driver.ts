@@ -10,6 +10,9 @@ export interface Setting {
   readonly isOptional?: boolean;
 }
 
+/** As a `cpuQuota`. */
+export const UNLIMITED = -1;
+
 export interface GroupLimits extends ResourceLimits {
   /** Processes and threads. */
   readonly pids?: number;
@@ -52,8 +55,7 @@ export type Hierarchies = Readonly<
 
 /** Value of one line of `memory.stat` and its kind: `NAME VALUE`. */
 export function statValue(text: string | undefined, name: string): number | undefined {
-  const value =
-    text === undefined ? undefined : new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1];
+  const value = text === undefined ? undefined : new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1];
   return value === undefined ? undefined : Number(value);
 }
 

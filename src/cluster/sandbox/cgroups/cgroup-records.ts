@@ -11,6 +11,11 @@ const PREFIX = "pillion-";
 /** How long killed processes may take to leave their groups, milliseconds. */
 const DEATH_TIMEOUT_MS = 5_000;
 const POLL_MS = 2;
+/** Versions 1 and 2. */
+const UNLIMITED = [
+  ["cpu.cfs_quota_us", "-1"],
+  ["cpu.max", "max"],
+] as const;
 
 /** `pillion-<cluster>-<digits>`: the digits tell clusters of the same name in different folders apart, also after a move. */
 export function cgroupName(stateDir: string): string {
@@ -41,16 +46,8 @@ export function recordFile(sandboxFolder: string): string {
  */
 export async function reapCgroups(stateDir: string, file: string): Promise<void> {
   const files = kernelCgroupFiles();
-  const mounts = cgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
-  const isOurs = (folder: string) =>
-    folder.startsWith("/") &&
-    !folder.split("/").includes("..") &&
-    basename(folder).startsWith(PREFIX) &&
-    basename(folder).endsWith(`-${identityOf(stateDir)}`) &&
-    mounts.some((mount) => folder.startsWith(`${mount.folder}/`));
-  const lines = files.read(file)?.split("\n") ?? [];
   const deadline = performance.now() + DEATH_TIMEOUT_MS;
-  for (const folder of lines.filter(isOurs)) {
+  for (const folder of recordedGroups(stateDir, file)) {
     const everywhere = () => [folder, ...below(folder)].flatMap((one) => processesIn(files, one));
     for (let left = everywhere(); left.length > 0 && performance.now() < deadline; left = everywhere()) {
       for (const pid of left) kill(pid);
@@ -58,10 +55,41 @@ export async function reapCgroups(stateDir: string, file: string): Promise<void>
     }
     removeTree(files, folder);
   }
+}
 
-  function below(folder: string): string[] {
-    return files.folders(folder).flatMap((name) => [`${folder}/${name}`, ...below(`${folder}/${name}`)]);
+/** Takes the limits of processor time away, for what is to be killed: a fork bomb would die of them for minutes. */
+export function hurryCgroups(stateDir: string, file: string): void {
+  const files = kernelCgroupFiles();
+  for (const folder of recordedGroups(stateDir, file))
+    for (const group of [folder, ...below(folder)])
+      for (const [name, value] of UNLIMITED)
+        if (files.isWritable(`${group}/${name}`)) lift(`${group}/${name}`, value);
+
+  function lift(path: string, value: string): void {
+    try {
+      files.write(path, value);
+    } catch {
+      // The group has gone meanwhile.
+    }
   }
+}
+
+function below(folder: string): string[] {
+  return kernelCgroupFiles()
+    .folders(folder)
+    .flatMap((name) => [`${folder}/${name}`, ...below(`${folder}/${name}`)]);
+}
+
+function recordedGroups(stateDir: string, file: string): readonly string[] {
+  const files = kernelCgroupFiles();
+  const mounts = cgroupMounts(readFileSync("/proc/self/mountinfo", "utf8"));
+  const isOurs = (folder: string) =>
+    folder.startsWith("/") &&
+    !folder.split("/").includes("..") &&
+    basename(folder).startsWith(PREFIX) &&
+    basename(folder).endsWith(`-${identityOf(stateDir)}`) &&
+    mounts.some((mount) => folder.startsWith(`${mount.folder}/`));
+  return (files.read(file)?.split("\n") ?? []).filter(isOurs);
 }
 
 function kill(pid: number): void {

@@ -198,6 +198,30 @@ describe("what the kernel is told", () => {
     expect(container.whileJoining(() => 5)).toBe(5);
   });
 
+  test.each([
+    ["version 1", v1(), ["cpu.shares", "cpu.cfs_quota_us"], ["262144", "-1"]],
+    ["version 2", v2(false), ["cpu.weight", "cpu.max"], ["10000", "max 100000"]],
+  ])(
+    "while an exec joins in %s, and before a kill, nothing keeps it from the processor",
+    (_, setup, names, expected) => {
+      const { files, choice, at } = setup;
+      const pod = open(files, choice).pod({ uid: "u", qosClass: "Burstable", resources: LIMITS });
+      const container = pod.container("id", LIMITS);
+      const values = () =>
+        ["kubepods/burstable", "kubepods/burstable/podu", "kubepods/burstable/podu/id"].map((path) =>
+          names.map((name) => files.read(`${at(path, "cpu")}/${name}`)),
+        );
+      const before = values();
+      const [ofClass, ...ofPod] = container.whileJoining(values);
+      expect([ofClass?.[0], ...ofPod]).toEqual([expected[0], expected, expected]);
+      expect(values()).toEqual(before);
+      container.hurry();
+      expect(values().slice(1)).toEqual(ofPod);
+      container.remove();
+      expect(values()[1]).toEqual(before[1]);
+    },
+  );
+
   test("the class of Burstable pods weighs as much as its pods [G1]", () => {
     const { files, choice, at } = v1();
     const cgroups = open(files, choice);

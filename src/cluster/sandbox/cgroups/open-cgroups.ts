@@ -4,6 +4,7 @@ import type { PodSandboxSpec, ResourceLimits, ResourceUse } from "../sandbox.ts"
 import type { CgroupDriver, CgroupView, GroupLimits, Setting } from "./cgroup-driver.ts";
 import type { CgroupFiles } from "./cgroup-files.ts";
 import type { CgroupChoice } from "./choose-cgroups.ts";
+import { hurried, MAX_SHARES, unhurried } from "./hurry.ts";
 import { removeTree } from "./remove-tree.ts";
 import { v1Driver } from "./v1-driver.ts";
 import { v2Driver } from "./v2-driver.ts";
@@ -14,7 +15,6 @@ const MAX_PIDS = 4096;
 /** `cpu.shares` of one CPU. */
 const SHARES_PER_CPU = 1024;
 const MIN_SHARES = 2;
-const MAX_SHARES = 262_144;
 
 export interface ContainerCgroup {
   /** Files that a process writes `0` to in order to be in the group. */
@@ -23,12 +23,15 @@ export interface ContainerCgroup {
   readonly views: readonly CgroupView[];
   /**
    * Runs `start`, in which a process that still shares the engine's memory joins a group that others are in. Meanwhile an OOM kill
-   * takes one process only: of a whole group it would take that one too, and with its memory the engine.
+   * takes one process only: of a whole group it would take that one too, and with its memory the engine. The group has no limit of
+   * processor time then, and the weight of the heaviest: the engine waits, and with it every other pod.
    */
   whileJoining<T>(start: () => T): T;
   usage(): MeasuredUse | undefined;
   /** The kernel has ended a process of it for want of memory. */
   hasOomKills(): boolean;
+  /** To be called before a SIGKILL: processes need time on the processor to die, and thousands of them may have next to none. */
+  hurry(): void;
   /** SIGKILL to everything in it. */
   kill(): void;
   /** Where processes are left in it, it stays, for the pod to remove. */
@@ -87,33 +90,21 @@ export function openCgroupTree(options: CgroupTreeOptions): Cgroups {
 }
 
 /** Without control groups nothing is limited and nothing is counted. */
-export function noCgroups({
-  because,
-  fix,
-}: {
-  readonly because: string;
-  readonly fix: string;
-}): Cgroups {
+export function noCgroups({ because, fix }: { readonly because: string; readonly fix: string }): Cgroups {
   const container: ContainerCgroup = {
     joins: [],
     views: [],
     whileJoining: (start) => start(),
     usage: () => undefined,
     hasOomKills: () => false,
+    hurry() {},
     kill() {},
     remove() {},
   };
   return {
     kind: "none",
-    limits: [
-      `Memory and CPU limits of containers are not enforced: ${because}. To have them, ${fix}.`,
-    ],
-    pod: () => ({
-      holder: container,
-      container: () => container,
-      usage: () => undefined,
-      remove() {},
-    }),
+    limits: [`Memory and CPU limits of containers are not enforced: ${because}. To have them, ${fix}.`],
+    pod: () => ({ holder: container, container: () => container, usage: () => undefined, remove() {} }),
     usage: () => undefined,
     close() {},
   };
@@ -126,6 +117,15 @@ const CLASS_GROUPS = {
   BestEffort: "kubepods/besteffort",
 } as const;
 
+/** The groups from the class to the container, with their limits as they are now. */
+type Chain = () => readonly (readonly [path: string, limits: GroupLimits])[];
+
+interface ContainerParts {
+  readonly limits: GroupLimits;
+  readonly chain: Chain;
+  readonly onRemoved: () => void;
+}
+
 class Tree implements Cgroups {
   readonly kind: "cgroup-v1" | "cgroup-v2";
   readonly limits: readonly string[];
@@ -135,10 +135,7 @@ class Tree implements Cgroups {
   /** Shares of Burstable pods by uid: their class gets the sum. */
   readonly #burstable = new Map<string, number>();
 
-  constructor(
-    options: CgroupTreeOptions,
-    choice: Exclude<CgroupChoice, { readonly kind: "none" }>,
-  ) {
+  constructor(options: CgroupTreeOptions, choice: Exclude<CgroupChoice, { readonly kind: "none" }>) {
     const { files, name } = options;
     this.#options = options;
     this.kind = choice.kind;
@@ -152,11 +149,9 @@ class Tree implements Cgroups {
     const { files, cpus, onFolders } = this.#options;
     onFolders(this.#driver.folders(""));
     if (this.#parent !== undefined) prepareParent(files, this.#parent);
-    const cpuShares = clampShares(cpus * SHARES_PER_CPU);
-    this.make("", { cpuShares }, true);
-    this.make("kubepods", { cpuShares }, true);
-    this.make(CLASS_GROUPS.Burstable, { cpuShares: MIN_SHARES }, true);
-    this.make(CLASS_GROUPS.BestEffort, { cpuShares: MIN_SHARES }, true);
+    this.make("", { cpuShares: clampShares(cpus * SHARES_PER_CPU) }, true);
+    for (const qosClass of ["Guaranteed", "Burstable", "BestEffort"] as const)
+      this.make(...this.#classOf(qosClass), true);
   }
 
   pod({ uid, qosClass = "BestEffort", resources = {} }: Parameters<Cgroups["pod"]>[0]): PodCgroup {
@@ -166,7 +161,8 @@ class Tree implements Cgroups {
     const containers = new Set<string>();
     const container = (id: string, limits: GroupLimits): ContainerCgroup => {
       containers.add(id);
-      return this.#container(`${path}/${id}`, limits, () => containers.delete(id));
+      const chain: Chain = () => [this.#classOf(qosClass), [path, resources], [`${path}/${id}`, limits]];
+      return this.#container(`${path}/${id}`, { limits, chain, onRemoved: () => containers.delete(id) });
     };
     return {
       holder: container("sandbox", {}),
@@ -206,25 +202,29 @@ class Tree implements Cgroups {
     writeAll(files, this.#driver.settings(path, limits));
   }
 
-  #container(path: string, limits: GroupLimits, onRemoved: () => void): ContainerCgroup {
+  #container(path: string, { limits, chain, onRemoved }: ContainerParts): ContainerCgroup {
     this.make(path, limits, false);
     return {
       joins: this.#driver.folders(path).map((folder) => `${folder}/cgroup.procs`),
       views: this.#driver.views(path),
       whileJoining: (start) => {
-        const setGroup = (oomGroup: boolean) => this.#setQuietly(path, { oomGroup });
-        if (limits.oomGroup === true) setGroup(false);
+        const groups = chain();
+        for (const [group, own] of groups) this.#setQuietly(group, hurried(own));
         try {
           return start();
         } finally {
-          if (limits.oomGroup === true) setGroup(true);
+          for (const [group, own] of groups) this.#setQuietly(group, unhurried(own));
         }
       },
       usage: () => this.#usage(path),
       hasOomKills: () => this.#driver.oomKills(path) > 0,
+      hurry: () => {
+        for (const [group, own] of chain().slice(1)) this.#setQuietly(group, hurried(own));
+      },
       kill: () => this.#driver.kill(path, this.#options.killProcess),
       remove: () => {
         if (this.#remove(path)) onRemoved();
+        for (const [group, own] of chain().slice(1)) this.#setQuietly(group, unhurried(own));
       },
     };
   }
@@ -239,9 +239,7 @@ class Tree implements Cgroups {
 
   /** False when processes keep a part of it. */
   #remove(path: string): boolean {
-    const removed = this.#driver
-      .folders(path)
-      .map((folder) => this.#options.files.removeFolder(folder));
+    const removed = this.#driver.folders(path).map((folder) => this.#options.files.removeFolder(folder));
     return removed.every(Boolean);
   }
 
@@ -249,8 +247,17 @@ class Tree implements Cgroups {
   #setBurstable(uid: string, shares: number | undefined): void {
     if (shares === undefined) this.#burstable.delete(uid);
     else this.#burstable.set(uid, shares);
+    this.#setQuietly(...this.#classOf("Burstable"));
+  }
+
+  #classOf(qosClass: keyof typeof CLASS_GROUPS): readonly [path: string, limits: GroupLimits] {
     const sum = [...this.#burstable.values()].reduce((total, one) => total + one, 0);
-    this.#setQuietly(CLASS_GROUPS.Burstable, { cpuShares: clampShares(sum) });
+    const shares = {
+      Guaranteed: this.#options.cpus * SHARES_PER_CPU,
+      Burstable: sum,
+      BestEffort: MIN_SHARES,
+    };
+    return [CLASS_GROUPS[qosClass], { cpuShares: clampShares(shares[qosClass]) }];
   }
 
   #setQuietly(path: string, limits: GroupLimits): void {
@@ -276,9 +283,7 @@ function driverOf(
   return v1Driver(files, Object.fromEntries(bases));
 }
 
-function missingControllers(
-  choice: Exclude<CgroupChoice, { readonly kind: "none" }>,
-): readonly string[] {
+function missingControllers(choice: Exclude<CgroupChoice, { readonly kind: "none" }>): readonly string[] {
   const has = choice.kind === "cgroup-v2" ? choice.controllers : Object.keys(choice.hierarchies);
   const missing = [
     ["cpu", "CPU limits of containers are"],

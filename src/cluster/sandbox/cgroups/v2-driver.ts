@@ -6,6 +6,7 @@ import {
   processesIn,
   type Setting,
   statValue,
+  UNLIMITED,
 } from "./cgroup-driver.ts";
 import type { CgroupFiles } from "./cgroup-files.ts";
 
@@ -84,7 +85,13 @@ function cpuSettings(folder: string, { cpuShares, cpuQuota }: GroupLimits): read
       : [{ file: `${folder}/cpu.weight`, value: String(cpuWeight(cpuShares)) }]),
     ...(cpuQuota === undefined
       ? []
-      : [{ file: `${folder}/cpu.max`, value: `${cpuQuota} ${PERIOD_US}`, isOptional: true }]),
+      : [
+          {
+            file: `${folder}/cpu.max`,
+            value: `${cpuQuota === UNLIMITED ? "max" : cpuQuota} ${PERIOD_US}`,
+            isOptional: true,
+          },
+        ]),
   ];
 }
 
