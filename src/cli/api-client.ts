@@ -18,6 +18,8 @@ export interface ApiRequest {
   readonly contentType?: string;
   readonly accept?: string;
   readonly signal?: AbortSignal;
+  /** Gets each `Warning` of the answer. */
+  readonly onWarning?: (text: string) => void;
 }
 
 export interface ListResponse {
@@ -76,6 +78,7 @@ export class ApiClient {
       contentType = "application/json",
       accept = "application/json",
       signal,
+      onWarning,
     } = request;
     let response: Response;
     try {
@@ -94,6 +97,7 @@ export class ApiClient {
       if (signal?.aborted) throw cause;
       throw this.#unreachable(cause);
     }
+    if (onWarning !== undefined) warningsOf(response.headers).forEach(onWarning);
     if (!response.ok) throw await statusErrorOf(response);
     return response;
   }
@@ -133,6 +137,12 @@ export class ApiClient {
     for await (const line of this.lines(`${collection}?${query}`, signal))
       yield JSON.parse(line) as WatchLine;
   }
+}
+
+/** The texts of `Warning: 299 - "text"` headers, of which `fetch` makes one (RFC 9111 and 7234, 5.5). */
+function warningsOf(headers: Headers): string[] {
+  const values = (headers.get("warning") ?? "").matchAll(/\b\d{3} \S+ "((?:[^"\\]|\\.)*)"/g);
+  return Array.from(values, ([, quoted = ""]) => quoted.replaceAll(/\\(.)/g, "$1"));
 }
 
 async function statusErrorOf(response: Response): Promise<StatusError> {

@@ -11,6 +11,8 @@ import type { Manifest } from "./manifests.ts";
 /** Where `kubectl apply` remembers what was applied last (client-side apply). */
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 
+type OnWarning = (text: string) => void;
+
 export interface PodRef {
   readonly namespace: string;
   readonly name: string;
@@ -22,18 +24,26 @@ export interface Applied {
   readonly pod: PodRef | undefined;
 }
 
-/** Creates or changes every object, namespaces first. Stops at the first that the API refuses, naming its place. */
+/**
+ * Creates or changes every object, namespaces first. `onWarning` gets what the API warns of, each text once. Stops at the first that the API refuses, naming its place.
+ */
 export async function* applyManifests(
   api: ApiClient,
   manifests: readonly Manifest[],
+  onWarning: OnWarning,
 ): AsyncGenerator<Applied> {
+  const warned = new Set<string>();
+  const warnOnce = (text: string) => {
+    if (!warned.has(text)) onWarning(text);
+    warned.add(text);
+  };
   const namespacesFirst = [
     ...manifests.filter(({ object }) => object.kind === "Namespace"),
     ...manifests.filter(({ object }) => object.kind !== "Namespace"),
   ];
   for (const manifest of namespacesFirst) {
     try {
-      yield await applyOne(api, manifest);
+      yield await applyOne(api, manifest, warnOnce);
     } catch (error) {
       if (!(error instanceof StatusError)) throw error;
       throw new Problem({
@@ -53,7 +63,7 @@ function fixOf({ reason }: StatusError): string {
   return "See `pillion events`, then apply again";
 }
 
-async function applyOne(api: ApiClient, { object, where }: Manifest): Promise<Applied> {
+async function applyOne(api: ApiClient, { object, where }: Manifest, onWarning: OnWarning): Promise<Applied> {
   const resource = resourceOfKind(object.apiVersion, object.kind);
   if (resource === undefined || !resource.stored) {
     throw new Problem({
@@ -67,7 +77,7 @@ async function applyOne(api: ApiClient, { object, where }: Manifest): Promise<Ap
     (resource.group === "" ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`) +
     (resource.namespaced ? `/namespaces/${namespace}` : "") +
     `/${resource.plural}`;
-  const outcome = await createOrPatch(api, collection, object);
+  const outcome = await createOrPatch(api, { collection, object, onWarning });
   const name = `${resource.singular}${resource.group === "" ? "" : `.${resource.group}`}/${outcome.name}`;
   return {
     line: `${name} ${outcome.verb}`,
@@ -77,19 +87,22 @@ async function applyOne(api: ApiClient, { object, where }: Manifest): Promise<Ap
 
 async function createOrPatch(
   api: ApiClient,
-  collection: string,
-  object: KubeObject,
+  {
+    collection,
+    object,
+    onWarning,
+  }: { readonly collection: string; readonly object: KubeObject; readonly onWarning: OnWarning },
 ): Promise<{ readonly verb: string; readonly name: string }> {
   const query = "fieldManager=pillion-up&fieldValidation=Strict";
   const { name } = object.metadata;
   if (name === undefined) {
-    const created = await api.request(`${collection}?${query}`, { method: "POST", body: object });
+    const created = await api.request(`${collection}?${query}`, { method: "POST", body: object, onWarning });
     return { verb: "created", name: created.metadata.name ?? "" };
   }
   const modified = withLastApplied(object);
   const current = await api.find(`${collection}/${encodeURIComponent(name)}`);
   if (current === undefined) {
-    await api.request(`${collection}?${query}`, { method: "POST", body: modified });
+    await api.request(`${collection}?${query}`, { method: "POST", body: modified, onWarning });
     return { verb: "created", name };
   }
   const original = JSON.parse(current.metadata.annotations?.[LAST_APPLIED] ?? "{}") as KubeObject;
@@ -99,6 +112,7 @@ async function createOrPatch(
   await api.request(`${collection}/${encodeURIComponent(name)}?${query}`, {
     method: "PATCH",
     body: patch,
+    onWarning,
     contentType: "application/strategic-merge-patch+json",
   });
   return { verb: "configured", name };
