@@ -98,7 +98,8 @@ async function runUp(control: EngineControl, invocation: Invocation, terminal: T
   const options = engineOptions(invocation, { folder, set, terminal });
   openStateFolder(folder);
   const running = runningEngine(folder);
-  if (running !== undefined) return await applyToRunning(control, { invocation, terminal, options, set });
+  if (running !== undefined)
+    return await applyToRunning(control, { invocation, terminal, options, set, port: running.port });
   const startedAt = performance.now();
   const engine = await control.start(options);
   const took = Math.round(performance.now() - startedAt);
@@ -164,10 +165,16 @@ interface ApplyContext {
   readonly set: ManifestSet;
 }
 
-/** `up -f` on a running cluster applies to it; without `-f` there is nothing to do, and that is said. */
+/** `up -f` on a running cluster applies to it; `up -d` finds what it wants to have. */
 async function applyToRunning(
   control: EngineControl,
-  { invocation, terminal, options, set }: ApplyContext & { readonly options: EngineOptions },
+  {
+    invocation,
+    terminal,
+    options,
+    set,
+    port,
+  }: ApplyContext & { readonly options: EngineOptions; readonly port: number },
 ): Promise<number> {
   const { folder } = options;
   const needsStart =
@@ -176,7 +183,7 @@ async function applyToRunning(
     options.allowPrivileged ||
     options.keep ||
     options.maxRestartPeriodMs !== undefined;
-  if (set.manifests.length === 0 || needsStart) {
+  if (needsStart || (set.manifests.length === 0 && !options.detached)) {
     throw new Problem({
       code: "E_ALREADY_RUNNING",
       message: `Cannot start cluster "${folder.cluster}": it is running already${needsStart ? ", and these options are for its start" : ""}`,
@@ -190,6 +197,8 @@ async function applyToRunning(
       if ("problem" in answer) throw new Problem(answer.problem);
     }
   }
+  if (set.manifests.length === 0)
+    terminal.err(`cluster "${folder.cluster}" is up on https://127.0.0.1:${port} (running already)\n`);
   return await applyAndWait(new ApiClient(folder.kubeconfig), { invocation, terminal, set });
 }
 
@@ -198,7 +207,8 @@ async function applyAll(
   { terminal, set }: Omit<ApplyContext, "invocation">,
 ): Promise<PodRef[]> {
   const pods: PodRef[] = [];
-  for await (const { line, pod } of applyManifests(api, set.manifests)) {
+  const warn = (text: string) => terminal.err(`Warning: ${text}\n`);
+  for await (const { line, pod } of applyManifests(api, set.manifests, warn)) {
     terminal.err(`${line}\n`);
     if (pod !== undefined) pods.push(pod);
   }
