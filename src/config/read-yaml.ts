@@ -15,6 +15,8 @@ export interface ReadOptions<Schema extends z.ZodType> extends YamlFile {
   readonly schema: Schema;
   /** What the file is, for the message: `image map`. */
   readonly what: string;
+  /** What to do about mistakes; by default, to correct the file. */
+  readonly fix?: string;
   /** Checks that need more than the schema, for example that a folder exists. */
   readonly check?: (value: z.output<Schema>) => readonly Issue[];
 }
@@ -26,18 +28,17 @@ export interface ReadYaml<Value> {
 
 /** Parses, validates and checks. Throws `Problem` `E_CONFIG_SYNTAX` or `E_CONFIG_INVALID` that lists every issue. */
 export function readYaml<Schema extends z.ZodType>(options: ReadOptions<Schema>): ReadYaml<z.output<Schema>> {
-  const { file, text, schema, what } = options;
+  const { file, text, schema, what, fix = "Correct the file at the marked places" } = options;
   const source = readSource(file, text);
   const broken = explainSyntax(source);
   if (broken !== undefined) {
-    throw refuse("E_CONFIG_SYNTAX", `Cannot read the ${what} "${file}": it is not valid YAML\n\n${broken}`);
+    const message = `Cannot read the ${what} "${file}": it is not valid YAML\n\n${broken}`;
+    throw new Problem({ code: "E_CONFIG_SYNTAX", message, fix });
   }
   const refuseIssues = (issues: readonly Issue[]): Problem => {
     const count = issues.length === 1 ? "it has a mistake" : `it has ${issues.length} mistakes`;
-    return refuse(
-      "E_CONFIG_INVALID",
-      `Cannot use the ${what} "${file}": ${count}\n\n${explainIn(source, issues)}`,
-    );
+    const message = `Cannot use the ${what} "${file}": ${count}\n\n${explainIn(source, issues)}`;
+    return new Problem({ code: "E_CONFIG_INVALID", message, fix });
   };
   let input: unknown;
   try {
@@ -66,10 +67,6 @@ interface Shape {
   readonly items?: unknown;
   readonly anyOf?: readonly unknown[] | undefined;
   readonly oneOf?: readonly unknown[] | undefined;
-}
-
-function refuse(code: "E_CONFIG_SYNTAX" | "E_CONFIG_INVALID", message: string): Problem {
-  return new Problem({ code, message, fix: "Correct the file at the marked places" });
 }
 
 function toIssues(

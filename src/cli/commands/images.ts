@@ -185,7 +185,8 @@ function showImages(result: unknown, terminal: Terminal): void {
   const { images, map } = result as { images: readonly ListedImage[]; map?: readonly ListedMapping[] };
   if (images.length > 0) {
     const rows = images.map(({ name, digest, sizeBytes }) => [
-      name,
+      // Here for the map only, or left without a name: `images rm DIGEST` removes it.
+      name || "<none>",
       digest.slice(0, 19),
       `${Math.ceil(sizeBytes / MIB)} MiB`,
     ]);

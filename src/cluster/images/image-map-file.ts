@@ -130,6 +130,7 @@ export function parseMapping(text: string, folder: string): Mapping {
     text: yaml,
     schema: ImageTarget,
     what: "command-line argument",
+    fix: "Write `host`, `oci:FOLDER`, `archive:FILE`, or YAML such as `'{ host: { workdir: . } }'`",
     check: (target) => checkPaths([], target, folder),
   });
   return toMapping(value, folder);

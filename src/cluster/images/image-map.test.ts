@@ -138,7 +138,10 @@ describe("parseMapping()", () => {
   });
 
   test.each(["", "hots", "oci:", "oci:missing", "[host]"])("refuses %j", (text) => {
-    expect(problemOf(() => parseMapping(text, base)).code).toMatch(/^E_CONFIG_/);
+    const { code, fix } = problemOf(() => parseMapping(text, base));
+    expect(code).toMatch(/^E_CONFIG_/);
+    // There is no file to correct.
+    expect(fix).toStartWith("Write `host`, `oci:FOLDER`, `archive:FILE`");
   });
 });
 
