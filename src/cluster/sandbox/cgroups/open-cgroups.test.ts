@@ -199,6 +199,18 @@ describe("what the kernel is told", () => {
   });
 
   test.each([
+    ["version 1", v1()],
+    ["version 2", v2(false)],
+  ])(
+    "a pod, and all pods together, leave the machine processes to start, in %s",
+    (_, { files, choice, at }) => {
+      open(files, choice).pod({ uid: "u" });
+      const pids = ["", "kubepods/besteffort/podu/"].map((path) => files.read(`${at(path, "pids")}pids.max`));
+      expect(pids).toEqual(["24576", "16384"]);
+    },
+  );
+
+  test.each([
     ["version 1", v1(), ["cpu.shares", "cpu.cfs_quota_us"], ["262144", "-1"]],
     ["version 2", v2(false), ["cpu.weight", "cpu.max"], ["10000", "max 100000"]],
   ])(

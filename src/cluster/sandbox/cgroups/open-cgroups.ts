@@ -149,14 +149,15 @@ class Tree implements Cgroups {
     const { files, cpus, onFolders } = this.#options;
     onFolders(this.#driver.folders(""));
     if (this.#parent !== undefined) prepareParent(files, this.#parent);
-    this.make("", { cpuShares: clampShares(cpus * SHARES_PER_CPU) }, true);
+    // A container that makes namespaces of its own can lift the limits of its own group, never of those above.
+    this.make("", { cpuShares: clampShares(cpus * SHARES_PER_CPU), pids: this.#pids(3 / 4) }, true);
     for (const qosClass of ["Guaranteed", "Burstable", "BestEffort"] as const)
       this.make(...this.#classOf(qosClass), true);
   }
 
   pod({ uid, qosClass = "BestEffort", resources = {} }: Parameters<Cgroups["pod"]>[0]): PodCgroup {
     const path = `${CLASS_GROUPS[qosClass]}/pod${uid}`;
-    this.make(path, resources, true);
+    this.make(path, { ...resources, pids: this.#pids(1 / 2) }, true);
     if (qosClass === "Burstable") this.#setBurstable(uid, resources.cpuShares ?? MIN_SHARES);
     const containers = new Set<string>();
     const container = (id: string, limits: GroupLimits): ContainerCgroup => {
@@ -170,7 +171,7 @@ class Tree implements Cgroups {
         container(id, {
           cpuShares: MIN_SHARES,
           ...limits,
-          pids: Math.min(MAX_PIDS, Math.max(1, Math.floor(this.#options.maxPids / 2))),
+          pids: Math.min(MAX_PIDS, this.#pids(1 / 2)),
           oomGroup: true,
         }),
       usage: () => this.#usage(path),
@@ -227,6 +228,10 @@ class Tree implements Cgroups {
         for (const [group, own] of chain().slice(1)) this.#setQuietly(group, unhurried(own));
       },
     };
+  }
+
+  #pids(part: number): number {
+    return Math.max(1, Math.floor(this.#options.maxPids * part));
   }
 
   #usage(path: string): MeasuredUse | undefined {
