@@ -54,7 +54,8 @@ function create(
     const parent = openFolderInside(root, dirname(path) === "." ? "" : dirname(path));
     try {
       const at = childOf(parent, path.slice(path.lastIndexOf("/") + 1));
-      const file = openSync(at, constants.O_CREAT | constants.O_WRONLY | constants.O_NOFOLLOW, 0o644);
+      // Exclusive: a pipe that a pod puts there meanwhile would hold up the engine.
+      const file = openSync(at, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o644);
       fchmodSync(file, 0o644);
       closeSync(file);
     } finally {
