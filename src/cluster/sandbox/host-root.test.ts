@@ -55,6 +55,28 @@ describe.if(canRunContainers())("a container with this machine's root", () => {
     expect([lstatSync("/etc").mode & 0o777, lstatSync("/usr").mode & 0o777]).toEqual([0o755, 0o755]);
   });
 
+  // rootless.test.ts gives the machine keys, which "test-key" is in.
+  test("keeps secrets: the machine's password hashes and private keys [X9]", async () => {
+    const { stdout } = await sh(`
+      for f in /etc/shadow /etc/shadow- /etc/gshadow /etc/gshadow- /var/backups/*shadow.bak; do [ -e $f ] && cat $f 2>/dev/null; done
+      grep -rls test-key /etc; echo done; grep -c root /etc/passwd`);
+    const open = "/etc/ssh/ssh_host_test_key.pub";
+    expect(stdout).toEqual([...(existsSync(open) ? [open] : []), "done", expect.stringMatching(/^[1-9]/)]);
+  });
+
+  test("has accounts of its own, in place of the secrets that are hidden", async () => {
+    const script =
+      "echo 'new:x:4242:4242::/:/bin/sh' >> /etc/passwd; printf 'new:*:::::::\\n' > /etc/shadow.new && mv /etc/shadow.new /etc/shadow && cat /etc/shadow";
+    expect((await sh(script)).stdout).toEqual(["new:*:::::::"]);
+  });
+
+  test("shows a folder of keys that the image map names", async () => {
+    const folder = "/etc/letsencrypt";
+    if (!existsSync(folder) || world.ids.isUserNamespace) return;
+    const { stdout } = await sh(`cat ${folder}/live/key`, { rootfs: withFolders(folder) });
+    expect(stdout).toEqual(["test-key"]);
+  });
+
   test("starts with the modes of the machine's folders", async () => {
     const folders = ["/etc", "/usr", "/var", "/var/tmp", "/srv"];
     const { stdout } = await sh(`stat -c %a ${folders.join(" ")} /tmp /root /run /run/lock`);

@@ -5,6 +5,7 @@ import type { RootFs } from "../images/image.ts";
 import { detachedTree } from "./attach.ts";
 import { isSymlink, makeTopLevel, PRIVATE_FOLDERS, PSEUDO_FOLDERS } from "./host-folders.ts";
 import { copyIntoLayer } from "./host-copy.ts";
+import { EMPTY_FILE, hideSecrets, secretFolders } from "./host-secrets.ts";
 import { makeMountPoints, type MountPoint } from "./host-mount-points.ts";
 import { HostView, layerOrder, type Layer } from "./host-view.ts";
 import * as linux from "./linux-constants.ts";
@@ -36,6 +37,7 @@ export async function prepareHostRoot(
   const view = new HostView(scratch.path);
   makeTopLevel(scratch, view, stateDir);
   addLayers(scratch, { view, rootfs, stateDir });
+  const secrets = hideSecrets(scratch, view);
   for (const copy of rootfs.copies) await copyIntoLayer({ scratch, view, stateDir }, copy);
   makeMountPoints(scratch, view, mountPoints);
   const layers = view.layers;
@@ -44,7 +46,13 @@ export async function prepareHostRoot(
     mount(program) {
       bind(program, { source: "root", target: "root", attributes: nodev ? linux.MOUNT_ATTR_NODEV : 0 });
       for (const layer of layers)
-        mountLayer(program, layer, { scratch, nodev, owned, mayFallBack: !view.isCopiedInto(layer) });
+        mountLayer(program, layer, {
+          scratch,
+          nodev,
+          owned,
+          mayFallBack: !view.isCopiedInto(layer),
+          secrets: secrets.filter((path) => view.isIn(layer, path)),
+        });
     },
   };
 }
@@ -58,7 +66,8 @@ interface LayerInput {
 /** Masks that are not at the top (a `/home` that is a link, the state folder) and the folders of the image map, outside in. */
 function addLayers(scratch: Scratch, { view, rootfs, stateDir }: LayerInput): void {
   const links = [...PRIVATE_FOLDERS.keys()].filter((name) => isSymlink(`/${name}`)).map((name) => `/${name}`);
-  for (const path of [...links, stateDir]) view.want({ kind: "mask", path: view.realPath(path) });
+  for (const path of [...links, ...secretFolders(), stateDir])
+    view.want({ kind: "mask", path: view.realPath(path) });
   for (const { path } of rootfs.folders) {
     const lower = view.realPath(path);
     if (lower === undefined || !lstatSync(lower).isDirectory()) {
@@ -97,21 +106,28 @@ interface MountOptions {
   readonly owned: OwnedFolders;
   /** False when something was copied into the layer: it would be missing. */
   readonly mayFallBack: boolean;
+  /** Files in it that its upper folder hides. */
+  readonly secrets: readonly string[];
 }
 
 /** What the kernel does not overlay (in a user namespace: folders with mounts below) is shown as it is, read-only. */
 function mountLayer(
   program: Program,
   layer: Layer,
-  { scratch, nodev, owned, mayFallBack }: MountOptions,
+  { scratch, nodev, owned, mayFallBack, secrets }: MountOptions,
 ): void {
   const target = `root${layer.path}`;
   if (layer.kind === "mask") {
     bind(program, { source: `masks/${layer.name}`, target, attributes: nodev ? linux.MOUNT_ATTR_NODEV : 0 });
     return;
   }
-  if (layer.kind === "bind") {
+  const showAsItIs = (): void => {
     bindReadOnly(program, layer.lower, target);
+    for (const path of secrets)
+      bind(program, { source: EMPTY_FILE, target: `root${path}`, attributes: linux.MOUNT_ATTR_RDONLY });
+  };
+  if (layer.kind === "bind") {
+    showAsItIs();
     return;
   }
   const [fallback, done] = [program.label(), program.label()];
@@ -127,7 +143,7 @@ function mountLayer(
     ...(mayFallBack ? { ignore: "all", orElse: fallback } : {}),
   });
   program.place(fallback);
-  bindReadOnly(program, layer.lower, target);
+  showAsItIs();
   program.place(done);
 }
 

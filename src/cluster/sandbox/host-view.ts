@@ -117,16 +117,23 @@ export class HostView {
       : undefined;
   }
 
-  /** Where a file must be written to appear at `path` in the container; undefined where nothing can be. */
-  place(path: string): Place | undefined {
+  /**
+   * Where a file must be written to appear at `path` in the container; undefined where nothing can be. With `isRequired` false
+   * the layer may be shown without it.
+   */
+  place(path: string, { isRequired = true } = {}): Place | undefined {
     const layer = this.#layerOf(path);
     if (layer === undefined) return { base: join(this.#scratch, "root"), rest: path, lower: undefined };
     if (layer.kind === "bind") return undefined;
     const rest = path.slice(layer.path.length);
     if (layer.kind === "mask")
       return { base: join(this.#scratch, "masks", layer.name), rest, lower: undefined };
-    this.#copiedInto.add(layer);
+    if (isRequired) this.#copiedInto.add(layer);
     return { base: join(this.#scratch, "upper", layer.name), rest, lower: layer.lower };
+  }
+
+  isIn(layer: Layer, path: string): boolean {
+    return this.#layerOf(path) === layer;
   }
 
   isCopiedInto(layer: Layer): boolean {

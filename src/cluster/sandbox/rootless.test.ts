@@ -138,6 +138,55 @@ describe.skipIf(isInside || !isRoot)("a machine with file systems mounted below 
   );
 });
 
+/** As servers have them. An overlay over an overlay over an overlay is more than the kernel allows: then /etc is shown as it is. */
+describe.skipIf(isInside || !isRoot)("a machine with keys in /etc", () => {
+  const keys = [
+    "ssh/ssh_host_test_key",
+    "ssl/private/test.key",
+    "letsencrypt/live/key",
+    "wireguard/wg0.conf",
+    "krb5.keytab",
+  ];
+  const overlay = (layer: string) =>
+    `mkdir -p /mnt/${layer}/upper /mnt/${layer}/work && mount -t overlay -o lowerdir=/etc,upperdir=/mnt/${layer}/upper,workdir=/mnt/${layer}/work o /etc`;
+  const make = keys.map(
+    (key) => `mkdir -p $(dirname /etc/${key}) && echo test-key > /etc/${key} && chmod 600 /etc/${key}`,
+  );
+  const server = [
+    "mount -t tmpfs t /mnt",
+    overlay("first"),
+    ...make,
+    "cp /etc/ssh/ssh_host_test_key /etc/ssh/ssh_host_test_key.pub && chmod 644 /etc/ssh/*.pub",
+    "echo 'root:test-hash:1::::::' > /etc/shadow",
+  ];
+  const hostRootTest = [process.execPath, "test", join(import.meta.dir, "host-root.test.ts")];
+  test.each([
+    ["root", server, hostRootTest],
+    [
+      "root, when /etc cannot be overlaid",
+      [...server, overlay("second")],
+      [...hostRootTest, "-t", "keeps secrets"],
+    ],
+    [
+      "an ordinary user",
+      server,
+      [...asOutsider(), "unshare", "--user", "--map-root-user", "--mount", ...hostRootTest],
+    ],
+  ])(
+    "keeps them from containers of %s",
+    (_who, setup, command) => {
+      const script = `${setup.join(" && ")} && exec "$@"`;
+      const run = Bun.spawnSync(["unshare", "--mount", "sh", "-c", script, "sh", ...command], {
+        env: testEnv(),
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      expect(failures(run.stderr)).toEqual([]);
+      expect(run.exitCode).toBe(0);
+    },
+    60_000,
+  );
+});
+
 async function isInUserNamespace(pid: number): Promise<void> {
   const map = Bun.file(`/proc/${pid}/uid_map`);
   // Empty until somebody writes it; that of the machine is not.
