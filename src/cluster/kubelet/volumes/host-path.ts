@@ -20,13 +20,19 @@ export interface VolumeLocation {
   readonly isShared?: boolean;
 }
 
+/** The shared folder that `path` is, or is in. */
+export function sharedFolderOf(path: string, shared: NodeFolders["shared"]): string | undefined {
+  const absolute = normalize(`/${path}`);
+  return shared.find((folder) => absolute === folder || absolute.startsWith(`${folder}/`));
+}
+
 /** Checks `type` and makes what `DirectoryOrCreate` and `FileOrCreate` ask for. Throws `VolumeError`. */
 export function prepareHostPath(
   { path, type = "" }: HostPathVolumeSource,
   { nodeRoot, shared }: NodeFolders,
 ): VolumeLocation {
   const absolute = normalize(`/${path}`);
-  const sharedRoot = shared.find((folder) => absolute === folder || absolute.startsWith(`${folder}/`));
+  const sharedRoot = sharedFolderOf(path, shared);
   const root = sharedRoot === undefined ? nodeRoot : realpathSync(sharedRoot);
   const wanted = relative(sharedRoot ?? "/", absolute);
   try {
