@@ -101,6 +101,8 @@ function announcePull(
 }
 
 function pulledMessage(name: string, image: ResolvedImage & { pulled: boolean; pullMs: number }): string {
+  if (image.rootfs.kind === "host")
+    return `Container image "${name}" is run from this machine, as the image map says`;
   if (!image.pulled)
     return `Container image "${name}" already present on machine and can be accessed by the pod`;
   const took = goDuration(image.pullMs);

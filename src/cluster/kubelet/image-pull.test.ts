@@ -24,10 +24,11 @@ describe("an image", () => {
 
   test("that is mapped is not announced as pulled, also with Always", async () => {
     await using w = await world();
+    w.images.mapped.add("img:latest");
     await w.run("p", spec("img:latest", "Always"));
     expect(w.images.requests[0]?.policy).toBe("Always");
     expect(w.events()[0]).toBe(
-      'Normal Pulled: Container image "img:latest" already present on machine and can be accessed by the pod',
+      'Normal Pulled: Container image "img:latest" is run from this machine, as the image map says',
     );
   });
 

@@ -13,6 +13,8 @@ const CONFIG: ImageConfig = {
 
 export class FakeImages implements Images {
   readonly present = new Set<string>(["img", "img2", "img:latest"]);
+  /** Those of `present` that the image map sends to this machine. */
+  readonly mapped = new Set<string>();
   readonly failures = new Map<string, ImageError>();
   readonly requests: ImageRequest[] = [];
   config: Partial<ImageConfig> = {};
@@ -35,7 +37,9 @@ export class FakeImages implements Images {
     return {
       name: request.name,
       id: `${request.name}@sha256:${"0".repeat(64)}`,
-      rootfs: { kind: "host" as const, folders: [], copies: [] },
+      rootfs: this.mapped.has(request.name)
+        ? { kind: "host" as const, folders: [], copies: [] }
+        : { kind: "image" as const, path: `/images/${request.name}` },
       config: { ...CONFIG, ...this.config },
       size: 1000,
       pulled,
