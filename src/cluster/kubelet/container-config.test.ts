@@ -248,7 +248,12 @@ describe("securityContext", () => {
 
   test("the image's user and group, unless the pod says otherwise; the container outranks the pod [X1, X2, X3]", () => {
     expect(identity({}, {}, "")).toEqual({ user: "0", supplementalGroups: [] });
-    expect(identity({}, {}, "nginx:www")).toEqual({ user: "nginx", group: "www", supplementalGroups: [] });
+    expect(identity({}, {}, "nginx:www")).toEqual({
+      user: "nginx",
+      group: "www",
+      supplementalGroups: [],
+      ofImage: ["user", "group"],
+    });
     expect(identity({}, { runAsUser: 5, runAsGroup: 6 }, "nginx")).toEqual({
       user: "5",
       group: "6",
@@ -281,7 +286,7 @@ describe("securityContext", () => {
 
   test("privileged needs the cluster's permission [X7]", () => {
     const container = { securityContext: { privileged: true, allowPrivilegeEscalation: true } };
-    expect(() => build(container)).toThrow("--allow-privileged");
+    expect(() => build(container)).toThrow("`pillion up --allow-privileged`");
     expect(build(container, { facts: { allowPrivileged: true } }).privileged).toBe(true);
   });
 
@@ -298,6 +303,7 @@ describe("securityContext", () => {
       user: "nginx",
       group: "6",
       supplementalGroups: [],
+      ofImage: ["user"],
     });
     expect(identity({}, { supplementalGroupsPolicy: "Strict" })).toMatchObject({
       supplementalGroupsPolicy: "Strict",

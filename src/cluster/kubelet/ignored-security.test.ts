@@ -41,7 +41,7 @@ test("containers that do not get SYS_PTRACE are named", () => {
   const securityContext = { capabilities: { add: ["SYS_PTRACE", "NET_ADMIN"] } };
   const containers = [{ name: "app" }, { name: "tracer", securityContext }];
   expect(withheldCapabilities(pod({ containers }))).toEqual([
-    expect.stringMatching(/SYS_PTRACE.*"tracer"\. .*--allow-privileged/),
+    expect.stringMatching(/SYS_PTRACE.*"tracer"\. .*`pillion up --allow-privileged`/),
   ]);
   expect(withheldCapabilities(pod({}))).toEqual([]);
 });

@@ -41,7 +41,7 @@ export function withheldCapabilities({ spec }: StoredPod): readonly string[] {
   if (names.length === 0) return [];
   return [
     `Without the capability SYS_PTRACE, with which they could look into this machine's programs, run: ${names.join(", ")}. ` +
-      "They can still trace programs of their own user; to give it to them, start the cluster with `--allow-privileged`",
+      "They can still trace programs of their own user; to give it to them, start the cluster with `pillion up --allow-privileged`",
   ];
 }
 

@@ -170,7 +170,7 @@ describe("configuration errors", () => {
     expect(w.status("app").state?.waiting).toEqual({
       reason: "CreateContainerConfigError",
       message:
-        'Cannot run container "app" privileged: the cluster does not allow it. Start it with `--allow-privileged`, or remove `securityContext.privileged`',
+        'Cannot run container "app" privileged: the cluster does not allow it. Start the cluster with `pillion up --allow-privileged`, or remove `securityContext.privileged`',
     });
   });
 });

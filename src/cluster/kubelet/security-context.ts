@@ -41,6 +41,7 @@ export function containerIdentity(facts: SecurityFacts): Identity {
   const [imageUserName = "", imageGroup] = imageUser.split(":");
   const user = runAsUser === undefined ? imageUserName || "0" : String(runAsUser);
   const group = runAsGroup === undefined ? groupOfImage(runAsUser, imageGroup) : String(runAsGroup);
+  const isImages = runAsUser === undefined && imageUserName !== "";
   const added = own.capabilities?.add ?? [];
   const fsGroup = facts.hasOneGroup === true ? undefined : ofPod.fsGroup;
   const supplementalGroups = [...new Set([...(ofPod.supplementalGroups ?? []), ...asList(fsGroup)])];
@@ -49,6 +50,7 @@ export function containerIdentity(facts: SecurityFacts): Identity {
       user,
       ...(group === undefined ? {} : { group }),
       supplementalGroups,
+      ...(isImages ? { ofImage: runAsGroup === undefined ? ["user", "group"] : ["user"] } : {}),
       ...(ofPod.supplementalGroupsPolicy === "Strict" ? { supplementalGroupsPolicy: "Strict" } : {}),
     },
     capabilities: {
@@ -88,14 +90,14 @@ function refusePower({ name, securityContext }: Container): void {
   if (securityContext?.privileged === true) {
     throw new ContainerConfigError(
       `Cannot run container "${name}" privileged: the cluster does not allow it. ` +
-        "Start it with `--allow-privileged`, or remove `securityContext.privileged`",
+        "Start the cluster with `pillion up --allow-privileged`, or remove `securityContext.privileged`",
     );
   }
   const dangerous = dangerousCapabilities(securityContext?.capabilities?.add ?? []);
   if (dangerous.length === 0) return;
   throw new ContainerConfigError(
     `Cannot give container "${name}" the capabilities ${dangerous.join(", ")}: with them it could change this machine. ` +
-      "Start the cluster with `--allow-privileged`, or remove them from `securityContext.capabilities.add`",
+      "Start the cluster with `pillion up --allow-privileged`, or remove them from `securityContext.capabilities.add`",
   );
 }
 

@@ -91,6 +91,22 @@ describe("resolveUser()", () => {
     );
   });
 
+  test("who is refused learns whether the pod or its image asks for that user, and what to change there", () => {
+    const ofImage = ["user", "group"] as const;
+    expect(() => resolveUser(user("nginx", { ofImage }), files, one)).toThrow(
+      /^cannot run as user 101, as the image wants \(USER nginx\): .* or set securityContext\.runAsUser: 0, which is your own account$/,
+    );
+    expect(() => resolveUser(user("0", { group: "102", ofImage }), files, one)).toThrow(
+      /^cannot run as group 102, as the image wants .* or set securityContext\.runAsGroup: 0, /,
+    );
+    const others = [user("101"), user("0", { group: "102", ofImage: ["user"] })];
+    for (const wanted of [...others, user("0", { supplementalGroups: [9], ofImage })]) {
+      expect(() => resolveUser(wanted, files, one)).toThrow(
+        /^cannot run as (user|group) \d+: .* or remove the \1 from the pod's securityContext$/,
+      );
+    }
+  });
+
   test("with a range, ids in it work, image groups outside of it are left out, asked ones refused", () => {
     expect(resolveUser(user("nginx"), files, range)).toMatchObject({ uid: 101, groups: [102, 103] });
     const large = { ...files, group: "logs:x:70000:nginx\n" };

@@ -42,10 +42,10 @@ export function resolveUser(wanted: ContainerSpec["user"], files: AccountFiles, 
   const groups = parseGroups(files.group);
   const primary = wanted.group ?? groupText;
   const gid = primary === undefined || primary === "" ? account.gid : findGroup(primary, groups);
-  requireId("user", account.uid, ids.isUid(account.uid));
-  requireId("group", gid, ids.isGid(gid));
+  requireId(account.uid, { kind: "user", exists: ids.isUid(account.uid), wanted });
+  requireId(gid, { kind: "group", exists: ids.isGid(gid), wanted });
   for (const id of wanted.supplementalGroups)
-    requireId("group", id, ids.isGid(id) && (ids.canSetGroups || id === gid));
+    requireId(id, { kind: "group", exists: ids.isGid(id) && (ids.canSetGroups || id === gid) });
   const isMerged = wanted.supplementalGroupsPolicy !== "Strict" && account.name !== "";
   const memberOf = groups.filter(({ members }) => isMerged && members.includes(account.name));
   const supplementary = [gid, ...memberOf.map((group) => group.gid), ...wanted.supplementalGroups];
@@ -79,13 +79,25 @@ function findGroup(text: string, groups: readonly Group[]): number {
   );
 }
 
-function requireId(kind: "user" | "group", id: number, exists: boolean): void {
+interface Required {
+  readonly kind: "user" | "group";
+  readonly exists: boolean;
+  readonly wanted?: ContainerSpec["user"];
+}
+
+function requireId(id: number, { kind, exists, wanted }: Required): void {
   if (exists) return;
+  const isImages = wanted?.ofImage?.includes(kind) === true;
+  const field = kind === "user" ? "runAsUser" : "runAsGroup";
+  const whose = isImages ? `, as the image wants (USER ${wanted.user})` : "";
+  const instead = isImages
+    ? `set securityContext.${field}: 0, which is your own account`
+    : `remove the ${kind} from the pod's securityContext`;
   throw new ContainerStartError(
     "CreateContainerError",
-    `cannot run as ${kind} ${id}: the cluster runs without root and has only the ids that your account owns, ` +
+    `cannot run as ${kind} ${id}${whose}: the cluster runs without root and has only the ids that your account owns, ` +
       `so ${kind} ${id} does not exist in its containers. Give your account a range in /etc/subuid and /etc/subgid and ` +
-      `install newuidmap (package "uidmap"), run "pillion up" as root, or remove the ${kind} from the pod's securityContext`,
+      `install newuidmap (package "uidmap"), run "pillion up" as root, or ${instead}`,
   );
 }
 

@@ -83,6 +83,8 @@ export interface ContainerSpec {
     readonly user: string;
     readonly group?: string;
     readonly supplementalGroups: readonly number[];
+    /** Which of the first two the image says, not the pod; for messages. */
+    readonly ofImage?: readonly ("user" | "group")[];
     /** Groups that list the user in the container's /etc/group come on top, unless `Strict` (KEP-3619). @default {"Merge"} */
     readonly supplementalGroupsPolicy?: "Merge" | "Strict";
   };
