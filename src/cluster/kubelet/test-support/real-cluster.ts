@@ -45,7 +45,7 @@ export async function openCluster(folder: string, options: KubeletOptions = {}) 
     await sandbox.close();
     store.close();
   };
-  return { store, kubelet, sandbox, errors, close };
+  return { store, kubelet, sandbox, images, errors, close };
 }
 
 /** Closed by `close`. */
