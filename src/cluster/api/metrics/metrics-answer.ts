@@ -40,11 +40,10 @@ function nodeMetrics({ context: { store, nodeName } }: ResourceRequest, measured
   return [{ ...head("NodeMetrics", node, measured), usage: usageOf(measured.node) }];
 }
 
-/** Pods of which every running container has been measured, as metrics-server demands it. */
 function podMetrics({ context: { store } }: ResourceRequest, measured: Measured): KubeObject[] {
   return measured.pods.flatMap(({ namespace, name, containers }) => {
     const pod = store.get("pods", { namespace, name });
-    if (pod === undefined || containers.length === 0) return [];
+    if (pod === undefined) return [];
     const usages = containers.map((one) => ({ name: one.name, usage: usageOf(one) }));
     return [{ ...head("PodMetrics", pod, measured), containers: usages }];
   });

@@ -10,11 +10,12 @@ function nodeOf(clock: ManualClock, restartAt = Number.POSITIVE_INFINITY) {
   const node = {
     calls: 0,
     containers: ["main"],
+    memoryBytes: 1_000,
     usage(): Usage {
       node.calls += 1;
       const now = clock.monotonic();
       const since = now >= restartAt ? now - restartAt : now + 10_000;
-      const use = { cpuNanoseconds: since * 250_000, memoryBytes: 1_000, measuredAt: clock.now() };
+      const use = { cpuNanoseconds: since * 250_000, memoryBytes: node.memoryBytes, measuredAt: clock.now() };
       const containers = node.containers.map((name) => ({ name, ...use }));
       return { node: use, pods: [{ namespace: "default", name: "p", containers }] };
     },
@@ -60,13 +61,24 @@ describe("usageSampler()", () => {
     expect(node.calls).toBe(2);
   });
 
-  test("has no rate for what has just started, and a true one for what was started again", async () => {
+  test("has a true rate for what was started again", async () => {
     const clock = new ManualClock();
-    const node = nodeOf(clock, 100);
+    const measure = usageSampler(nodeOf(clock, 100), clock);
+    const { pods } = await measured(measure(), clock);
+    expect(pods[0]?.containers).toEqual([{ name: "main", cpuNanocores: 150_000_000, memoryBytes: 1_000 }]);
+  });
+
+  test("leaves out pods until each of their containers has been measured", async () => {
+    const clock = new ManualClock();
+    const node = nodeOf(clock);
     const measure = usageSampler(node, clock);
     const asked = measure();
     node.containers = ["main", "new"];
-    const { pods } = await measured(asked, clock);
-    expect(pods[0]?.containers).toEqual([{ name: "main", cpuNanocores: 150_000_000, memoryBytes: 1_000 }]);
+    expect((await measured(asked, clock)).pods).toEqual([]);
+    clock.advance(250);
+    expect((await measure()).pods[0]?.containers).toMatchObject([{ name: "main" }, { name: "new" }]);
+    node.memoryBytes = 0;
+    clock.advance(250);
+    expect((await measure()).pods).toEqual([]);
   });
 });

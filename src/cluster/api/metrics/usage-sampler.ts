@@ -16,6 +16,7 @@ export interface Measured {
   /** Milliseconds that the rates are over. */
   readonly window: number;
   readonly node: Rate;
+  /** Those of which every running container has been measured: a part of a pod looks like all of it (metrics-server). */
   readonly pods: readonly PodRate[];
 }
 
@@ -64,15 +65,15 @@ function ratesBetween(from: Sample, to: Sample, now: number): Measured {
     at: now,
     window: Math.round(to.elapsed - from.elapsed),
     node: rate(from.node, to.node),
-    pods: to.pods.map(({ namespace, name, containers }) => ({
-      namespace,
-      name,
-      containers: containers.flatMap((container) => {
+    pods: to.pods.flatMap(({ namespace, name, containers }) => {
+      const rates = containers.flatMap((container) => {
         const first = before.get(`${namespace}/${name}/${container.name}`);
-        // What has just started has no rate yet.
-        return first === undefined ? [] : [{ name: container.name, ...rate(first, container) }];
-      }),
-    })),
+        // What has just started has no rate yet, and what has no memory is about to start or to end.
+        if (first === undefined || container.memoryBytes === 0) return [];
+        return [{ name: container.name, ...rate(first, container) }];
+      });
+      return rates.length < containers.length ? [] : [{ namespace, name, containers: rates }];
+    }),
   };
 }
 

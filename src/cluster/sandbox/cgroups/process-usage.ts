@@ -3,8 +3,8 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { Clock } from "../../../kernel/clock.ts";
 import type { MeasuredUse } from "./open-cgroups.ts";
 
-/** One look at /proc serves everybody who asks meanwhile, milliseconds. */
-const FRESH_MS = 500;
+/** One look at /proc serves all containers that are asked about at a time, milliseconds; small against the window of a rate. */
+const FRESH_MS = 20;
 /** USER_HZ is 100 on all processors that we run on. */
 const NANOSECONDS_PER_TICK = 10_000_000;
 
@@ -21,7 +21,7 @@ interface Process {
 /** Of the container whose process 1 (or first process, in a shared namespace) has this pid; `undefined` when it is gone. */
 export type MeasureContainer = (pid: number) => MeasuredUse | undefined;
 
-/** Measures at most twice a second, however many containers there are. */
+/** Looks once for all containers that are asked about at a time. */
 export function processUsage(clock: Clock): MeasureContainer {
   let seen: readonly Process[] = [];
   let seenAt = Number.NEGATIVE_INFINITY;
