@@ -54,6 +54,12 @@ describe.if(canRunContainers() && Bun.which("perl") !== null)("a container with 
     ).toBe(0);
   });
 
+  test("without a profile, too, the control groups of this machine stay out of reach", async () => {
+    expect(await call([number("unshare"), CLONE_NEWUSER | 0x0200_0000], {})).toBe(1);
+    expect(await call([number("unshare"), 0x0002_0000], {})).toBe(1); // EPERM of the kernel: no CAP_SYS_ADMIN.
+    expect(await call([number("unshare"), CLONE_NEWUSER], {})).toBe(0);
+  });
+
   test.each<[string, TestSpec]>([
     ["root", confined],
     ["another user", { ...confined, user: { user: "101", supplementalGroups: [] } }],

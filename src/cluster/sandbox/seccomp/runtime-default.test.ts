@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { syscallNumber } from "../syscall-numbers.ts";
 import { ALLOW, assemble, fail } from "./bpf.ts";
+import { keepCgroups } from "./keep-cgroups.ts";
 import { CHECKED_CALLS, LAST_KNOWN_CALL, REFUSED_CALLS } from "./refused-calls.ts";
 import { type Processor, runtimeDefault } from "./runtime-default.ts";
 
@@ -159,3 +160,22 @@ test("no number is in the table twice", () => {
     expect(new Set(numbers).size).toBe(numbers.length);
   }
 });
+
+test.each<[Processor, number, unshare: number, clone: number, clone3: number]>([
+  ["x64", 0xc000_003e, 272, 56, 435],
+  ["x64", 0xc000_003e, 0x4000_0110, 0x4000_0038, 0x4000_01b3],
+  ["x64", 0x4000_0003, 310, 120, 435],
+  ["arm64", 0xc000_00b7, 97, 220, 435],
+  ["arm64", 0x4000_0028, 337, 120, 435],
+])(
+  "on %s, a container without a filter makes no control group namespace by interface %i",
+  (processor, architecture, ...numbers) => {
+    const program = assemble(keepCgroups(processor));
+    const [unshare, clone, clone3] = numbers;
+    const answer = (number: number, firstArgument = 0n) =>
+      run(program, processor, { architecture, number, firstArgument });
+    for (const number of [unshare, clone])
+      expect([answer(number, 0x1202_0000n), answer(number, 0x7c02_0000n)]).toEqual([EPERM, ALLOW]);
+    expect([answer(clone3), answer(165)]).toEqual([ENOSYS, ALLOW]);
+  },
+);
