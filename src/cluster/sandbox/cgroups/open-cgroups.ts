@@ -149,7 +149,7 @@ class Tree implements Cgroups {
     const { files, cpus, onFolders } = this.#options;
     onFolders(this.#driver.folders(""));
     if (this.#parent !== undefined) prepareParent(files, this.#parent);
-    // A container that makes namespaces of its own can lift the limits of its own group, never of those above.
+    // Many containers, and those that may write to their own groups, leave the machine some, too.
     this.make("", { cpuShares: clampShares(cpus * SHARES_PER_CPU), pids: this.#pids(3 / 4) }, true);
     for (const qosClass of ["Guaranteed", "Burstable", "BestEffort"] as const)
       this.make(...this.#classOf(qosClass), true);
