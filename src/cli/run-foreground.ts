@@ -38,11 +38,16 @@ export async function runForeground(api: ApiClient, foreground: Foreground): Pro
         ? "press Ctrl-C to end the cluster; its pods go on\n"
         : "press Ctrl-C to end the pods and remove them\n",
     );
-    return await Promise.race([
+    const code = await Promise.race([
       engine.exited,
       aborted(terminal.stop).then(() => EXIT.done),
       following.then(() => engine.exited),
     ]);
+    if (code !== EXIT.done)
+      terminal.err(
+        `the engine ended by itself, with exit code ${code}; the end of "${folder.engineLog}" may say why\n`,
+      );
+    return code;
   } finally {
     isEnding = true;
     await stopEngine({ folder, control, terminal, api, keepState: keep, leavePods: keep });

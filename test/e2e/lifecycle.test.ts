@@ -249,6 +249,7 @@ describe("up in the foreground", () => {
       process.kill(enginePid(home), "SIGKILL");
       const killed = await again.exited;
       expect(killed.stderr).not.toMatch(/error|E_BUG/);
+      expect(killed.stderr).toContain("the engine ended by itself, with exit code 137; ");
       expect(killed.code).toBe(137);
     },
     TEST_MS,
