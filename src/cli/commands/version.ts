@@ -5,10 +5,10 @@ import { type Command, EXIT, outputOption, wantsJson } from "../command.ts";
 export function versionCommand(version: string): Command {
   return {
     name: "version",
-    summary: "Print the version of this program",
+    summary: "Print the version of this program, as --version does",
     usage: "[-o json]",
     options: { output: outputOption },
-    examples: ["pillion version", "pillion --version"],
+    examples: ["pillion version", "pillion version -o json"],
     run(invocation, terminal) {
       terminal.out(wantsJson(invocation) ? `${JSON.stringify({ version })}\n` : `pillion ${version}\n`);
       return Promise.resolve(EXIT.done);
