@@ -45,7 +45,7 @@ function pod(name: string, script: string, container: object = {}): string {
 
 const ENDS_ON_TERM = "trap 'exit 0' TERM; sleep 1000 & wait";
 /** Answers each connection to 127.0.0.1:8080 with what it got, in capital letters, when the other side has ended. */
-const SHOUT = `exec ${process.execPath} -e '
+const SHOUT = `exec bun -e '
   require("node:net").createServer({ allowHalfOpen: true }, (socket) => {
     const chunks = [];
     socket.on("error", () => {});
@@ -54,15 +54,23 @@ const SHOUT = `exec ${process.execPath} -e '
   }).listen(8080, "127.0.0.1", () => console.log("listening"));
 '`;
 
+/** Resolves when the pod's server listens. */
+async function listens(name: string): Promise<void> {
+  await kubectl.must(["wait", "--for=condition=Ready", `pod/${name}`, "--timeout=30s"]);
+  await kubectl.start(["logs", "-f", name]).line(/^listening$/);
+}
+
 beforeAll(async () => {
   home = new PillionHome();
-  writeFileSync(join(home.path, "images.yaml"), "images: { busybox: host }\n");
+  // This bun lies in the checkout, which may be where no container sees it.
+  const bun = { host: { copy: { [process.execPath]: "/usr/local/bin/bun" } } };
+  writeFileSync(join(home.path, "images.yaml"), JSON.stringify({ images: { busybox: "host", bun } }));
   await home.mustRun(["up", "-d", "--images", join(home.path, "images.yaml")]);
   kubectl = await openKubectl(home, { version: "35", namespace: NAMESPACE });
   await kubectl.must(["create", "-f", "-"], pod("box", ENDS_ON_TERM));
-  await kubectl.must(["create", "-f", "-"], pod("shout", SHOUT));
-  await kubectl.must(["wait", "--for=condition=Ready", "pod/box", "pod/shout", "--timeout=30s"]);
-  await kubectl.start(["logs", "-f", "shout"]).line(/^listening$/);
+  await kubectl.must(["create", "-f", "-"], pod("shout", SHOUT, { image: "bun" }));
+  await kubectl.must(["wait", "--for=condition=Ready", "pod/box", "--timeout=30s"]);
+  await listens("shout");
 }, TEST_MS);
 
 afterAll(async () => {
@@ -359,9 +367,9 @@ test(
   async () => {
     await kubectl.must(
       ["create", "-f", "-"],
-      pod("node-client", `(while :; do echo tick; sleep 0.1; done) & ${SHOUT}`),
+      pod("node-client", `(while :; do echo tick; sleep 0.1; done) & ${SHOUT}`, { image: "bun" }),
     );
-    await kubectl.start(["logs", "-f", "node-client", "--pod-running-timeout=30s"]).line(/^listening$/);
+    await listens("node-client");
     const script = join(import.meta.dirname, "client-node-streams.mjs");
     const child = Bun.spawn(["node", script, home.kubeconfig(), NAMESPACE, "node-client", "8080"], {
       stdio: ["ignore", "pipe", "inherit"],
@@ -380,8 +388,8 @@ test(
 test(
   "a port-forward whose pod goes ends its connections",
   async () => {
-    await kubectl.must(["create", "-f", "-"], pod("goes", SHOUT));
-    await kubectl.start(["logs", "-f", "goes", "--pod-running-timeout=30s"]).line(/^listening$/);
+    await kubectl.must(["create", "-f", "-"], pod("goes", SHOUT, { image: "bun" }));
+    await listens("goes");
     await using forward = await forwarding(kubectl, "goes", 8080);
     const socket = connect({ port: forward.port, host: "127.0.0.1" });
     socket.on("error", () => undefined);
