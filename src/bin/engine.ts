@@ -290,7 +290,7 @@ async function withinSeconds(seconds: number, work: Promise<void>): Promise<void
 
 /** Deletes what `down` deletes: objects, volumes, logs. Images, certificates and the lock stay. */
 export function deleteState(folder: StateFolder): void {
-  for (const suffix of ["", "-wal", "-shm"]) rmSync(`${folder.database}${suffix}`, { force: true });
+  for (const suffix of ["", "-wal", "-shm", ".lock"]) rmSync(`${folder.database}${suffix}`, { force: true });
   for (const name of ["pods", "logs", "node", "sandbox"]) {
     rmSync(join(folder.path, name), { recursive: true, force: true });
   }

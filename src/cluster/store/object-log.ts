@@ -39,16 +39,39 @@ export interface ObjectLog {
  * `E_STORE_CORRUPT`.
  */
 export function openObjectLog(path: string, firstVersion: number): ObjectLog {
+  let claim: Database | undefined;
   let database: Database | undefined;
   try {
+    if (path !== ":memory:") claim = claimFile(`${path}.lock`);
     // SQLite gives its -wal file the mode of the database; left alone, both would follow the umask.
     if (path !== ":memory:") closeSync(openSync(path, "a", 0o600));
     database = new Database(path, { strict: true });
     prepare(database, path, firstVersion);
-    return new SqliteLog(database, path);
+    return new SqliteLog(database, path, claim);
   } catch (error) {
     database?.close();
+    claim?.close();
     throw error instanceof Problem ? error : problemOf(path, error);
+  }
+}
+
+/** Who asks at the same moment as the one that gets it waits for its answer, milliseconds. */
+const CLAIM_MS = 250;
+
+/**
+ * One engine at a time; the kernel takes the claim back when its process ends. The store's own file cannot say who was first:
+ * two that find it new would each wait for the other, and both give up.
+ */
+function claimFile(path: string): Database {
+  closeSync(openSync(path, "a", 0o600));
+  const claim = new Database(path, { strict: true });
+  try {
+    claim.run(`PRAGMA busy_timeout = ${CLAIM_MS}`);
+    claim.run("BEGIN EXCLUSIVE");
+    return claim;
+  } catch (error) {
+    claim.close();
+    throw error;
   }
 }
 
@@ -93,10 +116,12 @@ function isEmpty(database: Database): boolean {
 class SqliteLog implements ObjectLog {
   readonly #database: Database;
   readonly #path: string;
+  readonly #claim: Database | undefined;
   readonly #write: (version: number, row: Row, object: KubeObject | undefined) => void;
 
-  constructor(database: Database, path: string) {
+  constructor(database: Database, path: string, claim: Database | undefined) {
     this.#database = database;
+    this.#claim = claim;
     this.#path = path;
     const put: Statement = database.query(
       "INSERT INTO objects (resource, namespace, name, object) VALUES (?, ?, ?, ?)" +
@@ -131,6 +156,7 @@ class SqliteLog implements ObjectLog {
 
   close(): void {
     this.#database.close();
+    this.#claim?.close();
   }
 
   #parse({ resource, namespace, name, object }: Row & { object: string }): KubeObject {
