@@ -79,6 +79,14 @@ ${more}  containers:
 `;
 }
 
+/** Sends SIGKILL to every engine of the folder at once; resolves when they are gone. */
+async function killEngines(path: string): Promise<void> {
+  const engines = processesOf(path).filter((line) => line.includes("engine run"));
+  const pids = engines.map((line) => Number(line.split(" ")[0]));
+  for (const pid of pids) killQuietly(pid);
+  for (const pid of pids) await processEnd(pid);
+}
+
 describe("a cluster with --keep", () => {
   test(
     "that is killed leaves its pods running; the next takes them over, on the same port, and ends them",
@@ -261,12 +269,12 @@ describe("a cluster with --keep", () => {
         random = (random * 1_103_515_245 + 12_345) % 2 ** 31;
         const command = home.start(flags);
         await Bun.sleep(random % 400);
-        const engines = processesOf(home.path).filter((line) => line.includes("engine run"));
-        const pids = engines.map((line) => Number(line.split(" ")[0]));
-        for (const pid of pids) killQuietly(pid);
+        const killed = killEngines(home.path);
         await command.exited;
-        for (const pid of pids) await processEnd(pid);
+        await killed;
       }
+      // One that was not there yet when the last round looked for it.
+      await killEngines(home.path);
       await home.mustRun(flags);
       const [status] = (await statusOf(home, "counter")).containers;
       expect({ seed, restartCount: status?.restartCount }).toEqual({ seed, restartCount });
