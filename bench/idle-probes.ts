@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ApiClient } from "../src/cli/api-client.ts";
 import { PillionHome } from "../src/testing/pillion.ts";
+import { cpuMs, rssMiB } from "./engine-process.ts";
 
 const PODS = 200;
 const SETTLE_MS = 15_000;
@@ -46,13 +47,6 @@ function pod(name: string): Record<string, unknown> {
   };
 }
 
-/** User and system time of all threads, in milliseconds (clock ticks of 10 ms). */
-function cpuMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
-}
-
 async function readyPods(api: ApiClient): Promise<number> {
   const { items } = await api.request<Listed>(COLLECTION);
   return items.filter(({ status }) =>
@@ -77,7 +71,7 @@ await Bun.sleep(SETTLE_MS);
 const before = cpuMs(engine);
 await Bun.sleep(IDLE_MS);
 const percent = ((cpuMs(engine) - before) / IDLE_MS) * 100;
-const rss = Number(readFileSync(`/proc/${engine}/status`, "utf8").match(/VmRSS:\s+(\d+)/)?.[1]) / 1024;
+const rss = rssMiB(engine);
 const { items } = await api.request<Listed>(COLLECTION);
 const restarts = items.reduce(
   (sum, { status }) => sum + (status?.containerStatuses?.[0]?.restartCount ?? 0),

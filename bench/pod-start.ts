@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { ApiClient } from "../src/cli/api-client.ts";
 import { kubectlPath } from "../src/testing/kubectl.ts";
 import { PillionHome } from "../src/testing/pillion.ts";
+import { cpuMs, rssMiB } from "./engine-process.ts";
 
 const ROUNDS = 20;
 const CROWD = 100;
@@ -90,18 +91,6 @@ async function startPods(
 function enginePid(home: PillionHome): number {
   return (JSON.parse(readFileSync(join(home.path, "state/default/engine.json"), "utf8")) as { pid: number })
     .pid;
-}
-
-function rssMiB(pid: number): number {
-  const kib = readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)?.[1];
-  return Number(kib) / 1024;
-}
-
-/** User and system time of all threads, in milliseconds (clock ticks of 10 ms). */
-function cpuMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
 async function measurePillion(): Promise<number> {

@@ -2,6 +2,7 @@
 import { closeSync, readFileSync } from "node:fs";
 import { ptr } from "bun:ffi";
 import type { ProcessIdentity } from "../../lib/process-identity.ts";
+import { processStat } from "../../lib/process-stat.ts";
 import { decodeWaitStatus, type Launcher, type WaitStatus } from "./launcher.ts";
 import type { Readiness } from "./readiness.ts";
 
@@ -58,14 +59,8 @@ interface ProcessState {
 
 /** From /proc/PID/stat (proc(5)): start time is field 22, the state 3, the exit code 52. */
 function stateOf({ pid, startTime }: ProcessIdentity): ProcessState | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  } catch {
-    return undefined;
-  }
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  if (fields[19] !== startTime) return undefined;
+  const fields = processStat(pid);
+  if (fields?.[19] !== startTime) return undefined;
   const hasEnded = fields[0] === "Z" || fields[0] === "X";
   const code = Number(fields[49]);
   // Who may not know reads 0 in the place of the exit code, and also of `wchan` (35), which is 1 for others (5.16).

@@ -1,6 +1,7 @@
 /** What containers use where no control group counts: summed up over their processes, as /proc shows them. */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import type { Clock } from "../../../kernel/clock.ts";
+import { statFields } from "../../../lib/process-stat.ts";
 import type { MeasuredUse } from "./open-cgroups.ts";
 
 /** One look at /proc serves all containers that are asked about at a time, milliseconds; small against the window of a rate. */
@@ -80,11 +81,7 @@ function readProcess(pid: number, namespace: string): Process {
 
 /** Parent, and CPU time of the process and of the children that it has waited for (proc_pid_stat(5)). */
 export function parseStat(text: string): Pick<Process, "parent" | "cpuNanoseconds"> {
-  // The name in brackets may hold anything, brackets included.
-  const fields = text
-    .slice(text.lastIndexOf(")") + 2)
-    .split(" ")
-    .map(Number);
+  const fields = statFields(text).map(Number);
   const ticks = fields.slice(11, 15).reduce((sum, value) => sum + value, 0);
   return { parent: fields[1] ?? 0, cpuNanoseconds: ticks * NANOSECONDS_PER_TICK };
 }
