@@ -2,7 +2,7 @@
  * What an idle engine costs whose 200 pods have a native sidecar and three probes each, one of every common kind, every ten
  * seconds. Run: `bun bench/idle-probes.ts` (root; busybox-static from Debian). Prints a table and writes nothing.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ApiClient } from "../src/cli/api-client.ts";
 import { PillionHome } from "../src/testing/pillion.ts";
@@ -59,9 +59,7 @@ const images = join(home.path, "images.yaml");
 writeFileSync(images, "images: { host: host }\n");
 await home.mustRun(["up", "-d", "--images", images]);
 const api = new ApiClient(home.kubeconfig());
-const engine = (
-  JSON.parse(readFileSync(join(home.path, "state/default/engine.json"), "utf8")) as { pid: number }
-).pid;
+const engine = home.enginePid();
 const beganAt = performance.now();
 for (let index = 0; index < PODS; index++)
   await api.request(COLLECTION, { method: "POST", body: pod(`probed-${index}`) });

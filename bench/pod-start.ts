@@ -2,7 +2,7 @@
  * How fast a two-container pod with a shared volume starts, beside `podman kube play` of the same manifest.
  * Run: `bun bench/pod-start.ts` (root; podman from Debian for the peer). Prints a table and writes nothing.
  */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ApiClient } from "../src/cli/api-client.ts";
 import { kubectlPath } from "../src/testing/kubectl.ts";
@@ -88,11 +88,6 @@ async function startPods(
   return { accepted: accepted - startedAt, running: running - (names.length > 1 ? startedAt : accepted) };
 }
 
-function enginePid(home: PillionHome): number {
-  return (JSON.parse(readFileSync(join(home.path, "state/default/engine.json"), "utf8")) as { pid: number })
-    .pid;
-}
-
 async function measurePillion(): Promise<number> {
   await using home = new PillionHome();
   writeFileSync(join(home.path, "images.yaml"), "images: { busybox: host }\n");
@@ -153,7 +148,7 @@ async function deletePods(api: ApiClient, names: readonly string[]): Promise<voi
 async function measureCrowd(home: PillionHome, api: ApiClient): Promise<void> {
   const names = Array.from({ length: CROWD }, (_, index) => `crowd-${index}`);
   const { running } = await startPods(api, names);
-  const engine = enginePid(home);
+  const engine = home.enginePid();
   await Bun.sleep(3000);
   const [rss, cpu] = [rssMiB(engine), cpuMs(engine)];
   const IDLE_MS = 10_000;

@@ -1,5 +1,5 @@
 /** Runs the real program for tests: a state folder of its own, and clusters that end with the test. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -44,6 +44,12 @@ export class PillionHome implements AsyncDisposable {
 
   kubeconfig(cluster = "default"): string {
     return join(this.path, "state", cluster, "kubeconfig");
+  }
+
+  /** Of the engine that runs now, or ran last. */
+  enginePid(cluster = "default"): number {
+    const record = readFileSync(join(this.path, "state", cluster, "engine.json"), "utf8");
+    return (JSON.parse(record) as { readonly pid: number }).pid;
   }
 
   start(args: readonly string[], { stdin, env, cwd }: RunOptions = {}): Running {

@@ -406,7 +406,7 @@ test(
 test(
   "an exec whose client is killed leaves the engine with what it had",
   async () => {
-    const engine = await enginePid();
+    const engine = home.enginePid();
     await kubectl.must(["exec", "box", "--", "true"]);
     const before = openFiles(engine);
     const sessions = Array.from({ length: 10 }, () =>
@@ -424,11 +424,6 @@ test(
   },
   TEST_MS,
 );
-
-async function enginePid(): Promise<number> {
-  const record = await Bun.file(join(home.path, "state/default/engine.json")).json();
-  return (record as { readonly pid: number }).pid;
-}
 
 function openFiles(pid: number): number {
   return Array.from(new Bun.Glob("*").scanSync({ cwd: `/proc/${pid}/fd`, onlyFiles: false })).length;

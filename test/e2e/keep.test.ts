@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { processesOf, snapshotHost } from "../../src/testing/host-snapshot.ts";
 import type { PillionHome } from "../../src/testing/pillion.ts";
-import { enginePid, homeWithPod, POD } from "./pod-home.ts";
+import { homeWithPod, POD } from "./pod-home.ts";
 
 const TEST_MS = 120_000;
 const isSoak = process.env["PILLION_SOAK"] === "1";
@@ -37,7 +37,7 @@ function killQuietly(pid: number): void {
 }
 
 async function killEngine(home: PillionHome): Promise<void> {
-  const pid = enginePid(home);
+  const pid = home.enginePid();
   process.kill(pid, "SIGKILL");
   await processEnd(pid);
 }

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { snapshotHost } from "../../src/testing/host-snapshot.ts";
 import { PillionHome } from "../../src/testing/pillion.ts";
-import { enginePid, homeWithPod, POD } from "./pod-home.ts";
+import { homeWithPod, POD } from "./pod-home.ts";
 
 const TEST_MS = 60_000;
 
@@ -37,8 +37,8 @@ describe("nothing is left on this machine", () => {
       await using home = homeWithPod();
       const before = snapshotHost(home.path);
       await home.mustRun(["up", "-d", "-f", home.manifests]);
-      process.kill(enginePid(home), "SIGKILL");
-      await processEnd(enginePid(home));
+      process.kill(home.enginePid(), "SIGKILL");
+      await processEnd(home.enginePid());
       await home.mustRun(["down"]);
       expect(snapshotHost(home.path)).toEqual(before);
     },
@@ -51,7 +51,7 @@ describe("nothing is left on this machine", () => {
       await using home = homeWithPod();
       const before = snapshotHost(home.path);
       await home.mustRun(["up", "-d", "-f", home.manifests]);
-      const first = enginePid(home);
+      const first = home.enginePid();
       process.kill(first, "SIGKILL");
       await processEnd(first);
       await home.mustRun(["up", "-d", "-f", home.manifests]);
@@ -69,7 +69,7 @@ describe("nothing is left on this machine", () => {
       const before = snapshotHost(home.path);
       const up = home.start(["up", "-f", home.manifests]);
       await up.line(/waiter: 1\/1 Running/);
-      const engine = enginePid(home);
+      const engine = home.enginePid();
       up.kill("SIGKILL");
       await processEnd(engine);
       await home.mustRun(["down"]);
@@ -247,7 +247,7 @@ describe("up in the foreground", () => {
 
       const again = home.start(["up", "-f", home.manifests]);
       await again.line(/waiter: 1\/1 Running/);
-      process.kill(enginePid(home), "SIGKILL");
+      process.kill(home.enginePid(), "SIGKILL");
       const killed = await again.exited;
       expect(killed.stderr).not.toMatch(/error|E_BUG/);
       expect(killed.stderr).toContain("the engine ended by itself, with exit code 137; ");

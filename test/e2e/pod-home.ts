@@ -1,5 +1,5 @@
 /** A state folder with one small pod in it, for tests of whole clusters. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PillionHome } from "../../src/testing/pillion.ts";
 
@@ -23,9 +23,4 @@ export function homeWithPod(manifest = POD): PillionHome & { readonly manifests:
   writeFileSync(join(manifests, "pod.yaml"), manifest);
   writeFileSync(join(manifests, ".pillion/images.yaml"), "images: { busybox: host }\n");
   return Object.assign(home, { manifests });
-}
-
-export function enginePid(home: PillionHome, cluster = "default"): number {
-  const record = readFileSync(join(home.path, "state", cluster, "engine.json"), "utf8");
-  return (JSON.parse(record) as { pid: number }).pid;
 }

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fro
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { PillionHome } from "../../src/testing/pillion.ts";
-import { enginePid, homeWithPod, POD } from "./pod-home.ts";
+import { homeWithPod, POD } from "./pod-home.ts";
 
 const TEST_MS = 60_000;
 
@@ -14,7 +14,7 @@ describe("a pod cannot harm the machine", () => {
     async () => {
       await using home = homeWithPod();
       await home.mustRun(["up", "-d"]);
-      const pid = enginePid(home);
+      const pid = home.enginePid();
       const program = readlinkSync(`/proc/${pid}/exe`);
       const mounts = readFileSync(`/proc/${pid}/mountinfo`, "utf8").split("\n");
       const options = mounts.map((line) => line.split(" ")).find((fields) => fields[4] === program)?.[5];
