@@ -7,6 +7,7 @@ import type { Exits, ProcessExit } from "./exits.ts";
 import { commandKeepers, type Keepers } from "./keeper.ts";
 import type { KeptPods } from "./kept-pods.ts";
 import type { Launcher } from "./launcher.ts";
+import * as linux from "./linux-constants.ts";
 import type { ProcessRecords } from "./leftovers.ts";
 import { type FollowExit, adoptPodSandbox, type PodTools } from "./pod-sandbox.ts";
 import { followHolder, type Holder, type HolderTools } from "./pod-sandbox-holder.ts";
@@ -59,9 +60,8 @@ function endStrays(
   { node, keepers: known, pods, strays }: KeptPods,
   keepers: Keepers,
 ): void {
-  const SIGKILL = 9;
   for (const identity of strays) {
-    launcher.tryCall("kill", [identity.pid, SIGKILL]);
+    launcher.tryCall("kill", [identity.pid, linux.SIGKILL]);
     records.remove(identity);
   }
   const recorded = [

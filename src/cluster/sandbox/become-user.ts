@@ -6,7 +6,6 @@ import type { Program } from "./program.ts";
 import type { ContainerSpec } from "./sandbox.ts";
 import { installFilter } from "./seccomp/install-filter.ts";
 
-const SIGKILL = 9;
 const EINVAL = 22;
 /** `_LINUX_CAPABILITY_VERSION_3`: two halves of 32 bits. */
 const CAPABILITY_VERSION = 0x20080522;
@@ -44,7 +43,7 @@ export function becomeUser(program: Program, { spec, user, permitted }: UserPart
 
 /** SIGKILL when the engine's thread ends. After the change of user, which resets it, and in the process that stays. */
 export function dieWithEngine(program: Program): void {
-  program.call("prctl", [linux.PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+  program.call("prctl", [linux.PR_SET_PDEATHSIG, linux.SIGKILL, 0, 0, 0]);
 }
 
 function bits(numbers: ReadonlySet<number>): bigint {

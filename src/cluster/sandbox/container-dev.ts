@@ -26,7 +26,7 @@ const LINKS: readonly (readonly [name: string, target: string])[] = [
 const MOUNTED = ["mqueue", "pts", "shm"];
 const QUIET = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC;
 /** Group `tty`, which owns terminals in Debian's and Alpine's /etc/group. */
-const TTY_GROUP = 5;
+export const TTY_GROUP = 5;
 
 export interface DevOptions {
   readonly privileged: boolean;

@@ -5,7 +5,6 @@ import type { Launcher } from "./launcher.ts";
 import * as linux from "./linux-constants.ts";
 import type { Program } from "./program.ts";
 
-const SIGKILL = 9;
 /** Whoever starts processes faster than they are found is looked for so many times. */
 const MAX_ROUNDS = 1_000;
 const LINK_BYTES = 64;
@@ -80,6 +79,6 @@ function killMember(launcher: Launcher, pid: number, membership: Membership): vo
   const process = launcher.tryCall("pidfd_open", [pid, 0]);
   if (process < 0) return;
   // Asked again: the number may have become another process's before it was held.
-  if (isMember(pid, membership)) launcher.tryCall("pidfd_send_signal", [process, SIGKILL, 0, 0]);
+  if (isMember(pid, membership)) launcher.tryCall("pidfd_send_signal", [process, linux.SIGKILL, 0, 0]);
   closeSync(process);
 }

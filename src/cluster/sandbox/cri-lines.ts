@@ -1,7 +1,7 @@
 /** Turns what a container writes into lines of the CRI log format, `<time> <stream> F|P <text>`. */
 
 /** Longest text of one log line; the rest of a longer line follows in further lines (containerd `max_container_log_line_size`). */
-const MAX_TEXT_BYTES = 16_384;
+export const MAX_TEXT_BYTES = 16_384;
 const OUT_BYTES = 128 * 1024;
 const NEWLINE = 10;
 const SMALL_BYTES = 1024;

@@ -8,9 +8,8 @@ import type { Membership } from "./container-members.ts";
 import type { ContainerUser } from "./container-user.ts";
 import type { ProcessExit } from "./exits.ts";
 import type { ContainerDetails } from "./kept-details.ts";
+import * as linux from "./linux-constants.ts";
 import { ContainerStartError, type ContainerSpec, type RunningContainer } from "./sandbox.ts";
-
-const SIGKILL = 9;
 
 export interface StartedContainer extends RunningContainer {
   /** For the engine that adopts it. */
@@ -70,7 +69,7 @@ export function followContainer(
     },
     kill(signal) {
       if (!exits.isRunning(pid)) return;
-      if (signal === SIGKILL) cgroup?.hurry();
+      if (signal === linux.SIGKILL) cgroup?.hurry();
       launcher.tryCall("kill", [pid, signal]);
     },
   };

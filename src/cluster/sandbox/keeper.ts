@@ -14,8 +14,6 @@ import * as linux from "./linux-constants.ts";
 import { Program } from "./program.ts";
 import { sleepPath } from "./pod-sandbox-holder.ts";
 
-const SIGKILL = 9;
-const FIFO = 0o010000;
 /** Others that end at the same moment are looked at before the zombies go. */
 const REAP_AFTER_MS = 50;
 
@@ -54,7 +52,7 @@ export function becomeKeeper({ launcher, stateDir, engine, env }: KeeperOptions)
   const records = openProcessRecords(stateDir);
   const commands = join(sandboxFolder(stateDir), `keeper-${process.pid}`);
   rmSync(commands, { force: true });
-  launcher.call("mknodat", [linux.AT_FDCWD, commands, FIFO | 0o600, 0]);
+  launcher.call("mknodat", [linux.AT_FDCWD, commands, linux.S_IFIFO | 0o600, 0]);
   // Open for writing too: its end never comes.
   const input = openSync(commands, constants.O_RDWR);
   const details: KeeperDetails = { kind: "keeper", commands };
@@ -111,7 +109,7 @@ export function commandKeepers(
     },
     killUnknown(known) {
       for (const pid of childrenOf(keepers.map(({ identity }) => identity.pid)))
-        if (pid !== process.pid && !known.has(pid)) launcher.tryCall("kill", [pid, SIGKILL]);
+        if (pid !== process.pid && !known.has(pid)) launcher.tryCall("kill", [pid, linux.SIGKILL]);
     },
     stop() {
       for (const { details } of keepers) command(details.commands, "end");

@@ -5,37 +5,26 @@
  * the file, out of the stage. What is in the stage when the next engine looks is exactly what may be in the file in part; the
  * journal says where in the file that part begins.
  */
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  existsSync,
-  openSync,
-  readSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, existsSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { ptr } from "bun:ffi";
-import { CriLines, type LogStream } from "./cri-lines.ts";
+import { CriLines, MAX_TEXT_BYTES, type LogStream } from "./cri-lines.ts";
 import type { FdStore } from "./fd-store.ts";
 import * as linux from "./linux-constants.ts";
 import { logClock } from "./log-clock.ts";
 import { LogFile } from "./log-file.ts";
-import { FIFO_MODE, type LogPump, type LogPumpOptions } from "./log-pump.ts";
-import { growPipe, type PipePeek } from "./pipe-peek.ts";
+import {
+  BURST_BYTES,
+  makeLogPipe,
+  REST_MS,
+  SETTLE_MS,
+  type LogPump,
+  type LogPumpOptions,
+} from "./log-pump.ts";
+import { growPipe, type PipePeek, unreadBytes } from "./pipe-peek.ts";
 import type { Readiness } from "./readiness.ts";
 
-const FIFO = 0o010000;
 const STREAMS = ["stdout", "stderr"] as const;
 const NEWLINE = 10;
-/** Of one log line, as in `CriLines`. */
-const MAX_TEXT_BYTES = 16_384;
-/** As in log-pump.ts. */
-const SETTLE_MS = 20;
-const BURST_BYTES = 1024 * 1024;
-const REST_MS = 3;
 const JOURNAL_BYTES = 16;
 
 /** What the logs of all kept containers share. */
@@ -63,13 +52,7 @@ interface KeptStream {
 
 /** The log of a container that is about to start. Throws what the file system says. */
 export function openKeptLog(options: KeptLogOptions): LogPump {
-  const { launcher, uid, gid } = options;
-  for (const path of pipePaths(options)) {
-    launcher.call("mknodat", [linux.AT_FDCWD, path, FIFO | FIFO_MODE, 0]);
-    // The umask took bits away.
-    chmodSync(path, FIFO_MODE);
-    if (uid !== 0 || gid !== 0) chownSync(path, uid, gid);
-  }
+  for (const path of pipePaths(options)) makeLogPipe(options, path);
   return new KeptLog(options, true);
 }
 
@@ -261,7 +244,7 @@ class KeptLog implements LogPump {
 
   /** More is in the pipe than can be looked at. Asked first and looked at again, since it may grow meanwhile. */
   #isCutOff(fifo: number): boolean {
-    const unread = this.#unread(fifo);
+    const unread = unreadBytes(this.#options.launcher, fifo);
     const seen = this.#options.tools.peek.peek(fifo);
     return typeof seen !== "string" && seen.length < unread;
   }
@@ -270,7 +253,7 @@ class KeptLog implements LogPump {
   #finishBatch(): void {
     const { tools } = this.#options;
     for (const stream of this.#streams) {
-      const staged = this.#unread(stream.stage);
+      const staged = unreadBytes(this.#options.launcher, stream.stage);
       if (staged === 0) continue;
       const [size, count] = this.#readJournal();
       this.#log.cutTo(size);
@@ -324,12 +307,6 @@ class KeptLog implements LogPump {
     const numbers = new Float64Array(2);
     readSync(this.#journal, new Uint8Array(numbers.buffer), 0, JOURNAL_BYTES, 0);
     return [numbers[0] ?? 0, numbers[1] ?? 0];
-  }
-
-  #unread(fd: number): number {
-    const answer = new Int32Array(1);
-    this.#options.launcher.call("ioctl", [fd, linux.FIONREAD, ptr(answer)]);
-    return answer[0] ?? 0;
   }
 }
 

@@ -86,3 +86,8 @@ export const WEXITED = 4;
 export const WNOWAIT = 0x0100_0000;
 export const P_ALL = 0;
 export const MAX_FD = 0x7fff_ffff;
+
+/** A named pipe, for mknod(2). */
+export const S_IFIFO = 0o010000;
+
+export const SIGKILL = 9;

@@ -1,31 +1,28 @@
 /** Carries what a container writes to its log file: named pipes that survive the engine, read at the pace of the disk. */
 import { chmodSync, chownSync, closeSync, constants, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { ptr } from "bun:ffi";
 import type { Clock } from "../../kernel/clock.ts";
 import { CriLines, type LogStream } from "./cri-lines.ts";
 import type { Launcher } from "./launcher.ts";
-import { AT_FDCWD, F_SETPIPE_SZ, FIONREAD } from "./linux-constants.ts";
+import { AT_FDCWD, F_SETPIPE_SZ, S_IFIFO } from "./linux-constants.ts";
 import { logClock } from "./log-clock.ts";
 import { LogFile } from "./log-file.ts";
+import { PIPE_BYTES, unreadBytes } from "./pipe-peek.ts";
 
-const FIFO = 0o010000;
 /**
  * The container's user owns its pipes; other users in the container may write, as in `nginx` images whose workers open
  * /dev/stderr again. Nobody else gets at them: the folder is 0700.
  */
-export const FIFO_MODE = 0o622;
-/** Refused (and then 64 KiB) for users over `pipe-user-pages-soft`, which counts all their programs. */
-const PIPE_BYTES = 256 * 1024;
+const FIFO_MODE = 0o622;
 /** After the container's end, how often a pipe that somebody still holds is asked whether it is empty. */
-const SETTLE_MS = 20;
+export const SETTLE_MS = 20;
 /**
  * A stream that always has more never gives up its turn by itself. So much of it is read in one turn of the event loop,
  * and after a burst the engine does something else for a moment: about 200 MB/s, then the container waits.
  */
 const TURN_BYTES = 128 * 1024;
-const BURST_BYTES = 1024 * 1024;
-const REST_MS = 3;
+export const BURST_BYTES = 1024 * 1024;
+export const REST_MS = 3;
 
 export interface LogPumpOptions {
   readonly launcher: Launcher;
@@ -110,12 +107,18 @@ export function openLogPump(options: LogPumpOptions): LogPump {
   }
 }
 
-function openPipe({ launcher, folder, id, uid, gid }: LogPumpOptions, stream: LogStream): Pipe {
-  const path = join(folder, `${id}.${stream}`);
-  launcher.call("mknodat", [AT_FDCWD, path, FIFO | FIFO_MODE, 0]);
+/** A named pipe that belongs to the container's user. */
+export function makeLogPipe({ launcher, uid, gid }: LogPumpOptions, path: string): void {
+  launcher.call("mknodat", [AT_FDCWD, path, S_IFIFO | FIFO_MODE, 0]);
   // The umask took bits away.
   chmodSync(path, FIFO_MODE);
   if (uid !== 0 || gid !== 0) chownSync(path, uid, gid);
+}
+
+function openPipe(options: LogPumpOptions, stream: LogStream): Pipe {
+  const { launcher, folder, id } = options;
+  const path = join(folder, `${id}.${stream}`);
+  makeLogPipe(options, path);
   // The reading end first, without waiting for a writer; then the writing end does not wait for a reader.
   const readFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const writeFd = openSync(path, constants.O_RDWR);
@@ -222,10 +225,4 @@ class PipeReader {
     await this.#ended;
     stop();
   }
-}
-
-function unreadBytes(launcher: Launcher, fd: number): number {
-  const answer = new Int32Array(1);
-  launcher.call("ioctl", [fd, FIONREAD, ptr(answer)]);
-  return answer[0] ?? 0;
 }

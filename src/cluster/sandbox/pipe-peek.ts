@@ -49,3 +49,10 @@ export function growPipe(launcher: Launcher, fd: number, bytes = PIPE_BYTES): nu
   launcher.tryCall("fcntl", [fd, linux.F_SETPIPE_SZ, bytes]);
   return launcher.call("fcntl", [fd, linux.F_GETPIPE_SZ, 0]);
 }
+
+/** Bytes in a pipe that nobody has read. Throws `SyscallError`. */
+export function unreadBytes(launcher: Launcher, fd: number): number {
+  const answer = new Int32Array(1);
+  launcher.call("ioctl", [fd, linux.FIONREAD, ptr(answer)]);
+  return answer[0] ?? 0;
+}

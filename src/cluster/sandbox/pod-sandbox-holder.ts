@@ -12,7 +12,6 @@ import type { ProcessRecords } from "./leftovers.ts";
 import * as linux from "./linux-constants.ts";
 import { Program } from "./program.ts";
 
-const SIGKILL = 9;
 const SIGCHLD = 17;
 /** `struct sigaction`: handler SIG_IGN, no flags. It survives `execve`. */
 const IGNORED = new Uint8Array(BigUint64Array.of(1n, 0n, 0n, 0n).buffer);
@@ -79,7 +78,7 @@ export function startHolder(tools: HolderTools, spec: HolderSpec): Holder {
       const recorded = records.add(pid, what, tools.diesWithEngine ? undefined : keptDetails(spec.details));
       if (recorded !== undefined) return recorded;
     } catch (error) {
-      launcher.tryCall("kill", [pid, SIGKILL]);
+      launcher.tryCall("kill", [pid, linux.SIGKILL]);
       throw error;
     }
     throw endedAtOnce(what);
@@ -99,7 +98,7 @@ export function followHolder(
     identity,
     exited: gone,
     async stop() {
-      if (exits.isRunning(pid)) launcher.tryCall("kill", [pid, SIGKILL]);
+      if (exits.isRunning(pid)) launcher.tryCall("kill", [pid, linux.SIGKILL]);
       await gone;
     },
   };
@@ -111,7 +110,7 @@ function launchHolder(
 ): number {
   const program = new Program();
   // First of all: an engine that is killed a moment from now should take this process along.
-  if (diesWithEngine) program.call("prctl", [linux.PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0]);
+  if (diesWithEngine) program.call("prctl", [linux.PR_SET_PDEATHSIG, linux.SIGKILL, 0, 0, 0]);
   program.call("setsid", []);
   const joins = openJoins(cgroup);
   try {

@@ -48,8 +48,6 @@ export interface PodTools extends HolderTools {
   readonly onDestroyed: (pod: PodSandbox) => void;
 }
 
-const SIGKILL = 9;
-
 /** Makes a pod without containers, in about 2 ms. Throws a Problem or `LaunchError`, and then leaves nothing. */
 export function createPodSandbox(tools: PodTools, spec: PodSandboxSpec): PodSandbox {
   const lease = spec.hostNetwork ? undefined : tools.addresses.take();
@@ -198,7 +196,7 @@ class KernelPod implements PodSandbox {
       const what = `container ${spec.name} of pod ${this.uid}`;
       identity = records.add(container.pid, what, keepsPods ? keptDetails(details) : undefined);
     } catch (cause) {
-      container.kill(SIGKILL);
+      container.kill(linux.SIGKILL);
       throw new ContainerStartError("RunContainerError", messageOf(cause), { cause });
     } finally {
       void this.#forgetAtExit(container, identity);
@@ -295,7 +293,7 @@ class KernelPod implements PodSandbox {
   async #destroy(): Promise<void> {
     await Promise.allSettled(this.#starting);
     const ends = [...this.#running].map((container) => {
-      container.kill(SIGKILL);
+      container.kill(linux.SIGKILL);
       return container.exited;
     });
     await Promise.all(ends);

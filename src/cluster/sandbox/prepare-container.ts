@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { accountFiles } from "./account-files.ts";
 import { prepareCgroups } from "./container-cgroups.ts";
 import type { ContainerContext, Surroundings } from "./container-context.ts";
-import { prepareDev } from "./container-dev.ts";
+import { prepareDev, TTY_GROUP } from "./container-dev.ts";
 import type { ContainerIoOptions } from "./container-io.ts";
 import { openMounts } from "./container-mounts.ts";
 import type { ContainerParts } from "./container-program.ts";
@@ -16,8 +16,6 @@ import { prepareImageRoot } from "./image-root.ts";
 import type { Root, Scratch } from "./root-layers.ts";
 import type { ContainerSpec } from "./sandbox.ts";
 import { openTerminal } from "./terminal.ts";
-
-const TTY_GROUP = 5;
 
 export type LaunchParts = Omit<ContainerParts, "permitted" | "diesWithEngine" | "joins"> &
   Pick<Surroundings, "cgroup">;

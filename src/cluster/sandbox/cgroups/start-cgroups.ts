@@ -3,6 +3,7 @@ import { closeSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { messageOf } from "../../../kernel/problem.ts";
 import type { Launcher } from "../launcher.ts";
+import * as linux from "../linux-constants.ts";
 import { Program } from "../program.ts";
 import { kernelCgroupFiles } from "./cgroup-files.ts";
 import { cgroupName, recordCgroups, recordFile } from "./cgroup-records.ts";
@@ -10,7 +11,6 @@ import { chooseCgroups } from "./choose-cgroups.ts";
 import { joinCgroups, openJoins } from "./join-cgroup.ts";
 import { type Cgroups, noCgroups, openCgroupTree } from "./open-cgroups.ts";
 
-const SIGKILL = 9;
 const TRIAL = { uid: "trial", qosClass: "BestEffort" } as const;
 
 export interface StartOptions {
@@ -34,7 +34,7 @@ export function startCgroups({ launcher, stateDir, sandboxFolder }: StartOptions
     name: cgroupName(stateDir),
     cpus: cpus().length || 1,
     maxPids: maxPids(),
-    killProcess: (pid) => void launcher.tryCall("kill", [pid, SIGKILL]),
+    killProcess: (pid) => void launcher.tryCall("kill", [pid, linux.SIGKILL]),
     onFolders: (folders) => recordCgroups(recordFile(sandboxFolder), folders),
   });
   if (cgroups.kind === "none") return cgroups;

@@ -16,11 +16,11 @@ import {
   NUMBER_AT,
   when,
 } from "./bpf.ts";
+import { CLONE_NEWCGROUP } from "../linux-constants.ts";
 import type { Processor } from "./runtime-default.ts";
 
 const EPERM = fail(1);
 const ENOSYS = fail(38);
-const CLONE_NEWCGROUP = 0x0200_0000;
 
 interface Interface {
   /** `AUDIT_ARCH_…`. */
