@@ -75,5 +75,5 @@ export interface Sidecar extends Omit<SidecarDefinition<z.ZodObject, unknown>, "
 export function defineSidecar<Schema extends z.ZodObject, Metrics>(
   definition: SidecarDefinition<Schema, Metrics>,
 ): Sidecar {
-  return definition as unknown as Sidecar;
+  return definition;
 }
