@@ -23,6 +23,8 @@ export interface ReadOptions<Schema extends z.ZodType> extends YamlFile {
 
 export interface ReadYaml<Value> {
   readonly value: Value;
+  /** What stands in the file, as plain data: before defaults and conversions. */
+  readonly input: unknown;
   positionOf(path: readonly (string | number)[], atKey?: boolean): Position;
 }
 
@@ -50,7 +52,7 @@ export function readYaml<Schema extends z.ZodType>(options: ReadOptions<Schema>)
   if (!parsed.success) throw refuseIssues(issuesOf(parsed.error, schema));
   const issues = options.check?.(parsed.data) ?? [];
   if (issues.length > 0) throw refuseIssues(issues);
-  return { value: parsed.data, positionOf: (path, atKey) => positionOf(source, path, atKey) };
+  return { value: parsed.data, input, positionOf: (path, atKey) => positionOf(source, path, atKey) };
 }
 
 /** The issues of a zod error in the words of this house, with "did you mean" and the field's description. */
