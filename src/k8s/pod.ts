@@ -26,6 +26,18 @@ export function isSidecar(initContainer: Container): boolean {
   return initContainer.restartPolicy === "Always";
 }
 
+/** `SystemCriticalPriority`: a pod that the node cannot do without (kubelet types.IsCriticalPodBasedOnPriority). */
+const CRITICAL_PRIORITY = 2_000_000_000;
+
+export function isCriticalPod({ priority = 0 }: PodSpec): boolean {
+  return priority >= CRITICAL_PRIORITY;
+}
+
+/** Whether the pod has come to its end, so that only its removal is left (podutil.IsPodTerminal). */
+export function isFinished({ status }: Pod): boolean {
+  return status?.phase === "Succeeded" || status?.phase === "Failed";
+}
+
 /** `NAME_NAMESPACE(UID)`, as the kubelet names pods in messages (format.Pod). */
 export function describePod({ metadata: { name, namespace, uid } }: StoredPod): string {
   return `${name}_${namespace}(${uid})`;

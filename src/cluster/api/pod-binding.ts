@@ -2,22 +2,19 @@
 import type { Pod } from "../../../generated/kubernetes.ts";
 import { type FieldError, invalidObject, notSupported, required } from "../../k8s/field-error.ts";
 import type { KubeObject } from "../../k8s/object.ts";
-import { decodeObject, enforceFieldValidation } from "../../k8s/strict-decode.ts";
 import { isJsonObject } from "../../lib/frozen-json.ts";
 import { badRequest, conflict } from "../store/api-errors.ts";
 import type { ResourceRequest } from "./api-context.ts";
-import { readObjectBody } from "./decode-body.ts";
 import { type Answer, objectAnswer } from "./exchange.ts";
 import { writeOptions } from "./request-options.ts";
+import { decodeRequest } from "./write-verbs.ts";
 
 const KIND = { group: "", version: "v1", kind: "Binding" } as const;
 
 /** 201 with a `Status`; `Conflict` when the Pod has a node (registry/core/pod/storage BindingREST). */
 export async function bindPod({ context, request, target }: ResourceRequest): Promise<Answer> {
   const options = writeOptions(request.query, "CreateOptions");
-  const { value, duplicates } = await readObjectBody(request, KIND);
-  const { object: binding, strictErrors } = decodeObject(value, KIND, duplicates);
-  for (const text of enforceFieldValidation(strictErrors, options.fieldValidation, KIND)) request.warn(text);
+  const binding = await decodeRequest(request, KIND, options.fieldValidation);
   const given = binding.metadata?.name ?? "";
   const name = target.name ?? given;
   if (given !== name && given !== "") throw badRequest("name in URL does not match name in Binding object");

@@ -1,19 +1,19 @@
 /** `pods/eviction`: a deletion that asks PodDisruptionBudgets first (registry/core/pod/storage/eviction.go). */
 import type { Pod, PodCondition } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
+import { isFinished } from "../../k8s/pod.ts";
 import { StatusError } from "../../k8s/status-error.ts";
-import { decodeObject, enforceFieldValidation } from "../../k8s/strict-decode.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 import { isJsonObject } from "../../lib/frozen-json.ts";
 import { badRequest, conflict, internalError } from "../store/api-errors.ts";
 import type { DeleteOptions } from "../store/store.ts";
 import type { ApiContext, NamedRequest } from "./api-context.ts";
-import { readObjectBody } from "./decode-body.ts";
 import { deleteOptionsOf } from "./delete-verbs.ts";
 import { budgetState, covers, type DisruptionBudget, isReady } from "./disruption-budget.ts";
 import { type Answer, objectAnswer } from "./exchange.ts";
 import { findObject } from "./read-verbs.ts";
 import { writeOptions } from "./request-options.ts";
+import { decodeRequest } from "./write-verbs.ts";
 
 const KIND = { group: "policy", version: "v1", kind: "Eviction" } as const;
 const BUDGETS = "poddisruptionbudgets.policy";
@@ -23,9 +23,7 @@ const WOULD_VIOLATE = "Cannot evict pod as it would violate the pod's disruption
 export async function evictPod(named: NamedRequest): Promise<Answer> {
   const { context, request, target } = named;
   const query = writeOptions(request.query, "CreateOptions");
-  const { value, duplicates } = await readObjectBody(request, KIND);
-  const { object: eviction, strictErrors } = decodeObject(value, KIND, duplicates);
-  for (const text of enforceFieldValidation(strictErrors, query.fieldValidation, KIND)) request.warn(text);
+  const eviction = await decodeRequest(request, KIND, query.fieldValidation);
   if ((eviction.metadata?.name ?? "") !== target.name) {
     throw badRequest("name in URL does not match name in Eviction object");
   }
@@ -39,11 +37,8 @@ export async function evictPod(named: NamedRequest): Promise<Answer> {
 }
 
 /** A Pod that serves nobody, or is going anyway (`canIgnorePDB`). */
-function mayIgnoreBudgets({ metadata, status }: Pod): boolean {
-  return (
-    ["Succeeded", "Failed", "Pending"].includes(status?.phase ?? "") ||
-    metadata?.deletionTimestamp !== undefined
-  );
+function mayIgnoreBudgets(pod: Pod): boolean {
+  return isFinished(pod) || pod.status?.phase === "Pending" || pod.metadata?.deletionTimestamp !== undefined;
 }
 
 function refuseByBudget({ store }: ApiContext, pod: Pod): void {
@@ -58,7 +53,9 @@ function refuseByBudget({ store }: ApiContext, pod: Pod): void {
       "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
     );
   }
-  const pods = store.list("pods", { namespace }).items.filter((one) => isCounted(one) && covers(budget, one));
+  const pods = store
+    .list("pods", { namespace })
+    .items.filter((one) => !isFinished(one) && covers(budget, one));
   const { disruptionsAllowed, currentHealthy, desiredHealthy } = budgetState(budget, pods);
   if (!isReady(pod)) {
     if (budget.spec?.unhealthyPodEvictionPolicy === "AlwaysAllow") return;
@@ -71,11 +68,6 @@ function refuseByBudget({ store }: ApiContext, pod: Pod): void {
     kind: "pods",
     causes: [{ reason: "DisruptionBudget", message }],
   });
-}
-
-/** Pods that have ended count neither as expected nor as healthy. */
-function isCounted({ status }: Pod): boolean {
-  return !["Succeeded", "Failed"].includes(status?.phase ?? "");
 }
 
 function removePod({ store, clock }: ApiContext, { metadata = {} }: Pod, options: DeleteOptions): void {

@@ -2,6 +2,7 @@
 import type { Pod, PodCondition, PodSpec } from "../../../generated/kubernetes.ts";
 import { takenHostPort } from "../../k8s/host-ports.ts";
 import type { KubeObject } from "../../k8s/object.ts";
+import { isFinished } from "../../k8s/pod.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 import type { Store } from "../store/store.ts";
 import type { Admit, ApiContext } from "./api-context.ts";
@@ -66,7 +67,7 @@ export function followWaiting(context: SchedulingContext): () => void {
       if (type !== "DELETED" && awaitsNode(object)) waiting.set(key, keyOf(object));
       else {
         waiting.delete(key);
-        if (waiting.size > 0 && (type === "DELETED" || hasEnded(object))) retry();
+        if (waiting.size > 0 && (type === "DELETED" || isFinished(object))) retry();
       }
     }),
     ...["persistentvolumeclaims", "storageclasses.storage.k8s.io"].map((resource) =>
@@ -93,13 +94,9 @@ function refusalOf({ store, nodeName }: Placement, pod: Pod): string | undefined
 function specsOn({ store, nodeName }: Placement, { metadata }: Pod): PodSpec[] {
   return store.list("pods").items.flatMap((object) => {
     const { spec, metadata: other } = object as Pod;
-    const counts = spec?.nodeName === nodeName && other?.uid !== metadata?.uid && !hasEnded(object);
+    const counts = spec?.nodeName === nodeName && other?.uid !== metadata?.uid && !isFinished(object);
     return counts ? [spec] : [];
   });
-}
-
-function hasEnded({ status }: Pod): boolean {
-  return status?.phase === "Succeeded" || status?.phase === "Failed";
 }
 
 /** Said once for each reason: in the Pod's condition, and as an event. */

@@ -2,17 +2,16 @@
 import type { Pod } from "../../../generated/kubernetes.ts";
 import { type FieldError, invalid, invalidObject } from "../../k8s/field-error.ts";
 import type { KubeObject } from "../../k8s/object.ts";
-import { decodeObject, enforceFieldValidation } from "../../k8s/strict-decode.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
 import { badRequest, conflict, notFound } from "../store/api-errors.ts";
 import type { Store } from "../store/store.ts";
 import type { NamedRequest } from "./api-context.ts";
-import { readObjectBody } from "./decode-body.ts";
 import { type Answer, objectAnswer } from "./exchange.ts";
 import { findObject } from "./read-verbs.ts";
 import { writeOptions } from "./request-options.ts";
 import { type BoundObject, ISSUER } from "./service-account-tokens.ts";
+import { decodeRequest } from "./write-verbs.ts";
 
 const KIND = { group: "authentication.k8s.io", version: "v1", kind: "TokenRequest" } as const;
 const DEFAULT_SECONDS = 3600;
@@ -24,9 +23,7 @@ export async function requestToken(named: NamedRequest): Promise<Answer> {
   const { context, request, target } = named;
   const { namespace, name } = target;
   const options = writeOptions(request.query, "CreateOptions");
-  const { value, duplicates } = await readObjectBody(request, KIND);
-  const { object, strictErrors } = decodeObject(value, KIND, duplicates);
-  for (const text of enforceFieldValidation(strictErrors, options.fieldValidation, KIND)) request.warn(text);
+  const object = await decodeRequest(request, KIND, options.fieldValidation);
   const account = findObject(named);
   const { name: given = "", namespace: givenNamespace = "" } = object.metadata ?? {};
   if (given !== "" && given !== name) {

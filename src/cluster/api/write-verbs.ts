@@ -145,7 +145,8 @@ function meansAnother(
   return isStale || !["", current.metadata.uid].includes(uid);
 }
 
-async function decodeRequest(
+/** The object in a request's body; warns or refuses what its kind does not know, as the request wishes. */
+export async function decodeRequest(
   request: ApiRequest,
   info: ExpectedKind,
   fieldValidation: FieldValidation,

@@ -12,7 +12,7 @@ import {
   type StorageClass,
 } from "../../k8s/claims.ts";
 import type { KubeObject, ObjectName } from "../../k8s/object.ts";
-import { asPod } from "../../k8s/pod.ts";
+import { asPod, isFinished } from "../../k8s/pod.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import type { Store } from "../store/store.ts";
 import {
@@ -72,6 +72,11 @@ export function startClaimController(parts: ClaimControllerParts): () => void {
   const pending = () => {
     for (const claim of store.list(CLAIMS).items) if (!isBound(claim)) queue.add(claimKey(claim.metadata));
   };
+  // A claim that is bound does not care what its pods do; pods change often.
+  const isWaiting = (at: ObjectName) => {
+    const claim = store.get(CLAIMS, at);
+    return claim !== undefined && (!isBound(claim) || claim.metadata.deletionTimestamp !== undefined);
+  };
   const stops = [
     store.watch(CLAIMS, {}, ({ object, type }) => {
       if (type === "BOOKMARK") return;
@@ -92,7 +97,8 @@ export function startClaimController(parts: ClaimControllerParts): () => void {
       const { namespace, name } = object.metadata;
       for (const { claim, isEphemeral } of claimsOfPod(name ?? "", asPod(object).spec)) {
         if (isEphemeral && type !== "DELETED") queue.add(`pod/${namespace}/${name}`);
-        queue.add(claimKey({ namespace, name: claim }));
+        if (isWaiting({ namespace: namespace ?? "", name: claim }))
+          queue.add(claimKey({ namespace, name: claim }));
       }
     }),
   ];
@@ -244,9 +250,9 @@ function whyNotProvisioned(
 /** Some pod that is to run names the claim. */
 function isWanted(store: Store, { metadata: { namespace = "", name } }: Claim): boolean {
   return store.list("pods", { namespace }).items.some((object) => {
-    const { spec, metadata, status } = asPod(object);
-    const hasEnded = status?.phase === "Succeeded" || status?.phase === "Failed";
-    return !hasEnded && claimsOfPod(metadata.name, spec).some(({ claim }) => claim === name);
+    const pod = asPod(object);
+    const { spec, metadata } = pod;
+    return !isFinished(pod) && claimsOfPod(metadata.name, spec).some(({ claim }) => claim === name);
   });
 }
 

@@ -1,5 +1,5 @@
 /** Pods that this node does not take, and what it says of them (kubelet HandlePodAdditions, rejectPod). */
-import { asPod, type StoredPod } from "../../k8s/pod.ts";
+import { asPod, isFinished, type StoredPod } from "../../k8s/pod.ts";
 import { takenHostPort } from "../../k8s/host-ports.ts";
 import { forbiddenSysctl } from "../../k8s/sysctls.ts";
 import type { KubeletContext } from "./kubelet-context.ts";
@@ -52,11 +52,11 @@ function podsBeside({ store, node }: KubeletContext, pod: StoredPod): StoredPod[
   return store
     .list("pods")
     .items.map(asPod)
-    .filter(({ metadata, spec, status }) => {
-      const hasEnded = status?.phase === "Succeeded" || status?.phase === "Failed";
+    .filter((other) => {
+      const { metadata, spec, status } = other;
       return (
         spec.nodeName === node.name &&
-        !hasEnded &&
+        !isFinished(other) &&
         metadata.uid !== pod.metadata.uid &&
         status?.startTime !== undefined
       );

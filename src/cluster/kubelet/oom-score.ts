@@ -1,21 +1,19 @@
 /** Whom the kernel ends first when the machine's memory runs out (kubelet qos.GetContainerOOMScoreAdjust). */
 import type { Container, PodSpec } from "../../../generated/kubernetes.ts";
 import { containerAmounts, podLevel } from "../../k8s/pod-resources.ts";
-import { isSidecar } from "../../k8s/pod.ts";
+import { isCriticalPod, isSidecar } from "../../k8s/pod.ts";
 import { podQosClass } from "../../k8s/qos.ts";
 import { quantityOf, wholeValue } from "../../k8s/quantity.ts";
 
 const GUARANTEED = -997;
 const BEST_EFFORT = 1000;
-/** `SystemCriticalPriority`: pods that the node cannot do without. */
-const CRITICAL_PRIORITY = 2_000_000_000;
 
 /**
  * `oom_score_adj` of a container on a node with this much memory, bytes. The more of the memory a Burstable container has
  * requested, the safer it is; a sidecar is at least as safe as the least safe of the main containers.
  */
 export function oomScoreAdj(spec: PodSpec, container: Container, nodeMemory: number): number {
-  if ((spec.priority ?? 0) >= CRITICAL_PRIORITY) return GUARANTEED;
+  if (isCriticalPod(spec)) return GUARANTEED;
   const qosClass = podQosClass(spec);
   if (qosClass === "Guaranteed") return GUARANTEED;
   if (qosClass === "BestEffort") return BEST_EFFORT;

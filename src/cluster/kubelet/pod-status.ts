@@ -3,7 +3,7 @@ import type { ContainerStatus, PodStatus } from "../../../generated/kubernetes.t
 import { containerStatus, inStatusOrder, type ContainerFacts } from "../../k8s/container-status.ts";
 import { podConditions } from "../../k8s/pod-conditions.ts";
 import { podPhase, type PodPhase } from "../../k8s/pod-phase.ts";
-import { isSidecar, type StoredPod } from "../../k8s/pod.ts";
+import { isSidecar } from "../../k8s/pod.ts";
 import { settledStatuses } from "../../k8s/settled-statuses.ts";
 import { podQosClass } from "../../k8s/qos.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
@@ -124,9 +124,4 @@ function isShownAsWaiting(state: PodState, container: Container, record: Contain
   if (isPlainInit && current?.end?.exitCode === 0) return false;
   const observed = current === undefined ? undefined : { instance: current, isBeingReplaced };
   return isToBeStarted(state.pod.spec, container, observed);
-}
-
-/** Whether the pod has come to its end before, so that only its removal is left. */
-export function isFinished({ status }: StoredPod): boolean {
-  return status?.phase === "Succeeded" || status?.phase === "Failed";
 }

@@ -1,5 +1,5 @@
 /** One worker per pod: takes in what happens to it, and never does two things to it at once. */
-import { asPod, type StoredPod } from "../../k8s/pod.ts";
+import { asPod, isFinished, type StoredPod } from "../../k8s/pod.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import type { AdoptedPod, PodSandbox, RunningContainer } from "../sandbox/sandbox.ts";
 import type { PodUse } from "./port.ts";
@@ -9,7 +9,6 @@ import { messageOf } from "../../kernel/problem.ts";
 import { adoptPod } from "./adopt-pod.ts";
 import { adoptStatus } from "./adopt-status.ts";
 import { PodState } from "./pod-state.ts";
-import { isFinished } from "./pod-status.ts";
 import { PodProbes } from "./probes/pod-probes.ts";
 import { closeHostPorts, volumeFacts } from "./prepare-sandbox.ts";
 import { abandonHooks, beginCompletion, cancelStops } from "./stop-container.ts";

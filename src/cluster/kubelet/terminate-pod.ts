@@ -1,10 +1,10 @@
 /** One pass over a pod that is ending: signals, then removal of everything it has on the node. */
 import { rmSync } from "node:fs";
+import { isFinished } from "../../k8s/pod.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import { podLogFolder } from "./kubelet-context.ts";
 import { closeHostPorts, volumeFacts } from "./prepare-sandbox.ts";
 import type { PodState } from "./pod-state.ts";
-import { isFinished } from "./pod-status.ts";
 import { abandonHooks, deadlineLeft, stopAll } from "./stop-container.ts";
 import type { Pass, PassResult } from "./sync-pod.ts";
 import { removeVolumes } from "./volumes/pod-volumes.ts";

@@ -1,6 +1,7 @@
 /** Whether a pod has written more to the node's disk than it may (kubelet eviction manager localStorageEviction). */
 import type { Container, PodSpec, Volume } from "../../../../generated/kubernetes.ts";
 import { podLimits } from "../../../k8s/pod-resources.ts";
+import { isCriticalPod } from "../../../k8s/pod.ts";
 import { formatQuantity, quantityOf, wholeValue } from "../../../k8s/quantity.ts";
 
 const STORAGE = "ephemeral-storage";
@@ -12,12 +13,9 @@ export interface StorageUse {
   container(name: string, enough: number): Promise<number>;
 }
 
-/** `SystemCriticalPriority`: such pods are never evicted (IsCriticalPod). */
-const CRITICAL_PRIORITY = 2_000_000_000;
-
 /** The pod has to be measured. */
 export function hasStorageLimit(spec: PodSpec): boolean {
-  if ((spec.priority ?? 0) >= CRITICAL_PRIORITY) return false;
+  if (isCriticalPod(spec)) return false;
   return (
     (spec.volumes ?? []).some((volume) => sizeLimitOf(volume) !== undefined) || podLimit(spec) !== undefined
   );
