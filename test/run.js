@@ -20,6 +20,8 @@ const PACKAGES = {
   "nginx-light": ["nginx", "examples/access-log"],
   "docker-registry": ["docker-registry", "pulling images from a registry"],
   zstd: ["zstd", "unpacking layers that other programs have compressed"],
+  logrotate: ["logrotate", "log files that are rotated while they are read"],
+  rsyslog: ["rsyslogd", "delivery by syslog"],
   uidmap: ["newuidmap", "rootless pods whose containers run as several users"],
 };
 
