@@ -1,0 +1,6 @@
+// Written by tools/gen-sidecars.ts. Do not edit.
+
+import type { Sidecar } from "../src/kernel/sidecar.ts";
+
+export const sidecars: Readonly<Record<string, () => Promise<Sidecar>>> = {
+};
