@@ -5,10 +5,9 @@ import { envCommand, kubectlCommand } from "../cli/commands/env.ts";
 import { imageCommands } from "../cli/commands/images.ts";
 import { eventsCommand, logsCommand, psCommand } from "../cli/commands/inspect.ts";
 import { upCommand } from "../cli/commands/up.ts";
-import { versionCommand } from "../cli/commands/version.ts";
 import { engineCommands } from "./engine-commands.ts";
 import { createEngineControl } from "./engine-control.ts";
-import { VERSION } from "./version.ts";
+import { sidecarCommands } from "./sidecar-commands.ts";
 
 /** Cheap: nothing heavy is imported before a command runs. */
 export function createCommands(terminal: Terminal): readonly Command[] {
@@ -22,7 +21,7 @@ export function createCommands(terminal: Terminal): readonly Command[] {
     envCommand,
     kubectlCommand(runProgram),
     ...imageCommands(control),
-    versionCommand(VERSION),
+    ...sidecarCommands(),
     ...engineCommands(),
   ];
 }

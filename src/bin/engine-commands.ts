@@ -5,7 +5,7 @@ import type { EngineOptions, ImageCall } from "../cli/engine-control.ts";
 import { STOP_GRACE_SECONDS } from "../cli/stop-engine.ts";
 import { type StateFolder, stateFolderOf } from "../cli/state-folder.ts";
 import { messageOf, Problem, type ProblemDetails } from "../kernel/problem.ts";
-import { ENGINE, type EngineReport } from "./engine-control.ts";
+import type { EngineReport } from "./engine-control.ts";
 import type { StopOptions } from "./engine.ts";
 
 const inner = {
@@ -104,6 +104,7 @@ async function runEngine({ stop, stopNow }: Terminal): Promise<number> {
 async function keepEngine({ path }: StateFolder, env: Terminal["env"]): Promise<number> {
   const { becomeKeeper } = await import("../cluster/sandbox/keeper.ts");
   const { loadLauncher } = await import("../cluster/sandbox/launcher.ts");
+  const { ENGINE } = await import("./engine-control.ts");
   return await reportingProblems(async () => {
     await Promise.resolve();
     becomeKeeper({ launcher: loadLauncher(), stateDir: path, engine: [...ENGINE, "engine", "run"], env });

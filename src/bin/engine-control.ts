@@ -10,6 +10,7 @@ import { ApiClient } from "../cli/api-client.ts";
 import { EXIT } from "../cli/command.ts";
 import { runningEngine, type StateFolder } from "../cli/state-folder.ts";
 import { Problem } from "../kernel/problem.ts";
+import { offerProgram } from "./own-program.ts";
 
 /** What the engine says once on its first pipe: ready, or why not. */
 export type EngineReport =
@@ -42,11 +43,12 @@ export function createEngineControl(env: Environment): EngineControl {
     async start(options) {
       const { folder, keep } = options;
       const kept = await prepareStart(folder.path);
+      offerProgram(folder.ownImage);
       const words = keep ? ["engine", "keep", folder.cluster] : ["engine", "run"];
       const argv = kept === undefined ? internal(words) : joinCommand(kept, program(words));
       return await startEngine(argv, innerEnv(env, folder), options);
     },
-    hasKeptPods: (folder) => (findKeptPods(folder.path)?.pods.length ?? 0) > 0,
+    hasKeptPods: (folder) => Promise.resolve((findKeptPods(folder.path)?.pods.length ?? 0) > 0),
     async clean(folder, { keepState }) {
       // Here, outside, because a container of another id is out of reach for the user that we are inside.
       await reapLeftovers(folder.path);

@@ -17,6 +17,7 @@ import { startGarbageCollector } from "../cluster/controllers/garbage-collector.
 import { startNamespaceController } from "../cluster/controllers/namespaces.ts";
 import { loadImageMap } from "../cluster/images/image-map-file.ts";
 import { type LocalImages, openImages } from "../cluster/images/open-images.ts";
+import { pillionImage } from "../cluster/images/pillion/pillion-image.ts";
 import type { PullProgress } from "../cluster/images/pull.ts";
 import { type Kubelet, startKubelet } from "../cluster/kubelet/start-kubelet.ts";
 import { prepareStart } from "../cluster/sandbox/kept-pods.ts";
@@ -28,6 +29,7 @@ import { systemClock } from "../kernel/clock.ts";
 import { writeFileAtomic } from "../lib/atomic-file.ts";
 import { startTimeOf } from "../lib/process-identity.ts";
 import { handleImageCall, type ImageAdmin } from "./image-admin.ts";
+import { ownProgram } from "./own-program.ts";
 import { VERSION } from "./version.ts";
 
 /** The kubelet's two seconds after the grace period, and one to be sure. */
@@ -143,6 +145,11 @@ export function openClusterImages(
     clock: systemClock,
     platform: { os: "linux", architecture: process.arch === "arm64" ? "arm64" : "amd64" },
     maps: imageMaps?.map(loadImageMap),
+    builtin: pillionImage({
+      folder: folder.ownImage,
+      program: ownProgram(folder.ownImage),
+      isUsed: usesRootfs,
+    }),
     inUse: ({ rootfs }) => usesRootfs(rootfs),
     proxyVariables: process.env,
     onProgress(progress) {

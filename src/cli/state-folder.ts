@@ -18,6 +18,8 @@ export interface StateFolder {
   readonly pki: string;
   readonly database: string;
   readonly images: string;
+  /** What the image of Pillion itself is made into. */
+  readonly ownImage: string;
 }
 
 /** What a running engine says of itself in `engine.json`. */
@@ -65,6 +67,7 @@ export function stateFolderOf(env: Environment, cluster = "default"): StateFolde
     pki: join(path, "pki"),
     database: join(path, "store.db"),
     images: join(path, "images"),
+    ownImage: join(path, "pillion-image"),
   };
 }
 

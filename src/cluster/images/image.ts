@@ -8,6 +8,8 @@ export interface ImageConfig {
   readonly env: readonly string[];
   /** `user`, `uid`, `user:group` or `uid:gid`; empty = root. */
   readonly user: string;
+  /** True when the image works as any user: where `user` does not exist, its containers run as the one that does. */
+  readonly isUserOptional?: boolean;
   /** Empty = `/`. */
   readonly workingDir: string;
   /** `SIGTERM` unless the image says otherwise. */

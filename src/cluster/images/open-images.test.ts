@@ -138,10 +138,11 @@ describe("resolve()", () => {
     };
     const images = open({
       root,
-      builtin: (reference, name) =>
-        familiarName(reference).startsWith("pillion:")
-          ? { name, id: "builtin", rootfs: { kind: "image", path: "/x" }, config, size: 1 }
-          : undefined,
+      builtin: {
+        has: (reference) => familiarName(reference).startsWith("pillion:"),
+        resolve: ({ name }) =>
+          Promise.resolve({ name, id: "builtin", rootfs: { kind: "image", path: "/x" }, config, size: 1 }),
+      },
     });
     const idOf = async (): Promise<string> =>
       (await images.resolve({ name: "pillion:v1", policy: "Never" })).id;

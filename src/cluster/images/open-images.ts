@@ -26,6 +26,13 @@ import { openStore } from "./store.ts";
 import type { ImageStore, InUse, NamedImage } from "./store.ts";
 import type { UnpackLimits } from "./unpack.ts";
 
+/** Images that the program itself provides; asked after the map and before the store. */
+export interface BuiltinImages {
+  has(reference: Reference): boolean;
+  /** For names that it has. Rejects with `ImageError`, or with the signal's reason. */
+  resolve(request: Pick<ImageRequest, "name" | "signal">): Promise<ResolvedImage>;
+}
+
 export interface OpenImagesOptions {
   /** Folder for images and the kept map; made when missing. */
   readonly root: string;
@@ -33,8 +40,7 @@ export interface OpenImagesOptions {
   readonly platform: Platform;
   /** Maps of this start, which take the place of what the same files said before. */
   readonly maps?: readonly ImageMapSource[] | undefined;
-  /** Images that the program itself provides; asked after the map and before the store. */
-  readonly builtin?: ((reference: Reference, name: string) => ResolvedImage | undefined) | undefined;
+  readonly builtin?: BuiltinImages | undefined;
   /** Images that containers run from are not removed. */
   readonly inUse?: InUse | undefined;
   /** HTTP_PROXY, HTTPS_PROXY and NO_PROXY, if they are to be honoured. */
@@ -134,9 +140,7 @@ class ClusterImages implements LocalImages {
     try {
       const reference = parseName(name);
       if (lookUp(this.#kept.entries(), reference) !== undefined) return true;
-      return (
-        this.#options.builtin?.(reference, name) !== undefined || this.#store.find(reference) !== undefined
-      );
+      return this.#options.builtin?.has(reference) === true || this.#store.find(reference) !== undefined;
     } catch (because) {
       // Whoever asks to resolve it is told what is wrong with it.
       if (because instanceof Error) return false;
@@ -195,8 +199,12 @@ class ClusterImages implements LocalImages {
     reference: Reference,
     { name, signal }: Pick<ImageRequest, "name" | "signal">,
   ): Promise<ResolvedImage | undefined> {
+    const { builtin } = this.#options;
     const entry = lookUp(this.#kept.entries(), reference);
-    if (entry === undefined) return this.#options.builtin?.(reference, name);
+    if (entry === undefined)
+      return builtin?.has(reference) === true
+        ? await builtin.resolve({ name, ...(signal && { signal }) })
+        : undefined;
     const { mapping } = entry;
     const request = { name, reference, entry };
     if (mapping.kind === "host") return resolveHost(request, mapping);

@@ -45,6 +45,7 @@ export function containerSpec(facts: ContainerConfigFacts): ContainerSpec {
     pod,
     container,
     imageUser: image.config.user,
+    isUserOptional: image.config.isUserOptional ?? false,
     allowPrivileged: facts.allowPrivileged,
     hasOneGroup: facts.hasOneGroup ?? false,
   });

@@ -20,6 +20,8 @@ export interface SecurityFacts {
   readonly container: Container;
   /** `USER` of the image: `user`, `uid`, `user:group` or `uid:gid`; empty = root. */
   readonly imageUser: string;
+  /** The image works as any user. */
+  readonly isUserOptional?: boolean;
   readonly allowPrivileged: boolean;
   /** Containers have only one group, root's, and files cannot be given to others: `fsGroup` has nothing to act on. */
   readonly hasOneGroup?: boolean;
@@ -51,6 +53,7 @@ export function containerIdentity(facts: SecurityFacts): Identity {
       ...(group === undefined ? {} : { group }),
       supplementalGroups,
       ...(isImages ? { ofImage: runAsGroup === undefined ? ["user", "group"] : ["user"] } : {}),
+      ...(isImages && facts.isUserOptional === true ? { isOptional: true } : {}),
       ...(ofPod.supplementalGroupsPolicy === "Strict" ? { supplementalGroupsPolicy: "Strict" } : {}),
     },
     capabilities: {

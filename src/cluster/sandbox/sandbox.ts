@@ -85,6 +85,8 @@ export interface ContainerSpec {
     readonly supplementalGroups: readonly number[];
     /** Which of the first two the image says, not the pod; for messages. */
     readonly ofImage?: readonly ("user" | "group")[];
+    /** The image works as any user: root of the container will do where its user does not exist. */
+    readonly isOptional?: boolean;
     /** Groups that list the user in the container's /etc/group come on top, unless `Strict` (KEP-3619). @default {"Merge"} */
     readonly supplementalGroupsPolicy?: "Merge" | "Strict";
   };
