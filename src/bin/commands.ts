@@ -5,13 +5,13 @@ import { envCommand, kubectlCommand } from "../cli/commands/env.ts";
 import { imageCommands } from "../cli/commands/images.ts";
 import { eventsCommand, logsCommand, psCommand } from "../cli/commands/inspect.ts";
 import { upCommand } from "../cli/commands/up.ts";
+import type { EngineControl } from "../cli/engine-control.ts";
 import { engineCommands } from "./engine-commands.ts";
-import { createEngineControl } from "./engine-control.ts";
 import { sidecarCommands } from "./sidecar-commands.ts";
 
 /** Cheap: nothing heavy is imported before a command runs. */
 export function createCommands(terminal: Terminal): readonly Command[] {
-  const control = createEngineControl(terminal.env);
+  const control = lazyEngineControl(terminal.env);
   return [
     upCommand(control),
     downCommand(control),
@@ -24,6 +24,19 @@ export function createCommands(terminal: Terminal): readonly Command[] {
     ...sidecarCommands(),
     ...engineCommands(),
   ];
+}
+
+/** Loads what starts engines when one is to be started: it takes longer than most commands. */
+function lazyEngineControl(env: Terminal["env"]): EngineControl {
+  const load = async () => (await import("./engine-control.ts")).createEngineControl(env);
+  return {
+    start: async (options) => await (await load()).start(options),
+    hasKeptPods: async (folder) => await (await load()).hasKeptPods(folder),
+    clean: async (folder, options) => await (await load()).clean(folder, options),
+    async *callImages(folder, call) {
+      yield* (await load()).callImages(folder, call);
+    },
+  };
 }
 
 async function runProgram(

@@ -4,4 +4,4 @@ import { runMain } from "./run-main.ts";
 import { sidecarCommands } from "./sidecar-commands.ts";
 
 // Bytecode has no `await` at the top of a module.
-void runMain(sidecarCommands);
+void runMain(() => sidecarCommands());

@@ -41,7 +41,7 @@ export interface EngineControl {
   /** Resolves when the API answers. Rejects with the engine's own `Problem`. */
   start(options: EngineOptions): Promise<StartedEngine>;
   /** True when pods of an engine that has ended go on, and the next one takes them over. */
-  hasKeptPods(folder: StateFolder): boolean;
+  hasKeptPods(folder: StateFolder): Promise<boolean>;
   /** Ends what a killed engine has left behind, and deletes objects and volumes unless `keepState`. */
   clean(folder: StateFolder, options: { readonly keepState: boolean }): Promise<void>;
   /** Lines of newline-delimited JSON. */

@@ -54,13 +54,13 @@ export async function runForeground(api: ApiClient, foreground: Foreground): Pro
     view.abort();
     await following.catch(() => {});
     terminal.err(`cluster "${folder.cluster}" has ended\n`);
-    if (keep) sayWhatGoesOn(control, folder, terminal);
+    if (keep) await sayWhatGoesOn(control, folder, terminal);
   }
 }
 
-function sayWhatGoesOn(control: EngineControl, folder: StateFolder, { err }: Terminal): void {
+async function sayWhatGoesOn(control: EngineControl, folder: StateFolder, { err }: Terminal): Promise<void> {
   const name = folder.cluster === "default" ? "" : ` --name ${folder.cluster}`;
-  if (control.hasKeptPods(folder))
+  if (await control.hasKeptPods(folder))
     err(
       `the pods of cluster "${folder.cluster}" go on: \`pillion up --keep${name}\` takes them over, \`pillion down${name}\` ends them\n`,
     );

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { absolutePath, duration } from "../kernel/config-types.ts";
 import type { Sidecar } from "../kernel/sidecar.ts";
+import { CONTROL_SOCKET } from "./control-socket-path.ts";
 
 /** Keys of a sidecar that belong to the runtime, whatever the kind. */
 const Entry = z.strictObject({
@@ -34,7 +35,7 @@ const Settings = z.strictObject({
           "Port of `/livez`, `/readyz`, `/startupz` and `/metrics`; 0 takes any free port, and the log names it.",
         ),
       socket: absolutePath()
-        .prefault("/run/pillion/control.sock")
+        .prefault(CONTROL_SOCKET)
         .describe(
           "Unix socket that `pillion ready`, `status`, `prestop`, `quit` and `dead-letters` talk to; mode 0600.",
         ),

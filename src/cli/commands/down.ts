@@ -42,7 +42,7 @@ export function downCommand(control: EngineControl): Command {
         return EXIT.done;
       }
       const keepState = invocation.options["keep-state"] === true;
-      const hadPods = runningEngine(folder) === undefined && control.hasKeptPods(folder);
+      const hadPods = runningEngine(folder) === undefined && (await control.hasKeptPods(folder));
       if (hadPods) await adoptInOrderToEnd(control, folder, terminal);
       const wasRunning = runningEngine(folder) !== undefined;
       const api = wasRunning ? new ApiClient(folder.kubeconfig) : undefined;
