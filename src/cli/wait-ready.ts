@@ -88,6 +88,8 @@ async function followNamespace(
   const either = AbortSignal.any([signal, done.signal]);
   const mine = () => [...states].filter(([key]) => key.startsWith(`${namespace}/`));
   const note = (pod: Pod) => {
+    // What a pod does after it was ready, such as end, may be in the same answer.
+    if (done.signal.aborted) return;
     const key = keyOf({ namespace, name: pod.metadata?.name ?? "" });
     if (states.has(key)) states.set(key, progressOf(pod));
     if (mine().every(([, { state }]) => state !== "waiting")) done.abort();

@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { copyFile } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { rootCertificates } from "node:tls";
 import type { LibraryFile } from "./shared-libraries.ts";
 
@@ -64,8 +64,9 @@ export async function makeRoot(folder: string, parts: RootParts): Promise<void> 
   for (const { source, target } of parts.libraries) await copyInto(folder, { source, target, mode: 0o755 });
   await copyZones(folder, parts.zones);
   const { program, command } = IMAGE_PATHS;
-  await parts.bundle(makeFolder(folder, dirname(program)));
-  chmodSync(join(folder, program), 0o755);
+  const own = makeFolder(folder, dirname(program));
+  await parts.bundle(own);
+  for (const name of readdirSync(own)) chmodSync(join(own, name), name === basename(program) ? 0o755 : 0o644);
   symlinkSync(relative(dirname(command), program), join(folder, command));
 }
 
