@@ -1,5 +1,6 @@
 /** Patterns of users, matched in time linear in the text whatever the pattern: no look-around, no back-references. */
 import type * as Re2 from "re2js";
+import { z } from "zod";
 import { messageOf } from "../kernel/problem.ts";
 
 /** Matches after which a search asks whether it may go on. */
@@ -54,4 +55,19 @@ function findSpans(compiled: Re2.RE2JS, text: string, mayGoOn: () => boolean): n
     }
   }
   return spans;
+}
+
+/** A pattern in a configuration; what is wrong with it is told at its place. The value stays text. */
+export function pattern() {
+  return z.string().superRefine((source, context) => {
+    try {
+      compile(source);
+    } catch (error) {
+      if (!(error instanceof PatternError)) throw error;
+      context.addIssue({
+        code: "custom",
+        message: `Write a regular expression in RE2 syntax, without look-around and back-references: ${error.message}`,
+      });
+    }
+  });
 }

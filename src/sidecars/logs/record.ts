@@ -10,8 +10,8 @@ export interface Origin {
 
 /** One event on its way. Created by a parser, changed by the stages that follow, encoded by each sink. */
 export interface LogRecord {
-  /** The event as the application wrote it: lines joined by `\n`, no line end behind the last. */
-  readonly text: string;
+  /** The event as the application wrote it: lines joined by `\n`, no line end behind the last; masked by redaction. */
+  text: string;
   /** When it happened: RFC 3339 with zone. When it was read, where the text says no time. */
   time: string;
   /**
