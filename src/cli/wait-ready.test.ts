@@ -5,7 +5,7 @@ import { waitReady } from "./wait-ready.ts";
 
 function pod(phase: string, ready: boolean): Pod {
   const conditions = [{ type: "Ready", status: ready ? "True" : "False" }];
-  return { metadata: { namespace: "default", name: "a" }, status: { phase, conditions } } as Pod;
+  return { metadata: { namespace: "default", name: "a" }, status: { phase, conditions } };
 }
 
 /** An API whose watch hands over everything at once. */
