@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { nanosOf, rfc3339, rfc3339OfUnix, wallSecondsOf } from "./time.ts";
 
 const noon = { year: 2026, month: 11, day: 21, hour: 12, minute: 0, second: 0, fraction: "" };
