@@ -10,6 +10,14 @@ describe("a pattern of a user", () => {
     expect(compileLinear("x").spans("abc", always)).toEqual([]);
   });
 
+  test("tells what its named groups hold, in either syntax, also where one takes no part", () => {
+    const regex = compileLinear("(?P<a>\\d+)(-)(?<b>x)?(?<__proto__>y)?");
+    expect(regex.names).toEqual(["a", "b", "__proto__"]);
+    expect(regex.groups("z 12-x 13-y")).toEqual(["12", "x", undefined]);
+    expect(regex.groups("12-y")).toEqual(["12", undefined, "y"]);
+    expect(regex.groups("none")).toBeUndefined();
+  });
+
   test("keeps no position between texts", () => {
     const regex = compileLinear("(?i)ab");
     expect([regex.test("xAB"), regex.test("xAB"), regex.test("a b")]).toEqual([true, true, false]);

@@ -16,7 +16,11 @@ export class PatternError extends Error {
 
 export interface LinearRegex {
   readonly source: string;
+  /** Names of the named groups, in their order. */
+  readonly names: readonly string[];
   test(text: string): boolean;
+  /** What the named groups hold in the first match, in the order of `names`; undefined where nothing matches. */
+  groups(text: string): readonly (string | undefined)[] | undefined;
   /**
    * Start and end of each match that is not empty, one behind the other, in UTF-16 units. One search is linear, but a
    * pattern can make each of many matches look to the end of the text: when `mayGoOn` says no, the last span reaches there.
@@ -27,9 +31,16 @@ export interface LinearRegex {
 /** Compiles RE2 syntax. Throws `PatternError`. */
 export function compileLinear(source: string): LinearRegex {
   const compiled = compile(source);
+  const groups = Object.entries(compiled.namedGroups()).toSorted(([, a], [, b]) => a - b);
+  const indexes = groups.map(([, index]) => index);
   return {
     source,
+    names: groups.map(([name]) => name),
     test: (text) => compiled.test(text),
+    groups: (text) => {
+      const matcher = compiled.matcher(text);
+      return matcher.find() ? indexes.map((index) => matcher.group(index) ?? undefined) : undefined;
+    },
     spans: (text, mayGoOn) => (compiled.test(text) ? findSpans(compiled, text, mayGoOn) : []),
   };
 }

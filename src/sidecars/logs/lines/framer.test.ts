@@ -32,14 +32,14 @@ function frame(framer: Framer, inputs: readonly Input[], flushes = true): Framed
     const bytes = typeof given.bytes === "string" ? Buffer.from(given.bytes) : given.bytes;
     const { isCut = false, isLast = false, at = position } = given;
     const chunk: Chunk = { origin, start: at, bytes: Uint8Array.from(bytes), isCut, isLast };
-    framed.push(...listed(framer, () => framer.push(chunk)));
+    framed.push(...listed(() => framer.push(chunk)));
     position = at + bytes.length;
   }
-  if (flushes) framed.push(...listed(framer, () => framer.flush()));
+  if (flushes) framed.push(...listed(() => framer.flush()));
   return framed;
 }
 
-function listed(framer: Framer, step: () => ReturnType<Framer["push"]>): Framed[] {
+function listed(step: () => ReturnType<Framer["push"]>): Framed[] {
   const { texts, ends, times, streams, cuts } = step();
   expect(ends).toHaveLength(texts.length);
   return texts.map((text, index) => ({
@@ -160,7 +160,7 @@ describe("a line beyond the limit", () => {
     const framer = createFramers(PLAIN)();
     frame(framer, [{ bytes: Uint8Array.of(0x61, 0xe2, 0x82), isCut: true }], false);
     expect(framer.pendingFrom).toBe(1);
-    expect(listed(framer, () => framer.flush())).toEqual([{ text: "\\xE2\\x82", end: 3, isCut: true }]);
+    expect(listed(() => framer.flush())).toEqual([{ text: "\\xE2\\x82", end: 3, isCut: true }]);
     expect(framer.pendingFrom).toBeUndefined();
   });
 });
