@@ -1,5 +1,5 @@
 /** Shows what is wrong in a YAML file where it is wrong: file, line, column, the line itself and a caret. */
-import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument } from "yaml";
+import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument, visit } from "yaml";
 import type { Document, Pair } from "yaml";
 
 /** Something wrong at one place of a YAML document. */
@@ -30,6 +30,10 @@ export interface Source {
 
 const MAX_ISSUES = 20;
 const MAX_LINE_WIDTH = 100;
+const NOTE_LINE = /\S(?:.{0,88}\S)?(?=\s|$)/g;
+/** YAML 1.2 section 5.1, below U+00A0. */
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const NOT_PRINTABLE = /[\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u0084\u0086-\u009F]/;
 
 export function readSource(file: string, text: string): Source {
   const lines = new LineCounter();
@@ -53,16 +57,52 @@ export function explainIn(source: Source, issues: readonly Issue[]): string {
   );
 }
 
-/** The errors of the YAML parser itself, in the same look; undefined when the text is well-formed. */
+/** What makes the text no usable YAML, in the same look; undefined when the text is well-formed. */
 export function explainSyntax(source: Source): string | undefined {
-  const { errors } = source.document;
-  if (errors.length === 0) return undefined;
-  const placed = errors.map((error) => ({
-    position: positionAt(source, error.pos[0]),
+  const faults = syntaxFaults(source);
+  if (faults.length === 0) return undefined;
+  const placed = faults.map(({ offset, message }) => ({
+    position: positionAt(source, offset),
     where: "",
-    issue: { path: [], message: error.message.split("\n", 1)[0] ?? "" },
+    issue: { path: [], message },
   }));
   return render(source, placed);
+}
+
+interface Fault {
+  readonly offset: number;
+  readonly message: string;
+}
+
+/** The parser's own errors, and what it lets through that no value of ours can hold. */
+function syntaxFaults({ text, document }: Source): readonly Fault[] {
+  // The parser is recursive; what it cannot hold, nothing after it can.
+  const tooDeep = document.errors.find(({ message }) => message.startsWith("Maximum call stack"));
+  if (tooDeep !== undefined) return [{ offset: tooDeep.pos[0], message: "Nested too deeply" }];
+  if (document.errors.length > 0) {
+    return document.errors.map(({ code, pos, message }) => ({
+      offset: pos[0],
+      message: code === "MULTIPLE_DOCS" ? "A second document begins here" : (message.split("\n", 1)[0] ?? ""),
+    }));
+  }
+  const control = text.search(NOT_PRINTABLE);
+  if (control >= 0) return [{ offset: control, message: "A control character, which YAML does not allow" }];
+  const faults: Fault[] = [];
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document) === undefined)
+        faults.push({
+          offset: startOf(alias) ?? 0,
+          message: `No anchor "${alias.source}" comes before this`,
+        });
+    },
+    Scalar(key, { value, range }) {
+      const offset = range?.[0] ?? 0;
+      if (key === "key" && value === "__proto__")
+        faults.push({ offset, message: 'The key "__proto__" is not allowed' });
+    },
+  });
+  return faults;
 }
 
 /** Where the value at `path` begins, or its key with `atKey`; the nearest parent's key when there is no such value. */
@@ -100,8 +140,15 @@ function block(source: Source, { position, where, issue }: Placed): string {
   const number = String(line).padStart(4);
   const margin = `${" ".repeat(number.length)} |`;
   const caret = `${margin} ${" ".repeat(offset)}^ ${issue.message}`;
-  const notes = (issue.notes ?? []).map((note) => `${margin} ${" ".repeat(offset)}  ${note}`);
+  const notes = (issue.notes ?? [])
+    .flatMap((note) => wrapped(note))
+    .map((note) => `${margin} ${" ".repeat(offset)}  ${note}`);
   return [head, `${number} | ${shown}`, caret, ...notes].join("\n");
+}
+
+/** Lines of whole words. */
+function wrapped(text: string): readonly string[] {
+  return text.match(NOTE_LINE) ?? [text];
 }
 
 /** The part of a line around `column` that fits a terminal, control characters made harmless. */

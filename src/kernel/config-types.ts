@@ -41,7 +41,10 @@ export function size() {
 
 /** A path from the root. */
 export function absolutePath() {
-  return z.string().startsWith("/", 'Write a path from the root, for example "/var/log/app.log"');
+  return z
+    .string()
+    .startsWith("/", 'Write a path from the root, for example "/var/log/app.log"')
+    .refine((path) => !path.includes("\0"), "Write a path without NUL characters");
 }
 
 /** `{ file: /path }` or `{ env: NAME }`: the secret itself never stands in a configuration. */
