@@ -52,12 +52,12 @@ test("write() waits for a reader that is slow, keeps order, and lets the event l
   using pipe = makePipe("slow");
   const output = new Output(pipe.writer);
   const line = (letter: string) => new TextEncoder().encode(`${letter.repeat(99_999)}\n`);
-  let done = 0;
-  const writes = ["a", "b", "c"].map((letter) => output.write(line(letter)).then(() => (done += 1)));
-  await new Promise((resolve) => setTimeout(resolve, 1));
-  expect(done).toBe(0);
+  const done: string[] = [];
+  const writes = ["a", "b", "c"].map((letter) => output.write(line(letter)).then(() => done.push(letter)));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(done).toEqual([]);
   let got = "";
-  while (done < 3) {
+  while (done.length < 3) {
     got += pipe.readAll().toString();
     await new Promise((resolve) => setImmediate(resolve));
   }

@@ -5,8 +5,10 @@ import { Family, type FamilyKind, type SeriesKey } from "./metric-family.ts";
 const PREFIX = "pillion_";
 const NAME = /^[a-z][a-z0-9]*(_[a-z0-9]+)+$/;
 const LABEL = /^[a-z][a-z0-9]*(_[a-z0-9]+)*$/;
-/** The runtime's own label, and the one that histograms need. */
-const TAKEN_LABELS: readonly string[] = ["sidecar", "le"];
+/** Histograms need it for themselves. */
+const TAKEN_LABELS: readonly string[] = ["le"];
+/** Every series of a sidecar has it anyway. */
+const OWNER_LABEL = "sidecar";
 
 interface Declaration {
   readonly name: string;
@@ -39,8 +41,10 @@ export class Metrics {
     const stem = `${kind.replaceAll("-", "_")}_`;
     const declare = (declaration: Declaration): Family => {
       checkName(declaration);
-      if (!declaration.name.startsWith(stem))
-        throw new TypeError(`Metric "${declaration.name}" must begin with "${stem}"`);
+      if (!declaration.name.startsWith(stem) || declaration.labels.includes(OWNER_LABEL))
+        throw new TypeError(
+          `Metric "${declaration.name}" must begin with "${stem}" and have no label "${OWNER_LABEL}"`,
+        );
       if (declared.has(declaration.name))
         throw new TypeError(`Metric "${declaration.name}" is declared twice`);
       const family = this.#family({ ...declaration, name: `${PREFIX}${declaration.name}` });
@@ -62,10 +66,18 @@ export class Metrics {
   /** For the runtime: names are given whole, series have no `sidecar` label of their own accord. */
   forProcess(): Meter {
     return meterOver((declaration) => {
+      checkName(declaration);
       if (this.#families.has(declaration.name))
         throw new TypeError(`Metric "${declaration.name}" is declared twice`);
       return this.#family(declaration);
     }, undefined);
+  }
+
+  /** A counter of the process that somebody else keeps, read when it is asked for. */
+  readCounter(name: string, help: string, read: () => number): void {
+    checkName({ name, kind: "counter", help, labels: [] });
+    const family = this.#family({ name, kind: "counter", help, labels: [] });
+    family.collect(undefined, () => [{ value: read() }]);
   }
 
   /** Prometheus text format 0.0.4. */
