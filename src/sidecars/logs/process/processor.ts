@@ -20,7 +20,7 @@ export interface ProcessorOptions {
 
 export interface Processor {
   /** Changes the record's fields and text. False: the record is left out, and counted. */
-  process(record: LogRecord): boolean;
+  readonly process: (record: LogRecord) => boolean;
 }
 
 type Stage = (record: LogRecord) => boolean;

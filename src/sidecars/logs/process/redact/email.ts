@@ -23,10 +23,18 @@ export const email: Detector = {
   find(text) {
     const spans: number[] = [];
     let floor = 0;
-    for (let sign = nextSign(text, 0); sign !== undefined; sign = nextSign(text, Math.max(sign.end, floor))) {
-      const end = endOfDomain(text, sign.end);
-      const start = startOfLocal(text, sign.start, floor);
-      if (end === 0 || start === sign.start) continue;
+    let plain = placeOf(text, AT, 0);
+    let escaped = placeOf(text, ESCAPED_AT, 0);
+    while (plain < text.length || escaped < text.length) {
+      const isPlain = plain < escaped;
+      const sign = isPlain ? plain : escaped;
+      const behind = sign + (isPlain ? AT : ESCAPED_AT).length;
+      // Each is looked for again only when it has been passed, or one that is not there would be looked for at every other.
+      if (isPlain) plain = placeOf(text, AT, behind);
+      else escaped = placeOf(text, ESCAPED_AT, behind);
+      const end = endOfDomain(text, behind);
+      const start = startOfLocal(text, sign, floor);
+      if (end === 0 || start === sign) continue;
       spans.push(start, end);
       floor = end;
     }
@@ -34,20 +42,14 @@ export const email: Detector = {
   },
 };
 
-interface Sign {
-  readonly start: number;
-  readonly end: number;
-}
-
-function nextSign(text: string, from: number): Sign | undefined {
-  const plain = text.indexOf(AT, from);
-  // Not looked for behind the next plain one, or many of those would each search the rest of the text.
-  const escaped = text.slice(from, plain < 0 ? undefined : plain).indexOf(ESCAPED_AT);
-  if (escaped >= 0) return { start: from + escaped, end: from + escaped + ESCAPED_AT.length };
-  return plain < 0 ? undefined : { start: plain, end: plain + 1 };
+/** The text's length where there is none. */
+function placeOf(text: string, sign: string, from: number): number {
+  const place = text.indexOf(sign, from);
+  return place < 0 ? text.length : place;
 }
 
 function startOfLocal(text: string, sign: number, floor: number): number {
+  if (sign < floor) return sign;
   let start = sign;
   const least = Math.max(floor, sign - MAX_LOCAL);
   while (start > least && isLocal(text.charCodeAt(start - 1))) start--;

@@ -11,8 +11,9 @@ const LENGTHS: ReadonlyMap<string, number> = new Map(
   COUNTRIES.split(" ").map((entry) => [entry.slice(0, 2), Number(entry.slice(2))]),
 );
 const GROUP = 4;
-const CANDIDATE = /[A-Za-z]{2}\d{2}[ +%-]?[A-Za-z0-9]{4}/;
-const HEAD = /[A-Za-z]{2}\d{2}/g;
+/** Upper case, as the standard has it on paper and on the wire. */
+const CANDIDATE = /[A-Z]{2}\d{2}[ +%-]?[A-Z0-9]{4}/;
+const HEAD = /[A-Z]{2}\d{2}/g;
 
 export const iban: Detector = {
   mayHold: (text) => CANDIDATE.test(text),
@@ -36,18 +37,18 @@ function isFree(text: string, start: number): boolean {
 
 /** 0 where the number is none. */
 function endOfIban(text: string, start: number): number {
-  const length = LENGTHS.get(text.slice(start, start + 2).toUpperCase());
+  const length = LENGTHS.get(text.slice(start, start + 2));
   if (length === undefined) return 0;
   let at = start;
   let number = "";
   while (number.length < length) {
     if (number.length > 0 && number.length % GROUP === 0) at += separatorAt(text, at);
     const code = text.charCodeAt(at);
-    if (!isAlphanumeric(code)) return 0;
+    if (!isDigit(code) && !isCapital(code)) return 0;
     number += text.charAt(at);
     at++;
   }
-  return !isAlphanumeric(text.charCodeAt(at)) && hasRightCheck(number.toUpperCase()) ? at : 0;
+  return !isAlphanumeric(text.charCodeAt(at)) && hasRightCheck(number) ? at : 0;
 }
 
 /** ISO 7064, MOD 97-10: letters count as 10 to 35, the first four characters stand at the end. */
@@ -58,6 +59,10 @@ function hasRightCheck(number: string): boolean {
     rest = isDigit(code) ? (rest * 10 + code - 0x30) % 97 : (rest * 100 + code - 0x37) % 97;
   }
   return rest === 1;
+}
+
+function isCapital(code: number): boolean {
+  return code >= 0x41 && code <= 0x5a;
 }
 
 function isAlphanumeric(code: number): boolean {

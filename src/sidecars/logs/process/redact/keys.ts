@@ -31,7 +31,7 @@ const USER_INFO = /(?<=:\/\/[^\s/?#@:"'<>]{0,128}:)[^\s/?#@"'<>]{1,256}(?=@)/g;
 
 export const keys: Detector = {
   mayHold: (text) =>
-    FORM_STARTS.test(text) || holdsSecretName(text) || (text.includes("://") && text.includes("@")),
+    FORM_STARTS.test(text) || holdsSecretName(text) || (text.includes("@") && text.includes("://")),
 
   find(text) {
     const found: Span[] = [];

@@ -4,10 +4,13 @@
 const NAME =
   "(?:passw(?:or)?d|passphrase|pwd|secret|token|api[-_]?key|(?:access|account|auth|encryption|master|private|secret|shared|signing)[-_]?key|authorization|credentials?)";
 const NAME_AT_END = new RegExp(`${NAME}$`, "i");
-const SOME_NAME = /passw|passphrase|pwd|secret|token|key|authoriz|credential|bearer/i;
+const SOME_NAME = /pass|pwd|secr|token|key|auth|cred|bear/i;
 
 /** What stands between a name and its value: `=`, `: `, `":"`, `\": \"`, ` => `, `%3D`, `>` of an XML element. */
-const NAMED = new RegExp(`${NAME}(?:\\\\{0,8}["'])?(?:[ \\t]{0,8}(?:=>|:=|[=:]|%3[AD])[ \\t]{0,8}|>)`, "gi");
+const ASSIGNED = `${NAME}(?:\\\\{0,8}["'])?(?:[ \\t]{0,8}(?:=>|:=|[=:]|%3[AD])[ \\t]{0,8}|>)`;
+const NAMED = new RegExp(ASSIGNED, "gi");
+/** `password= token=x`: the first has no value. */
+const NAMED_HERE = new RegExp(`[\\w.-]{0,64}?${ASSIGNED}`, "iy");
 /** `--password VALUE`. */
 const FLAGGED = new RegExp(`(?<![\\w-])--[a-z0-9-]{0,40}?${NAME}[ \\t]{1,8}(?=[^-\\s])`, "gi");
 
@@ -19,7 +22,7 @@ const OPENING = /\\{0,8}["'`]/y;
 const HARMLESS = /(?:true|false|null|undefined|none|nil)(?![\w-])|\{/iy;
 /** Where a value without quotes ends, besides white space and quotes. */
 const DELIMITER =
-  /(?:[,;&]|%26)(?=$|\s|["']|[\w.%-]{1,64}\s?[=:])|[)\]}]{1,8}(?=$|[\s.,;:)\]}"'&])|\\["'nrt]/y;
+  /(?:[,;&]|%26)(?=$|\s|["']|[\w.%-]{1,64}?\s?(?:[=:]|%3[AD]))|[)\]}]{1,8}(?=$|[\s.,;:)\]}"'&])|\\["'nrt]/y;
 
 type Span = readonly [start: number, end: number];
 
@@ -50,6 +53,7 @@ function valueAt(text: string, at: number): Span | undefined {
   const afterQuote = at + quote.length;
   const start = afterQuote + matchAt(SCHEME, text, afterQuote).length;
   if (quote === "" && matchAt(HARMLESS, text, start) !== "") return undefined;
+  if (text.charCodeAt(at - 1) <= SPACE && matchAt(NAMED_HERE, text, at) !== "") return undefined;
   const end = quote === "" ? endOfBare(text, start) : endOfQuoted(text, start, quote);
   return end > start ? [start, end] : undefined;
 }

@@ -8,7 +8,7 @@ import { type Detector, isDigit } from "./detector.ts";
 export interface Pattern {
   readonly name: string;
   readonly detector: Detector;
-  /** A user's pattern may find in a part what it does not find in the whole: anchors, word boundaries. */
+  /** It may find in a part of a text what it does not find in the whole: anchors, word boundaries. */
   readonly looksAtParts: boolean;
   /** What stands in the place of a match, before the digits that stay. */
   readonly mask: string;
@@ -16,6 +16,8 @@ export interface Pattern {
   readonly keepLast: number;
 }
 
+/** What a match may depend on around it; too much rather than too little. */
+const EDGES = /[\^$]|\\[bBAzZ]/;
 /** What a user's pattern may take for one text, milliseconds; then the rest of the text is masked. */
 const PATIENCE_MS = 50;
 
@@ -46,7 +48,7 @@ function prepare({ name, pattern, with: mask, keepLast = 0 }: Redaction, monoton
   return {
     name,
     detector: isBuiltin(name) ? DETECTORS[name] : customDetector(pattern ?? "", monotonic),
-    looksAtParts: !isBuiltin(name),
+    looksAtParts: pattern !== undefined && EDGES.test(pattern),
     mask: mask ?? `[redacted:${name}]`,
     keepLast,
   };
@@ -59,7 +61,7 @@ function isBuiltin(name: string): name is BuiltinName {
 function customDetector(source: string, monotonic: () => number): Detector {
   const regex = compileLinear(source);
   return {
-    mayHold: () => true,
+    mayHold: (text) => regex.test(text),
     find(text) {
       const end = monotonic() + PATIENCE_MS;
       return regex.spans(text, () => monotonic() < end);

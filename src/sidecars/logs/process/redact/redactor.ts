@@ -16,9 +16,6 @@ export interface RedactorOptions {
 
 export type Redact = (record: LogRecord) => void;
 
-/** Smaller numbers have fewer digits than any card. */
-const LEAST_CARD = 1e12;
-
 /** Throws `Problem` E_REDACTION when a pattern does not mask its own sample. */
 export function createRedactor({ redactions, redacted, monotonic }: RedactorOptions): Redact {
   const patterns = preparePatterns(redactions, monotonic);
@@ -73,11 +70,8 @@ class Masking {
     const masked = this.#maskText(text, suspects, this.#inText);
     record.text = masked;
     walkValues(record.fields, (value, name) => {
-      if (this.#isSecretName(name, asked)) return this.#maskWhole(value, this.#named);
-      if (typeof value === "number") return this.#maskNumber(value, asked);
-      // The text is a field where nothing was parsed.
-      if (value === text) return masked;
-      return this.#maskText(value, this.#suspectsOf(value, asked), this.#inFields);
+      const made = this.#maskValue(value, asked, { text, masked });
+      return this.#isSecretName(name, asked) ? this.#maskWhole(made, this.#named) : made;
     });
     return true;
   }
@@ -112,6 +106,17 @@ class Masking {
     return masked;
   }
 
+  #maskValue(
+    value: string | number,
+    asked: number,
+    whole: { text: string; masked: string },
+  ): string | number {
+    if (typeof value === "number") return this.#maskNumber(value, asked);
+    // The text is a field where nothing was parsed.
+    if (value === whole.text) return whole.masked;
+    return this.#maskText(value, this.#suspectsOf(value, asked), this.#inFields);
+  }
+
   #isSecretName(name: string, asked: number): boolean {
     if (this.#named < 0 || ((asked >> this.#named) & 1) === 0) return false;
     return this.#patterns[this.#named]?.detector.isSecretName?.(name) === true;
@@ -126,12 +131,12 @@ class Masking {
   }
 
   #maskNumber(value: number, asked: number): string | number {
-    const index = this.#cards;
-    if (index < 0 || ((asked >> index) & 1) === 0 || value < LEAST_CARD || !Number.isInteger(value))
-      return value;
-    const spans = this.#patterns[index]?.detector.find(String(value)) ?? [];
+    const text = String(value);
+    const masked = this.#maskText(text, this.#suspectsOf(text, asked), this.#inFields);
+    if (masked !== text) return masked;
     // Beyond 2^53 the digits are not those of the text any more: then the text's word counts.
-    const isCard = spans.length > 0 || (!Number.isSafeInteger(value) && (this.#inText[index] ?? 0) > 0);
-    return isCard ? this.#maskWhole(value, index) : value;
+    const isCard =
+      this.#cards >= 0 && value > Number.MAX_SAFE_INTEGER && (this.#inText[this.#cards] ?? 0) > 0;
+    return isCard ? this.#maskWhole(value, this.#cards) : value;
   }
 }

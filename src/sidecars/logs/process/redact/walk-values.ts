@@ -15,7 +15,8 @@ export function walkValues(fields: object, visit: Visit): void {
   for (let container = open.pop(); container !== undefined; container = open.pop()) {
     const { node } = container;
     const isList = Array.isArray(node);
-    for (const [key, value] of Object.entries(node)) {
+    for (const key of Object.keys(node)) {
+      const value = (node as Readonly<Record<string, unknown>>)[key];
       const name = isList ? container.name : key;
       if (typeof value === "string" || typeof value === "number") {
         const visited = visit(value, name);
@@ -27,7 +28,9 @@ export function walkValues(fields: object, visit: Visit): void {
   }
 }
 
-/** Also where the key is `__proto__`, which assignment would take for something else. */
 function replace(node: object, key: string, value: unknown): void {
-  Object.defineProperty(node, key, { value, writable: true, enumerable: true, configurable: true });
+  // Assignment would take this name for something else.
+  if (key === "__proto__")
+    Object.defineProperty(node, key, { value, writable: true, enumerable: true, configurable: true });
+  else (node as Record<string, unknown>)[key] = value;
 }
