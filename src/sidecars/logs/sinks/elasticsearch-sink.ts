@@ -23,6 +23,7 @@ export function elasticsearchOptions() {
       ...httpOptions({
         example: "https://elasticsearch:9200",
         batch: { size: "1Mi", records: 5_000, wait: "1s" },
+        compressions: ["gzip", "none"],
       }),
       index: z
         .string()

@@ -3,10 +3,9 @@ import { z } from "zod";
 import { absolutePath, size } from "../../../kernel/config-types.ts";
 import { messageOf, Problem } from "../../../kernel/problem.ts";
 import { batchOptions, limitsOf } from "./batch-options.ts";
-import { lineFormat, lineOf } from "./line-format.ts";
+import { lineFormat, lineOf, linesOf } from "./line-format.ts";
 import { RotatedFile } from "./rotated-file.ts";
 import type { Outcome, Sink } from "./sink.ts";
-import { linesOf } from "./stdout-sink.ts";
 
 export function fileSinkOptions() {
   return z

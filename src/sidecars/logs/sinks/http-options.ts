@@ -101,14 +101,18 @@ function headerOptions() {
     );
 }
 
+export type Compression = "gzip" | "zstd" | "none";
+
 export interface HttpDefaults {
   /** An address as people would write it. */
   readonly example: string;
   readonly batch: BatchDefaults;
+  /** What every such receiver unpacks, the default first: one that cannot answers 400, as if the records were at fault. */
+  readonly compressions: readonly [Compression, ...Compression[]];
 }
 
 /** The keys that a sink over HTTP spreads into its own schema. */
-export function httpOptions({ example, batch }: HttpDefaults) {
+export function httpOptions({ example, batch, compressions }: HttpDefaults) {
   return {
     url: httpUrl(example),
     headers: headerOptions(),
@@ -118,11 +122,9 @@ export function httpOptions({ example, batch }: HttpDefaults) {
       .optional()
       .describe("A proxy to go through. The variables `HTTP_PROXY` and the like are not looked at."),
     compress: z
-      .enum(["gzip", "zstd", "none"])
-      .prefault("gzip")
-      .describe(
-        "How the body is packed, fastest level. `zstd` is smaller at the same price where the receiver takes it.",
-      ),
+      .enum(compressions)
+      .prefault(compressions[0])
+      .describe("How the body is packed, at the fastest level."),
     timeout: duration()
       .pipe(z.number().positive("Write a time longer than nothing"))
       .prefault("10s")

@@ -4,9 +4,8 @@ import type { Host } from "../../../kernel/host.ts";
 import { limitsOf } from "./batch-options.ts";
 import { httpOptions } from "./http-options.ts";
 import { HttpSender, refusalOf } from "./http-sender.ts";
-import { lineOf } from "./line-format.ts";
+import { lineOf, linesOf } from "./line-format.ts";
 import type { Outcome, Piece, Sink } from "./sink.ts";
-import { linesOf } from "./stdout-sink.ts";
 
 export function httpSinkOptions() {
   return z
@@ -14,6 +13,7 @@ export function httpSinkOptions() {
       ...httpOptions({
         example: "https://logs.internal/in",
         batch: { size: "1Mi", records: 10_000, wait: "1s" },
+        compressions: ["none", "gzip", "zstd"],
       }),
       format: z
         .enum(["ndjson", "json"])

@@ -24,3 +24,10 @@ export function lineOf(format: LineFormat): (record: LogRecord) => Piece {
   const textOf = format === "json" ? recordJson : ({ text }: LogRecord) => text;
   return (record) => ({ text: textOf(record), group: "", nanos: "", id: idOf(record) });
 }
+
+/** Every record's line with its line end. */
+export function linesOf(batch: readonly Piece[]): string {
+  let lines = "";
+  for (const { text } of batch) lines += `${text}\n`;
+  return lines;
+}

@@ -24,6 +24,7 @@ export function lokiOptions() {
       ...httpOptions({
         example: "http://loki:3100",
         batch: { size: "1Mi", records: 10_000, wait: "1s" },
+        compressions: ["gzip", "none"],
       }),
       tenant: z
         .string()

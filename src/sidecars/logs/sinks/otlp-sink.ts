@@ -16,6 +16,7 @@ export function otlpOptions() {
       ...httpOptions({
         example: "http://otel-collector:4318",
         batch: { size: "512Ki", records: 1_000, wait: "1s" },
+        compressions: ["gzip", "zstd", "none"],
       }),
       resource: z
         .record(z.string().min(1), z.string())

@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { Host } from "../../../kernel/host.ts";
 import { messageOf, Problem } from "../../../kernel/problem.ts";
 import { batchOptions, limitsOf } from "./batch-options.ts";
-import { lineFormat, lineOf } from "./line-format.ts";
+import { lineFormat, lineOf, linesOf } from "./line-format.ts";
 import type { Outcome, Piece, Sink } from "./sink.ts";
 
 export function stdoutOptions() {
@@ -41,13 +41,6 @@ async function write(host: Host, batch: readonly Piece[], signal: AbortSignal): 
   } finally {
     signal.removeEventListener("abort", stop);
   }
-}
-
-/** Every record's line with its line end. */
-export function linesOf(batch: readonly Piece[]): string {
-  let lines = "";
-  for (const { text } of batch) lines += `${text}\n`;
-  return lines;
 }
 
 function stuck(): Problem {
