@@ -42,10 +42,10 @@ export interface Delivery {
   hurry(): void;
   /** Resolves when everything offered has been delivered, dead-lettered or, where `keep` is true, put into the disk buffer. */
   drain(keep: boolean): Promise<void>;
-  /** Stops at once, in-flight requests included; what is not acknowledged stays as it is on disk. */
+  /** Stops at once, in-flight requests included, and closes the sinks; what is not acknowledged stays as it is on disk. */
   stop(): Promise<void>;
   undelivered(): Undelivered;
-  /** Per sink: what hinders it, undefined when nothing does. */
+  /** What hinders it right now, as sentences or `Problem`s: sinks that take nothing, full or damaged buffers, lost dead letters. */
   troubles(): readonly unknown[];
   /** Per sink: lag and queue for metrics and status. */
   lanes(): Iterable<LaneProgress>;
@@ -56,6 +56,8 @@ export interface LaneProgress {
   readonly queuedRecords: number;
   readonly queuedBytes: number;
   readonly bufferedBytes: number;
+  /** Why the sink takes nothing; undefined when it does. */
+  readonly trouble: unknown;
   /** Offset that this sink has of a file. */
   offsetOf(key: string): number;
 }
