@@ -1,6 +1,6 @@
 /** How one event of Pillion's log looks: JSON for machines, a short line for people. */
 import type { LogFields } from "../kernel/host.ts";
-import { Problem } from "../kernel/problem.ts";
+import { messageOf, Problem } from "../kernel/problem.ts";
 
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -19,14 +19,14 @@ export interface LogEvent {
 /** One JSON object and a newline. */
 export function formatJson({ time, level, message, sidecar, fields, repeated }: LogEvent): string {
   const event = { time: new Date(time).toISOString(), level, message, sidecar, repeated };
-  return `${JSON.stringify({ ...event, fields: fields === undefined ? undefined : plain(fields) })}\n`;
+  return `${JSON.stringify({ ...event, fields: fields === undefined ? undefined : safely(fields) })}\n`;
 }
 
 /** Time of day (UTC), level, sidecar, message, fields. Control characters are shown, never sent to the terminal. */
 export function formatText({ time, level, message, sidecar, fields, repeated }: LogEvent): string {
   const clock = new Date(time).toISOString().slice(11, 23);
   const whose = sidecar === undefined ? "" : `${sidecar}: `;
-  const more = Object.entries(plain(fields ?? {}) as Readonly<Record<string, unknown>>).map(
+  const more = Object.entries(safely(fields ?? {})).map(
     ([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`,
   );
   const again = repeated === undefined ? "" : ` (${repeated} more times)`;
@@ -36,6 +36,15 @@ export function formatText({ time, level, message, sidecar, fields, repeated }: 
 function visible(text: string): string {
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (found) => JSON.stringify(found).slice(1, -1));
+}
+
+/** Whoever logs does not break because of what it logs. */
+function safely(fields: LogFields): LogFields {
+  try {
+    return JSON.parse(JSON.stringify(plain(fields))) as LogFields;
+  } catch (error) {
+    return { unloggable: messageOf(error) };
+  }
 }
 
 /** What JSON can hold: errors become their words, a cycle or a value that JSON does not know becomes a text. */

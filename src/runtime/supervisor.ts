@@ -51,6 +51,8 @@ export class Supervisor {
   readonly #hurry = new AbortController();
   #state: SidecarState = "starting";
   #run: SidecarRun | undefined;
+  /** The run whose reports count; what is left of one that broke has no say any more. */
+  #heard: SidecarRun | undefined;
   #isTried = false;
   #hasSucceeded = false;
   #hasReported = false;
@@ -163,6 +165,7 @@ export class Supervisor {
   async #play(): Promise<boolean> {
     const run = this.#createRun();
     this.#run = run;
+    this.#heard = run;
     this.#hasReported = false;
     if (!this.#stop.signal.aborted) this.#state = "starting";
     const since = this.#options.clock.monotonic();
@@ -182,7 +185,7 @@ export class Supervisor {
   #createRun(): SidecarRun {
     const { host } = this.#options;
     const report = (health: Health): void => {
-      if (this.#run === run) this.#hear(health);
+      if (this.#heard === run) this.#hear(health);
     };
     const run: SidecarRun = new SidecarRun({
       ...this.#options,
@@ -211,6 +214,8 @@ export class Supervisor {
     const wasCalledOff = run.isStopping && !run.hasStarted && !(because instanceof SidecarNotEnded);
     this.#isTried = true;
     if (wasCalledOff) return true;
+    if (!this.#stop.signal.aborted && !this.#options.once) this.#state = "backing-off";
+    this.#heard = undefined;
     this.#failure = because;
     this.#failures = afterMs >= GOOD_RUN_MS ? 1 : this.#failures + 1;
     this.health.set({ state: "failing", because });
@@ -232,7 +237,6 @@ export class Supervisor {
     const ms = backOffMs(this.#failures - 1, RESTART, random);
     const cause = causeOf(this.#failure);
     log.warn("The sidecar is started again later", { ...cause, ms, failures: this.#failures });
-    this.#state = "backing-off";
     return await sleep(ms, clock, this.#stop.signal);
   }
 }
