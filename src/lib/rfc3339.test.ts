@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { epochNanos, utcMicros } from "./rfc3339.ts";
 
 describe("epochNanos()", () => {

@@ -47,6 +47,7 @@ export class ScriptedServer implements AsyncDisposable {
   readonly #options: ScriptedServerOptions;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #listeners = new Set<() => void>();
   #connections = 0;
 
   private constructor(options: ScriptedServerOptions) {
@@ -82,6 +83,13 @@ export class ScriptedServer implements AsyncDisposable {
     return this.#sockets.size;
   }
 
+  /** Resolves when so many requests have come in. */
+  async whenRequested(count: number): Promise<void> {
+    while (this.requests.length < count) {
+      await new Promise<void>((resolve) => this.#listeners.add(resolve));
+    }
+  }
+
   /** Resolves when no connection is open any more. */
   async whenIdle(): Promise<void> {
     for (const socket of this.#sockets) {
@@ -110,6 +118,8 @@ export class ScriptedServer implements AsyncDisposable {
     socket.on("close", () => this.#sockets.delete(socket));
     const reader = new RequestReader((request) => {
       this.requests.push(request);
+      for (const listener of this.#listeners) listener();
+      this.#listeners.clear();
       const fault = this.faults.shift() ?? this.outage;
       if (fault !== undefined) act(socket, fault);
       else void this.#answer(socket, request);

@@ -1,5 +1,5 @@
 /** Packs a finished file with gzip, in one step for whoever looks: the packed file appears complete, then the plain one goes. */
-import { createReadStream } from "node:fs";
+import { createReadStream, createWriteStream } from "node:fs";
 import { open, rename, rm, stat, utimes } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
@@ -9,14 +9,9 @@ export async function packFile(path: string): Promise<void> {
   const draft = draftOf(path);
   const { mode, atime, mtime } = await stat(path);
   try {
-    const target = await open(draft, "w", mode & 0o777);
-    try {
-      const writer = target.createWriteStream({ autoClose: false });
-      await pipeline(createReadStream(path), createGzip({ level: 6 }), writer);
-      await target.datasync();
-    } finally {
-      await target.close();
-    }
+    const writer = createWriteStream(draft, { mode: mode & 0o777 });
+    await pipeline(createReadStream(path), createGzip({ level: 6 }), writer);
+    await sync(draft);
     await utimes(draft, atime, mtime);
     await rename(draft, `${path}.gz`);
   } catch (error) {
@@ -29,6 +24,16 @@ export async function packFile(path: string): Promise<void> {
 /** Removes what packing left half done when the process was killed. */
 export async function removeDrafts(path: string, keep: number): Promise<void> {
   for (let number = 1; number <= keep; number++) await rm(draftOf(`${path}.${number}`), { force: true });
+}
+
+/** The name must not be on the disk before the content is. */
+async function sync(path: string): Promise<void> {
+  const file = await open(path, "r");
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
 }
 
 function draftOf(path: string): string {
