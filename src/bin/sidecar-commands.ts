@@ -5,6 +5,7 @@ import { deadLetterCommands } from "../cli/commands/dead-letters.ts";
 import { prestopCommand } from "../cli/commands/prestop.ts";
 import { quitCommand } from "../cli/commands/quit.ts";
 import { readyCommand } from "../cli/commands/ready.ts";
+import { type RunOptions, runCommand } from "../cli/commands/run.ts";
 import { schemaCommand } from "../cli/commands/schema.ts";
 import { statusCommand } from "../cli/commands/status.ts";
 import { versionCommand } from "../cli/commands/version.ts";
@@ -17,6 +18,10 @@ import { VERSION } from "./version.ts";
  */
 export function sidecarCommands(catalogue: Catalogue = sidecars): readonly Command[] {
   return [
+    runCommand(catalogue, async (options: RunOptions, terminal) => {
+      const { runSidecarProcess } = await import("./sidecar-process.ts");
+      return await runSidecarProcess({ catalogue, options, terminal });
+    }),
     readyCommand,
     statusCommand,
     prestopCommand,

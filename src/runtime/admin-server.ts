@@ -44,6 +44,8 @@ function serve(hostname: string, port: number, handle: Handler): Bun.Server<unde
     idleTimeout: IDLE_SECONDS,
     maxRequestBodySize: MAX_BODY_BYTES,
     development: false,
+    // Without `development` Bun would share the port with whoever has it.
+    reusePort: false,
     fetch: handle,
     error: () => text(500, "internal error"),
   });

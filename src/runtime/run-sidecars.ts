@@ -23,6 +23,8 @@ const LAST_OUTPUT_MS = 500;
 
 /** Ways into the process: the admin port and the control socket. */
 export interface Doors {
+  /** Of the admin port, also where any free one was asked for. */
+  readonly port: number;
   stop(): Promise<void>;
 }
 
@@ -158,6 +160,7 @@ async function play(options: RunSidecarsOptions, parts: Parts): Promise<RunResul
   const { clock, once, stop, stopNow, configPath, file } = options;
   const { sidecars, phases, runtime, message, ending, stopped, watches, logger } = parts;
   const doors = await options.open(runtime, file.settings);
+  logger.log.info("Listening", { port: doors.port, socket: file.settings.admin.socket });
   onAbort(stop, () => phases.stop());
   onAbort(stopNow, () => phases.stop());
   logger.log.info("Starting", {

@@ -1,14 +1,25 @@
 /** A meter that remembers plain numbers, for tests of sidecars and their parts. */
 import type { Counter, Gauge, Histogram, HistogramOptions, Labels, Meter } from "../kernel/meter.ts";
 
+export interface Declaration {
+  readonly name: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
 export class RecordingMeter implements Meter {
   readonly #values = new Map<string, number>();
   readonly #sources = new Map<string, Parameters<Gauge["collect"]>[0]>();
-  readonly #declared = new Set<string>();
+  readonly #declared = new Map<string, Declaration>();
 
   /** Everything that was declared. */
   get names(): string[] {
-    return [...this.#declared];
+    return [...this.#declared.keys()];
+  }
+
+  get declarations(): readonly Declaration[] {
+    return [...this.#declared.values()];
   }
 
   /** What a counter or gauge has now, 0 when nothing was said; for a histogram the number of observations. */
@@ -28,8 +39,8 @@ export class RecordingMeter implements Meter {
     return sum;
   }
 
-  counter(name: string): Counter {
-    this.#declare(name);
+  counter(name: string, help: string, labels: readonly string[] = []): Counter {
+    this.#declare({ name, type: "counter", help, labels });
     return {
       add: (by = 1, labels = {}) => this.#add(keyOf(name, labels), by),
       with: (labels) => {
@@ -39,22 +50,23 @@ export class RecordingMeter implements Meter {
     };
   }
 
-  gauge(name: string): Gauge {
-    this.#declare(name);
+  gauge(name: string, help: string, labels: readonly string[] = []): Gauge {
+    this.#declare({ name, type: "gauge", help, labels });
     return {
       set: (value, labels = {}) => void this.#values.set(keyOf(name, labels), value),
       collect: (source) => void this.#sources.set(name, source),
     };
   }
 
-  histogram(name: string, _help: string, _options: HistogramOptions): Histogram {
-    this.#declare(name);
+  histogram(name: string, help: string, { labels = [] }: HistogramOptions): Histogram {
+    this.#declare({ name, type: "histogram", help, labels });
     return { observe: (_value, labels = {}) => this.#add(keyOf(name, labels), 1) };
   }
 
-  #declare(name: string): void {
+  #declare(metric: Declaration): void {
+    const { name } = metric;
     if (this.#declared.has(name)) throw new TypeError(`Metric "${name}" is declared twice`);
-    this.#declared.add(name);
+    this.#declared.set(name, metric);
   }
 
   #add(key: string, by: number): void {
