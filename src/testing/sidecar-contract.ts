@@ -82,8 +82,8 @@ export function metricFaults({ kind, metrics }: Sidecar): readonly string[] {
 /** What is wrong with its life: starts that are aborted, stops, and what they leave behind. */
 export async function lifeFaults(sidecar: Sidecar, fixture: ContractFixture): Promise<readonly string[]> {
   // The first run loads and opens what the process then keeps: modules, the pool of threads.
-  await oneLife(sidecar, fixture, "stop");
-  const faults: string[] = [];
+  const faults = await oneLife(sidecar, fixture, "stop");
+  if (faults.length > 0) return faults;
   const before = openFiles();
   using timers = new TimerWatch();
   for (const turns of TURNS) faults.push(...(await abortedStart(sidecar, fixture, turns)));
@@ -200,4 +200,41 @@ async function within<Value>(ms: number, promise: Promise<Value>): Promise<Value
 
 async function turn(times: number): Promise<void> {
   for (let count = 0; count < times; count++) await new Promise((done) => void setImmediate(done));
+}
+
+/** Run by a process of its own: loads the module at `path`, and prints what that has changed. */
+const LOADER = `
+const { readdirSync, readlinkSync } = await import("node:fs");
+const open = () => readdirSync("/proc/self/fd").flatMap((fd) => {
+  try { return [readlinkSync("/proc/self/fd/" + fd)]; } catch { return []; }
+}).filter((target) => !/eventpoll|eventfd|memfd|^\\/proc\\//.test(target));
+const before = open().length;
+const listeners = process.eventNames().length;
+await import(process.argv[1]);
+const faults = [];
+if (open().length > before) faults.push("loading its module opens " + open().slice(before).join(", "));
+if (process.eventNames().length > listeners) faults.push("loading its module listens to signals or events of the process");
+if (readdirSync(".").length > 0) faults.push("loading its module writes files: " + readdirSync(".").join(", "));
+process.stdout.write(JSON.stringify(faults));
+`;
+const LOAD_MS = 10_000;
+
+/** What loading its module does that it should not: output, files, handles, timers that keep the process alive. */
+export async function loadFaults(modulePath: string): Promise<readonly string[]> {
+  const folder = mkdtempSync(join(tmpdir(), "pillion-load-"));
+  try {
+    const child = Bun.spawn([process.execPath, "-e", LOADER, modulePath], {
+      cwd: folder,
+      env: { HOME: folder, TMPDIR: folder, BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0" },
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: LOAD_MS,
+    });
+    const [out, errors, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+    if (child.signalCode !== null) return [`loading its module keeps the process alive: ${out}`];
+    if (code !== 0) return [`its module cannot be loaded: ${errors}`];
+    if (errors !== "" || !out.startsWith("[")) return [`loading its module prints: ${out}${errors}`];
+    return JSON.parse(out) as readonly string[];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
