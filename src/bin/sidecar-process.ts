@@ -59,6 +59,8 @@ async function openDoors(view: RuntimeView, { admin }: RuntimeSettings): Promise
   const server = startAdminServer(view, admin.port);
   try {
     const control = await startControlSocket(view, admin.socket);
+    // What only a start does is behind us (`sidecar-main.ts`).
+    Bun.unsafe.setJITPolicy(1);
     return {
       port: server.port,
       async stop() {
