@@ -59,8 +59,7 @@ test("created, appended, renamed and removed entries are told by name, to everyb
   rmSync(join(folder, "b"));
   symlinkSync("nowhere", join(folder, "c.tmp"));
   renameSync(join(folder, "c.tmp"), join(folder, "c"));
-  for (const { promise } of [one, two])
-    expect(await promise).toEqual(new Set(["a", "b", "c.tmp", "c"]));
+  for (const { promise } of [one, two]) expect(await promise).toEqual(new Set(["a", "b", "c.tmp", "c"]));
   expect([first.isLive, watches.total, watches.polled]).toEqual([true, 1, 0]);
   first.close();
   first.close();

@@ -91,7 +91,7 @@ export async function runSidecars(options: RunSidecarsOptions): Promise<RunResul
   } finally {
     unwatch();
     const closed = Promise.all([parts.logger.close().then(() => stderr.close()), stdout.close()]);
-    await Promise.race([closed, sleep(LAST_OUTPUT_MS, options.clock)]);
+    await atMost(LAST_OUTPUT_MS, options.clock, closed);
     clearInterval(hold);
   }
 }
@@ -176,7 +176,7 @@ async function play(options: RunSidecarsOptions, parts: Parts): Promise<RunResul
   message.end();
   phases.end();
   tellUndelivered(sidecars, logger);
-  await Promise.race([doors.stop(), sleep(LAST_OUTPUT_MS, clock)]);
+  await atMost(LAST_OUTPUT_MS, clock, doors.stop());
   const problems = once
     ? sidecars.all.flatMap(({ failure }) => (failure === undefined ? [] : [failure]))
     : [];
@@ -190,6 +190,13 @@ function tellUndelivered(sidecars: SidecarSet, logger: Logger): void {
     logger.forSidecar(sidecar.name).warn("Not everything was delivered", { records, bytes, keptBytes });
   }
   logger.log.info("Ended");
+}
+
+/** Waits for the work, but no longer than that. */
+async function atMost(ms: number, clock: Clock, work: Promise<unknown>): Promise<void> {
+  const isOver = new AbortController();
+  await Promise.race([work, sleep(ms, clock, isOver.signal)]);
+  isOver.abort();
 }
 
 function logSettings({ isTerminal }: RunSidecarsOptions, { log }: RuntimeSettings) {

@@ -5,8 +5,8 @@ import { join } from "node:path";
 import type { Clock } from "../kernel/clock.ts";
 import type { Health } from "../kernel/health.ts";
 import type { FolderWatch, Host, Log, LogFields, PodIdentity, SecretSource } from "../kernel/host.ts";
-import { Problem } from "../kernel/problem.ts";
 import { writeFileAtomic } from "../lib/atomic-file.ts";
+import { readSecret } from "../lib/read-secret.ts";
 import { sleep } from "../lib/sleep.ts";
 import { ManualClock } from "./manual-clock.ts";
 
@@ -125,15 +125,8 @@ export class FakeHost implements Host {
     writeFileAtomic(path, data, mode);
   }
 
-  async readSecret(source: SecretSource): Promise<string> {
-    const text = "env" in source ? this.#env[source.env] : await readIfThere(source.file);
-    if (text !== undefined) return text.trim();
-    const place = "env" in source ? `variable "${source.env}"` : `file "${source.file}"`;
-    throw new Problem({
-      code: "E_SECRET_MISSING",
-      message: `Cannot read a secret: ${place} is not there`,
-      fix: "Create it, or correct the configuration",
-    });
+  readSecret(source: SecretSource): Promise<string> {
+    return readSecret(source, this.#env);
   }
 
   watchFolder(path: string, changed: (name: string | undefined) => void): FolderWatch {
@@ -157,9 +150,4 @@ export class FakeHost implements Host {
   report(health: Health): void {
     this.reports.push(health);
   }
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  const file = Bun.file(path);
-  return (await file.exists()) ? file.text() : undefined;
 }
