@@ -15,7 +15,7 @@ export interface FramerOptions {
   /** Whether lines carry the wrapper of a container runtime. */
   readonly cri: boolean;
   /** Undefined: every line is an event. */
-  readonly multiline: Multiline | undefined;
+  readonly multiline?: Multiline | undefined;
   /** Bytes of a line that CRI parts are put together to. */
   readonly maxLine: number;
 }

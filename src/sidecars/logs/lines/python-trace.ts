@@ -47,7 +47,7 @@ function nextState(state: State, line: string): State | undefined {
     case "frames":
       return isIndented(line) ? "frames" : "named";
     case "group":
-      if (GROUP.test(line)) return "group";
+      if (GROUP.test(line)) return GROUP_HEAD.test(line) ? undefined : "group";
       return CHAINS.includes(line.trim()) ? "chain" : undefined;
     case "named":
       // Some messages go on in indented lines.
