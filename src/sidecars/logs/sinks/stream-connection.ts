@@ -20,6 +20,11 @@ const FIRST_POLL_MS = 1;
 const LONGEST_POLL_MS = 50;
 /** How long a peer may take to say goodbye. */
 const CLOSE_MS = 500;
+/**
+ * How long a new connection has to last before its first batch counts. A proxy in between takes bytes before it knows that
+ * there is nobody behind it, and a server of TLS 1.3 refuses our certificate after we have begun to send (RFC 8446 section 2).
+ */
+const SETTLE_MS = 250;
 
 export class StreamConnection {
   readonly #host: Host;
@@ -27,6 +32,7 @@ export class StreamConnection {
   #socket: Socket | undefined;
   /** Resolves when the socket is connected and, for TLS, the peer is who it should be. Stays open where that fails. */
   #ready: Promise<unknown> = Promise.resolve();
+  #isSettled = false;
   #tls: TlsMaterial | undefined;
 
   constructor(host: Host, target: StreamTarget) {
@@ -78,6 +84,10 @@ export class StreamConnection {
       socket.write(bytes, (error) => (error ? reject(error) : resolve()));
     });
     await this.#acknowledged(socket, signal);
+    if (this.#isSettled) return;
+    await this.#host.sleep(SETTLE_MS, signal);
+    await this.#acknowledged(socket, signal);
+    if (socket === this.#socket) this.#isSettled = true;
   }
 
   /** The peer's program may still fail to read what its kernel took: plain syslog knows no answer that would tell. */
@@ -131,6 +141,7 @@ export class StreamConnection {
     socket.on("end", () => this.#drop(socket));
     socket.on("close", () => this.#drop(socket));
     this.#ready = new Promise((resolve) => socket.once(isTls ? "secureConnect" : "connect", resolve));
+    this.#isSettled = false;
     this.#socket = socket;
     this.#tls = tls;
     return socket;
