@@ -1,0 +1,106 @@
+/** All contents that are known, by where they stand and by what the application calls them. */
+import type { CheckpointStore } from "../delivery/delivery.ts";
+import type { Descriptors } from "./descriptors.ts";
+import { inodeOf, parseIdentity, type Place } from "./identity.ts";
+import type { LogFile, Whereabouts } from "./log-file.ts";
+
+/** A checkpoint's identity is written anew at most so often for the sake of what was read since. */
+const REMEMBER_MS = 10_000;
+
+export class Catalog {
+  readonly #logs = new Set<LogFile>();
+  readonly #byInode = new Map<string, LogFile>();
+  readonly #byName = new Map<string, Set<LogFile>>();
+  readonly #checkpoints: CheckpointStore;
+  readonly #descriptors: Descriptors;
+  #generation: number | undefined;
+
+  constructor(checkpoints: CheckpointStore, descriptors: Descriptors) {
+    this.#checkpoints = checkpoints;
+    this.#descriptors = descriptors;
+  }
+
+  get logs(): ReadonlySet<LogFile> {
+    return this.#logs;
+  }
+
+  /** Whose content stands in this inode. */
+  holder(inode: { readonly dev: number; readonly ino: number }): LogFile | undefined {
+    return this.#byInode.get(inodeOf(inode));
+  }
+
+  /** Everything that was ever written under the names of this family and is still known, oldest first. */
+  namesakes(family: string): ReadonlySet<LogFile> {
+    return this.#byName.get(family) ?? new Set();
+  }
+
+  add(log: LogFile): void {
+    this.#logs.add(log);
+    const namesakes = this.#byName.get(log.family);
+    if (namesakes === undefined) this.#byName.set(log.family, new Set([log]));
+    else namesakes.add(log);
+    this.place(log, log.where);
+  }
+
+  /** Says where its content stands from now on. */
+  place(log: LogFile, where: Whereabouts | undefined): void {
+    const former = log.where === undefined ? undefined : inodeOf(log.where.place);
+    if (former !== undefined && this.#byInode.get(former) === log) this.#byInode.delete(former);
+    log.where = where;
+    if (where !== undefined) this.#byInode.set(inodeOf(where.place), log);
+  }
+
+  /** Its content is nowhere any more and delivered. */
+  forget(log: LogFile): void {
+    this.#descriptors.close(log);
+    this.place(log, undefined);
+    this.#logs.delete(log);
+    const namesakes = this.#byName.get(log.family);
+    namesakes?.delete(log);
+    if (namesakes?.size === 0) this.#byName.delete(log.family);
+    this.#checkpoints.forget(log.origin.key);
+  }
+
+  /** Never used before, whatever becomes of inodes. */
+  newKey({ dev, ino }: Place): string {
+    if (this.#generation === undefined) {
+      let latest = 0;
+      for (const { key } of this.#checkpoints.all())
+        latest = Math.max(latest, Number(/:(\d+)$/.exec(key)?.[1] ?? 0));
+      this.#generation = latest;
+    }
+    this.#generation += 1;
+    return `${dev}:${ino}:${this.#generation}`;
+  }
+
+  /** Offset up to which everybody has it. */
+  delivered(log: LogFile): number {
+    return this.#checkpoints.get(log.origin.key)?.offset ?? log.begin;
+  }
+
+  isDelivered(log: LogFile): boolean {
+    return !log.hasHandedOut || this.delivered(log) >= log.readTo;
+  }
+
+  /** Where it is found again after a restart. What was read since is noted now and then; the rest at once. */
+  remember(log: LogFile, now: number): void {
+    const identity = log.identity();
+    if (identity === undefined || (log.size === 0 && log.remembered === "")) return;
+    const { path, dev, ino, head, tail } = identity;
+    const mark = `${path} ${dev} ${ino} ${head.from} ${head.length} ${identity.wholeSize ?? ""}`;
+    const isMoved = tail.from + tail.length !== log.rememberedTo && now - log.rememberedAt >= REMEMBER_MS;
+    if (mark === log.remembered && !isMoved) return;
+    log.remembered = mark;
+    log.rememberedAt = now;
+    log.rememberedTo = tail.from + tail.length;
+    this.#checkpoints.remember(log.origin.key, identity, log.begin);
+  }
+
+  /** Checkpoints of files that one of our patterns names. Others share the store. */
+  *stored(isOurs: (name: string) => boolean) {
+    for (const { key, offset, identity } of this.#checkpoints.all()) {
+      const known = parseIdentity(identity);
+      if (known !== undefined && isOurs(known.name)) yield { key, offset, identity: known };
+    }
+  }
+}

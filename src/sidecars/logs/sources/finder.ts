@@ -1,0 +1,115 @@
+/** Looks for files that the patterns match, and watches the folders in which they may appear. */
+import type { Stats } from "node:fs";
+import type { FolderWatch, Host } from "../../../kernel/host.ts";
+import { excluder, parseGlob, type Pattern } from "./glob.ts";
+import { inodeOf } from "./identity.ts";
+import { nextTurn, Pause } from "./pause.ts";
+import { matchesNothing, tooManyFiles, unreadable } from "./trouble.ts";
+import { walk } from "./walk.ts";
+
+/** A file under all the names that match. */
+export interface Found {
+  readonly path: string;
+  readonly stats: Stats;
+  readonly names: readonly string[];
+  readonly isLinked: boolean;
+}
+
+export interface FinderOptions {
+  readonly patterns: readonly string[];
+  readonly exclude: readonly string[];
+  readonly host: Host;
+  /** A folder has changed: the name in it, or undefined when anything may have. */
+  readonly changed: (folder: string, name: string | undefined) => void;
+}
+
+/** Far beyond what makes sense: each is looked at again and again. */
+const MOST_FILES = 100_000;
+/** Entries looked at in one go: about 2 ms. */
+const SLICE = 400;
+
+export class Finder {
+  readonly #options: FinderOptions;
+  readonly #patterns: readonly Pattern[];
+  readonly #isExcluded: (path: string) => boolean;
+  readonly #watches = new Map<string, FolderWatch>();
+  #troubles: unknown[] = [];
+  readonly #matchers: readonly Bun.Glob[];
+
+  constructor(options: FinderOptions) {
+    this.#options = options;
+    this.#patterns = options.patterns.flatMap(parseGlob);
+    this.#matchers = options.patterns.map((pattern) => new Bun.Glob(pattern));
+    this.#isExcluded = excluder(options.exclude);
+  }
+
+  /** As of the last search: what could not be looked at, patterns without a file. */
+  get troubles(): readonly unknown[] {
+    return this.#troubles;
+  }
+
+  /** Whether a path is one that is read. */
+  matches(path: string): boolean {
+    return !this.#isExcluded(path) && this.#matchers.some((glob) => glob.match(path));
+  }
+
+  /** All files, by inode. Watches every folder that matters from now on. */
+  async find(): Promise<Map<string, Found>> {
+    const found = new Map<string, { path: string; stats: Stats; names: string[]; isLinked: boolean }>();
+    const refused = new Map<string, unknown>();
+    const folders = new Set<string>();
+    const matched = new Set<string>();
+    let names = 0;
+    const pause = new Pause(SLICE);
+    for (const pattern of this.#patterns) {
+      const visitor = {
+        file: (path: string, stats: Stats, isLinked: boolean) => {
+          if (this.#isExcluded(path) || names >= MOST_FILES) return;
+          pause.isDue(1);
+          matched.add(pattern.text);
+          const known = found.get(inodeOf(stats));
+          if (known === undefined) found.set(inodeOf(stats), { path, stats, names: [path], isLinked });
+          else if (!known.names.includes(path)) known.names.push(path);
+          names++;
+        },
+        folder: (path: string) => {
+          if (folders.has(path)) return;
+          folders.add(path);
+          this.#watch(path);
+        },
+        refused: (path: string, error: unknown) => void refused.set(path, unreadable(path, error)),
+      };
+      for (const _ of walk(pattern, visitor)) if (pause.isDue(20)) await nextTurn();
+    }
+    this.#unwatch(folders);
+    this.#troubles = [...refused.values()];
+    for (const { text } of this.#patterns) {
+      if (matched.has(text) || matched.size > MOST_FILES) continue;
+      matched.add(text);
+      this.#troubles.push(matchesNothing(text));
+    }
+    if (names >= MOST_FILES) this.#troubles.push(tooManyFiles(MOST_FILES));
+    return found;
+  }
+
+  close(): void {
+    this.#unwatch(new Set());
+  }
+
+  #watch(folder: string): void {
+    if (this.#watches.has(folder)) return;
+    const { host, changed } = this.#options;
+    this.#watches.set(
+      folder,
+      host.watchFolder(folder, (name) => changed(folder, name)),
+    );
+  }
+
+  #unwatch(kept: ReadonlySet<string>): void {
+    for (const [folder, watch] of this.#watches) {
+      if (kept.has(folder)) continue;
+      watch.close();
+      this.#watches.delete(folder);
+    }
+  }
+}

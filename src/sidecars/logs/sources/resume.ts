@@ -1,0 +1,107 @@
+/** After a restart: finds every file again that checkpoints know, under whatever name, in whatever form it is now. */
+import { closeSync, fstatSync } from "node:fs";
+import type { CheckpointStore } from "../delivery/delivery.ts";
+import type { Catalog } from "./catalog.ts";
+import { openIfThere } from "./descriptors.ts";
+import type { Found } from "./finder.ts";
+import { holdsContent, inodeOf, isSameBirth, placeOf, type Identity } from "./identity.ts";
+import { LogFile, whereaboutsOf } from "./log-file.ts";
+import { isGzipName } from "./rotated-names.ts";
+import { isHeldByGzip, recallEnd, type Sibling, siblingsOf, statIfThere } from "./siblings.ts";
+import type { Tracker } from "./tracker.ts";
+
+export interface ResumeParts {
+  readonly catalog: Catalog;
+  readonly tracker: Tracker;
+  readonly checkpoints: CheckpointStore;
+  readonly monotonic: () => number;
+  readonly originOf: (path: string) => string;
+  readonly isOurs: (name: string) => boolean;
+}
+
+/** Puts every known content into the catalog; those that are not found are looked for by the tracker. */
+export async function resumeFiles(parts: ResumeParts, found: ReadonlyMap<string, Found>): Promise<void> {
+  const { catalog, tracker, monotonic, originOf, isOurs } = parts;
+  const stored = [...catalog.stored(isOurs)].toSorted((a, b) => a.identity.mtime - b.identity.mtime);
+  const latest = new Map<string, LogFile>();
+  for (const { key, offset, identity } of stored) {
+    const { name, head, tail, mtime } = identity;
+    const origin = { path: originOf(name), key };
+    const log = new LogFile({ origin, name, where: undefined, offset, head, tail, mtime, now: monotonic() });
+    log.begin = head.from;
+    const where = await findAgain(identity, found);
+    if (where !== undefined && catalog.holder(where.stats) === undefined) {
+      log.where = whereaboutsOf(where.path, where.stats, identity.isGzip);
+      log.look(where.stats, monotonic());
+    } else {
+      // Compared with copies by what is known of it: the end of what was read, which may lie behind the checkpoint.
+      log.size = Math.max(offset, tail.from + tail.length);
+    }
+    if (where !== undefined && identity.wholeSize === where.stats.size && offset >= tail.from + tail.length) {
+      log.wholeSize = identity.wholeSize;
+      log.size = offset;
+      log.hasSaidLast = true;
+    }
+    log.isCaughtUp = log.hasSaidLast;
+    log.hasShrunk = false;
+    log.after = latest.get(name);
+    catalog.add(log);
+    if (log.where !== undefined) {
+      if (!log.where.isGzip) recallEnd(log);
+      log.names = found.get(inodeOf(log.where.place))?.names ?? [];
+      tracker.hold(log);
+    }
+    latest.set(name, log);
+  }
+  for (const [name, log] of latest) tracker.expect(name, log);
+}
+
+/** The file itself: the same inode with what was read still in it. */
+async function findAgain(
+  identity: Identity,
+  found: ReadonlyMap<string, Found>,
+): Promise<Sibling | undefined> {
+  const candidates: Sibling[] = [];
+  const sameInode = found.get(inodeOf(identity));
+  if (sameInode !== undefined) candidates.push(sameInode);
+  for (const path of new Set([identity.path, identity.name])) {
+    const stats = statIfThere(path);
+    // A volume that is mounted anew may have another device number.
+    if (stats?.isFile() === true && stats.ino === identity.ino) candidates.push({ path, stats });
+  }
+  for (const sibling of siblingsOf(identity.name)) {
+    if (inodeOf(sibling.stats) === inodeOf(identity)) candidates.push(sibling);
+  }
+  for (const candidate of candidates) if (await isItself(candidate, identity)) return candidate;
+  return undefined;
+}
+
+async function isItself({ path, stats }: Sibling, identity: Identity): Promise<boolean> {
+  if (!isSameBirth(placeOf(stats), identity) || identity.isGzip !== isGzipName(path)) return false;
+  if (identity.isGzip) {
+    const { head, tail, name, wholeSize, mtime } = identity;
+    if (head.length === 0 || (wholeSize === stats.size && mtime === stats.mtimeMs)) return true;
+    const log = new LogFile({
+      origin: { path: name, key: "" },
+      name,
+      where: undefined,
+      offset: 0,
+      head,
+      tail,
+      now: 0,
+    });
+    return isHeldByGzip(path, log);
+  }
+  let fd: number | undefined;
+  try {
+    fd = openIfThere(path);
+    if (fd === undefined) return false;
+    const { tail } = identity;
+    return fstatSync(fd).size >= tail.from + tail.length && holdsContent(fd, identity);
+  } catch {
+    // What may not be read now is still the same inode.
+    return true;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
