@@ -73,12 +73,18 @@ export function nearestYear(
   const thisYear = new Date(now).getUTCFullYear();
   let nearest: WallTime | undefined;
   let least = Number.POSITIVE_INFINITY;
-  for (let year = thisYear - YEARS_AROUND; year <= thisYear + YEARS_AROUND; year++) {
+  const consider = (year: number): void => {
     const candidate = { ...wall, year };
     const distance = Math.abs(wallSecondsOf(candidate) * 1_000 - now);
-    if (distance >= least || !isOnCalendar(candidate)) continue;
+    if (distance >= least || !isOnCalendar(candidate)) return;
     nearest = candidate;
     least = distance;
+  };
+  consider(thisYear);
+  for (let away = 1; away <= YEARS_AROUND; away++) {
+    consider(thisYear - away);
+    consider(thisYear + away);
+    if (nearest !== undefined) break;
   }
   return nearest === undefined ? undefined : rfc3339(nearest, zone);
 }
