@@ -30,6 +30,17 @@ function findBun() {
   return undefined;
 }
 
+/** Bun keeps translated sources somewhere in the home folder; Pillion writes to its state folder only (src/cli/state-folder.ts). */
+function transpilerCache({ BUN_RUNTIME_TRANSPILER_CACHE_PATH, PILLION_HOME, XDG_STATE_HOME, HOME }) {
+  if (BUN_RUNTIME_TRANSPILER_CACHE_PATH !== undefined) return BUN_RUNTIME_TRANSPILER_CACHE_PATH;
+  const home =
+    PILLION_HOME ||
+    (XDG_STATE_HOME && join(XDG_STATE_HOME, "pillion")) ||
+    (HOME && join(HOME, ".local/state/pillion"));
+  // No name of a cluster begins with a dot. "0" keeps nothing.
+  return home ? join(home, ".transpiled") : "0";
+}
+
 const bun = findBun();
 if (bun === undefined) {
   const platform = `${process.platform} ${process.arch}`;
@@ -41,7 +52,11 @@ if (bun === undefined) {
 // A pipe that ends with this process tells the child that nobody is waiting for it any more.
 const child = spawn(bun, [main, ...process.argv.slice(2)], {
   stdio: ["inherit", "inherit", "inherit", "pipe"],
-  env: { ...process.env, PILLION_LIFELINE_FD: "3" },
+  env: {
+    ...process.env,
+    PILLION_LIFELINE_FD: "3",
+    BUN_RUNTIME_TRANSPILER_CACHE_PATH: transpilerCache(process.env),
+  },
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) {
   process.on(signal, () => {
