@@ -3,16 +3,19 @@
  * leaves them as they were, and ends with exit code 1.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 
 const root = join(import.meta.dirname, "..");
-/** Files that generators write elsewhere: next to what is written by hand. */
-const PAGES = ["docs/reference/conformance.md"];
+/** Folders in which everything is written by a generator. */
+const FOLDERS = ["generated", "docs/reference"];
 
 /** Everything that is generated, relative to the root. */
 function generatedFiles(): string[] {
-  const names = readdirSync(join(root, "generated")).map((name) => `generated/${name}`);
-  return [...names, ...PAGES.filter((page) => existsSync(join(root, page)))].toSorted();
+  return FOLDERS.flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => relative(root, join(entry.parentPath, entry.name))),
+  ).toSorted();
 }
 
 function runGenerators(): void {

@@ -1,5 +1,5 @@
 /** Where generators read from and write to. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -12,5 +12,6 @@ export const clientNodeFolder: string = dirname(
 export function writeGenerated(name: string, text: string): void {
   const file = join(import.meta.dirname, "../generated", name);
   if (existsSync(file) && readFileSync(file, "utf8") === text) return;
+  mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text);
 }

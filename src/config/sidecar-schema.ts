@@ -4,8 +4,8 @@ import { absolutePath, duration } from "../kernel/config-types.ts";
 import type { Sidecar } from "../kernel/sidecar.ts";
 import { CONTROL_SOCKET } from "./control-socket-path.ts";
 
-/** Keys of a sidecar that belong to the runtime, whatever the kind. */
-const Entry = z.strictObject({
+/** Keys of a sidecar that belong to the runtime, whatever the kind; `kind` itself comes with each kind. */
+export const entryKeysSchema = z.strictObject({
   gates: z
     .enum(["traffic", "start", "none"])
     .optional()
@@ -19,7 +19,8 @@ const Entry = z.strictObject({
     .describe("`own` gives this sidecar a container of its own when it is injected into a pod."),
 });
 
-const Settings = z.strictObject({
+/** Keys of the file beside `sidecars`. */
+export const settingsSchema = z.strictObject({
   $schema: z.string().optional().describe("Where editors find this schema; Pillion does not read it."),
   state: absolutePath()
     .prefault("/var/lib/pillion")
@@ -66,10 +67,10 @@ const Settings = z.strictObject({
 });
 
 /** The runtime's own settings, checked; `shutdown.timeout` is in milliseconds. */
-export type RuntimeSettings = Omit<z.output<typeof Settings>, "$schema">;
+export type RuntimeSettings = Omit<z.output<typeof settingsSchema>, "$schema">;
 
 /** The runtime's keys of one sidecar, checked. */
-export type EntryKeys = z.output<typeof Entry> & { readonly kind: string };
+export type EntryKeys = z.output<typeof entryKeysSchema> & { readonly kind: string };
 
 const NAME = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 const NAME_WORDS = "Write a name of lower-case letters, digits and dashes, 63 at most";
@@ -77,7 +78,10 @@ const NAME_WORDS = "Write a name of lower-case letters, digits and dashes, 63 at
 /** One sidecar of that kind: the kind's own keys and the runtime's. */
 export function entrySchema({ kind, summary, config }: Sidecar) {
   return config
-    .safeExtend({ kind: z.literal(kind).describe(`Which sidecar this is. ${summary}`), ...Entry.shape })
+    .safeExtend({
+      kind: z.literal(kind).describe(`Which sidecar this is. ${summary}`),
+      ...entryKeysSchema.shape,
+    })
     .describe(summary);
 }
 
@@ -87,7 +91,7 @@ export function fileSchema(kinds: readonly Sidecar[]) {
   if (first === undefined) throw new TypeError("a configuration needs at least one kind of sidecar");
   return z
     .strictObject({
-      ...Settings.shape,
+      ...settingsSchema.shape,
       sidecars: z
         .record(z.string().regex(NAME, NAME_WORDS), z.discriminatedUnion("kind", [first, ...rest]))
         .refine((sidecars) => Object.keys(sidecars).length > 0, "Name at least one sidecar")

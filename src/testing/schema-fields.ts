@@ -46,15 +46,17 @@ export function fieldsOf(root: SchemaNode, isLeaf: (node: SchemaNode) => boolean
   visit(root, "");
   return { fields: unique(fields), open };
 
-  function visit(node: SchemaNode, path: string): void {
-    for (const member of [...(node.anyOf ?? []), ...(node.oneOf ?? [])]) visit(member, path);
+  function visit(node: SchemaNode, path: string, isMember = false): void {
+    for (const member of [...(node.anyOf ?? []), ...(node.oneOf ?? [])]) visit(member, path, true);
     if (node.items !== undefined) visit(node.items, `${path}[]`);
     const { properties, additionalProperties: rest, required = [] } = node;
     if (isRecord(rest) && Object.keys(rest).length > 0) visit(rest, join(path, "*"));
     else if (node.type === "object" && rest !== false) open.push(path);
     for (const [key, field] of Object.entries(properties ?? {})) {
       const at = join(path, key);
-      fields.push({ path: at, node: field, isRequired: required.includes(key) });
+      // The only key that a member of a union needs is what selects the member.
+      const isChoice = isMember && required.length === 1;
+      fields.push({ path: at, node: field, isRequired: required.includes(key) && !isChoice });
       if (!isLeaf(field)) visit(field, at);
     }
   }
