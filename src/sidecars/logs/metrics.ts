@@ -1,5 +1,7 @@
 /** The metrics of the kind `logs`. */
 import type { Counter, Gauge, Meter } from "../../kernel/meter.ts";
+import type { DeliveryMetrics } from "./delivery/delivery-metrics.ts";
+import type { FileEvents } from "./sources/file-events.ts";
 
 /** What the reading side counts. */
 export interface PipelineMetrics {
@@ -8,19 +10,14 @@ export interface PipelineMetrics {
   events(parsed: number, failed: number): void;
 }
 
-export interface LogsMetrics extends PipelineMetrics {
+export interface LogsMetrics extends PipelineMetrics, DeliveryMetrics {
   readonly dropped: Counter;
   readonly redacted: Counter;
-  readonly deliveredRecords: Counter;
-  readonly deliveredBytes: Counter;
-  readonly retried: Counter;
-  readonly deadLettered: Counter;
-  readonly deadLettersDropped: Counter;
-  readonly batches: Counter;
-  readonly replayed: Counter;
-  readonly duplicated: Counter;
-  readonly damaged: Counter;
-  readonly resets: Counter;
+  readonly rotated: Counter;
+  readonly replaced: Counter;
+  readonly missed: Counter;
+  readonly freed: Counter;
+  readonly removed: Counter;
   readonly lagBytes: Gauge;
   readonly lagSeconds: Gauge;
   readonly buffered: Gauge;
@@ -43,9 +40,13 @@ export function declareMetrics(meter: Meter): LogsMetrics {
       if (good > 0) ok.add(good);
       if (bad > 0) failed.add(bad);
     },
-    dropped: meter.counter("logs_dropped_records_total", "Records left out as configured, by stage.", ["stage"]),
+    dropped: meter.counter("logs_dropped_records_total", "Records left out as configured, by stage.", [
+      "stage",
+    ]),
     redacted: meter.counter("logs_redacted_values_total", "Values masked, by pattern.", ["pattern"]),
-    deliveredRecords: meter.counter("logs_delivered_records_total", "Records that a sink acknowledged.", ["sink"]),
+    deliveredRecords: meter.counter("logs_delivered_records_total", "Records that a sink acknowledged.", [
+      "sink",
+    ]),
     deliveredBytes: meter.counter(
       "logs_delivered_bytes_total",
       "Bytes of records that a sink acknowledged, as encoded, before compression.",
@@ -64,21 +65,56 @@ export function declareMetrics(meter: Meter): LogsMetrics {
     ),
     batches: meter.counter("logs_answered_batches_total", "Requests that a sink answered.", ["sink"]),
     replayed: meter.counter("logs_replayed_records_total", "Dead letters that were queued again.", ["sink"]),
-    damaged: meter.counter("logs_damaged_records_total", "Records in damaged disk buffers that could not be read.", [
-      "sink",
-    ]),
+    damaged: meter.counter(
+      "logs_damaged_records_total",
+      "Records in damaged disk buffers that could not be read.",
+      ["sink"],
+    ),
     duplicated: meter.counter(
       "logs_duplicated_records_total",
       "At most so many records were sent twice after the process had been killed.",
       ["sink"],
     ),
-    resets: meter.counter("logs_reset_files_total", "Files that were emptied by another program while they were read."),
-    lagBytes: meter.gauge("logs_lag_bytes", "Bytes of a file that a sink does not have yet.", ["file", "sink"]),
-    lagSeconds: meter.gauge("logs_lag_seconds", "Age of the oldest byte of a file that a sink does not have yet.", [
+    rotated: meter.counter("logs_rotated_files_total", "Files that another program renamed or removed."),
+    replaced: meter.counter(
+      "logs_replaced_files_total",
+      "Files that were emptied or filled anew in their place.",
+    ),
+    missed: meter.counter(
+      "logs_missed_bytes_total",
+      "Bytes that another program destroyed before they could be read, as truncating in place does.",
+    ),
+    freed: meter.counter(
+      "logs_freed_bytes_total",
+      "Bytes of delivered logs that Pillion rotated or gave back.",
+    ),
+    removed: meter.counter("logs_removed_files_total", "Delivered files that Pillion removed."),
+    lagBytes: meter.gauge("logs_lag_bytes", "Bytes of a file that a sink does not have yet.", [
       "file",
       "sink",
     ]),
+    lagSeconds: meter.gauge(
+      "logs_lag_seconds",
+      "Age of the oldest byte of a file that a sink does not have yet.",
+      ["file", "sink"],
+    ),
     buffered: meter.gauge("logs_buffer_bytes", "Bytes in the disk buffer.", ["sink"]),
-    queued: meter.gauge("logs_queued_records", "Records in memory that a sink has not acknowledged yet.", ["sink"]),
+    queued: meter.gauge("logs_queued_records", "Records in memory that a sink has not acknowledged yet.", [
+      "sink",
+    ]),
+  };
+}
+
+/** What happens to files, counted. */
+export function fileEvents({ rotated, replaced, missed, freed, removed }: LogsMetrics): FileEvents {
+  return {
+    rotated: () => rotated.add(),
+    replaced(_path, unread) {
+      replaced.add();
+      missed.add(unread);
+    },
+    skippedNuls: () => undefined,
+    ownRotation: (_path, bytes) => freed.add(bytes),
+    removed: () => removed.add(),
   };
 }

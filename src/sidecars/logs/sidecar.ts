@@ -1,0 +1,164 @@
+/** Reads what an application logs and brings it to its receivers; a line counts as read when they have acknowledged it. */
+import type { Host } from "../../kernel/host.ts";
+import { defineSidecar, type Running, type SidecarContext, type StopReason } from "../../kernel/sidecar.ts";
+import { LogsConfig } from "./config.ts";
+import { openDelivery } from "./delivery/open-delivery.ts";
+import type { Delivery } from "./delivery/delivery.ts";
+import { LogHealth } from "./health.ts";
+import { LagTracker } from "./lag.ts";
+import { quietMsOf } from "./lines/config.ts";
+import { createFramers } from "./lines/framer.ts";
+import { declareMetrics, fileEvents, type LogsMetrics } from "./metrics.ts";
+import { createParser } from "./parse/create-parser.ts";
+import { Pipeline } from "./pipeline.ts";
+import { createProcessor } from "./process/processor.ts";
+import { createSinks } from "./sinks/create-sinks.ts";
+import type { ChunkSource } from "./sources/chunk.ts";
+import { openSources } from "./sources/open-sources.ts";
+
+type Context = SidecarContext<LogsMetrics>;
+
+/** Memory for records that one sink has not acknowledged yet, bytes. */
+const QUEUE_BYTES = 8 * 2 ** 20;
+/** After so long without a way out, what is left in memory goes to disk: the kernel may kill us 2 s after SIGTERM (KEP-753). */
+const KEEP_AFTER_MS = 1_000;
+
+export default defineSidecar({
+  kind: "logs",
+  summary: "Reads log files, parses them and delivers every line at least once.",
+  config: LogsConfig,
+  gates: "none",
+  metrics: declareMetrics,
+  async start(config, context) {
+    const { host, metrics, signal } = context;
+    const processor = createProcessor({
+      config,
+      pod: host.pod,
+      dropped: metrics.dropped,
+      redacted: metrics.redacted,
+      monotonic: () => host.monotonic(),
+    });
+    const sinks = createSinks(config.to, { host });
+    const delivery = await openDelivery({
+      folder: host.stateFolder,
+      sinks,
+      host,
+      limits: { memoryBytes: QUEUE_BYTES, bufferBytes: config.buffer, deadLetterBytes: config.deadLetters },
+      metrics,
+    });
+    if (signal.aborted) {
+      await delivery.stop();
+      signal.throwIfAborted();
+    }
+    const source = openSources({
+      config,
+      host,
+      checkpoints: delivery.checkpoints,
+      events: fileEvents(metrics),
+    });
+    const lag = new LagTracker({ source, delivery, monotonic: () => host.monotonic() });
+    delivery.checkpoints.onMoved((key, offset) => lag.moved(key, offset));
+    const parse = createParser(config, host);
+    const pipeline = new Pipeline({
+      source,
+      delivery,
+      createFramer: createFramers(config),
+      parserOf: () => parse,
+      process: processor.process,
+      onLot: (lot) => lag.read(lot),
+      clock: host,
+      metrics,
+      quietMs: quietMsOf(config),
+    });
+    return running({ context, source, delivery, pipeline, lag });
+  },
+});
+
+interface Parts {
+  readonly context: Context;
+  readonly source: ChunkSource;
+  readonly delivery: Delivery;
+  readonly pipeline: Pipeline;
+  readonly lag: LagTracker;
+}
+
+function running(parts: Parts): Running {
+  const { context, source, delivery, lag } = parts;
+  exposeGauges(parts);
+  const health = new LogHealth({ host: context.host, source, delivery });
+  return {
+    done: live(parts).finally(() => health.stop()),
+    deadLetters: delivery.deadLetters,
+    undelivered() {
+      const { records, bytes, keptBytes } = delivery.undelivered();
+      let unread = 0;
+      for (const { size, readTo } of source.progress()) unread += Math.max(0, size - readTo);
+      return { records, bytes: bytes + unread, keptBytes };
+    },
+    status: () => ({
+      lag: lag.all().filter(({ bytes }) => bytes > 0),
+      sinks: [...delivery.lanes()].map(({ sink, queuedRecords, bufferedBytes }) => ({
+        sink,
+        queuedRecords,
+        bufferedBytes,
+      })),
+    }),
+  };
+}
+
+/** From the first chunk to the last acknowledgement. */
+async function live({ context, source, delivery, pipeline }: Parts): Promise<void> {
+  const { signal, hurry, deadline, once } = context;
+  const listening = new AbortController();
+  const on = (event: AbortSignal, react: () => void): void => {
+    if (event.aborted) react();
+    else event.addEventListener("abort", react, { signal: listening.signal });
+  };
+  on(hurry, () => delivery.hurry());
+  const leave = (): void => {
+    pipeline.leavePending();
+    source.abandon();
+  };
+  on(deadline, () => {
+    leave();
+    void delivery.stop();
+  });
+  on(signal, () => {
+    const reason = signal.reason as StopReason;
+    delivery.hurry();
+    if (reason === "reload") leave();
+    else {
+      source.finish();
+      void keepAfterAWhile(context.host, delivery, AbortSignal.any([deadline, listening.signal]));
+    }
+  });
+  if (once) source.finish();
+  try {
+    await pipeline.run();
+    await delivery.drain(false);
+  } finally {
+    listening.abort();
+    source.close();
+    await delivery.stop();
+  }
+}
+
+/** When the receivers do not take what is left within a moment, it goes to disk first, and on from there. */
+async function keepAfterAWhile(host: Host, delivery: Delivery, signal: AbortSignal): Promise<void> {
+  if (await host.sleep(KEEP_AFTER_MS, signal)) await delivery.drain(true);
+}
+
+function exposeGauges({ context: { metrics }, delivery, lag }: Parts): void {
+  metrics.lagBytes.collect(() =>
+    lag.all().map(({ file, sink, bytes }) => ({ value: bytes, labels: { file, sink } })),
+  );
+  metrics.lagSeconds.collect(() =>
+    lag.all().map(({ file, sink, seconds }) => ({ value: seconds, labels: { file, sink } })),
+  );
+  metrics.buffered.collect(() =>
+    [...delivery.lanes()].map(({ sink, bufferedBytes }) => ({ value: bufferedBytes, labels: { sink } })),
+  );
+  metrics.queued.collect(() =>
+    [...delivery.lanes()].map(({ sink, queuedRecords }) => ({ value: queuedRecords, labels: { sink } })),
+  );
+}
