@@ -5,7 +5,7 @@ import { dlopen, type FFIFunction } from "bun:ffi";
 const LIBRARIES = ["libc.so.6", "libc.so", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 
 /** Functions of the C library; null where there is none to be loaded. */
-export function openLibc<Functions extends Record<string, FFIFunction>>(functions: Functions) {
+export function openLibc<const Functions extends Record<string, FFIFunction>>(functions: Functions) {
   for (const library of LIBRARIES) {
     try {
       return dlopen(library, functions).symbols;

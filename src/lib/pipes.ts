@@ -101,8 +101,8 @@ function load() {
   return openLibc({
     mkfifo: { args: ["ptr", "u32"], returns: "i32" },
     chmod: { args: ["ptr", "u32"], returns: "i32" },
-    splice: { args: ["i32", "ptr", "i32", "ptr", "u64", "u32"], returns: "i64_fast" },
-    tee: { args: ["i32", "i32", "u64", "u32"], returns: "i64_fast" },
+    splice: { args: ["i32", "ptr", "i32", "ptr", "u64", "u32"], returns: "i64" },
+    tee: { args: ["i32", "i32", "u64", "u32"], returns: "i64" },
     poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
     pipe2: { args: ["ptr", "i32"], returns: "i32" },
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },

@@ -130,7 +130,7 @@ export class Spool implements Spooled {
 
   #open(): void {
     const path = this.#path(this.#number);
-    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_CLOEXEC, 0o600);
+    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
     this.#size = 0;
     this.#endsLine = true;
     const { size } = statSync(path);
