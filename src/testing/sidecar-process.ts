@@ -36,7 +36,12 @@ export class SidecarHome implements AsyncDisposable {
 
   /** Asks the running process, as probes, hooks and people do: `ready`, `status`, `quit`. */
   async ask(...args: readonly string[]): Promise<Finished> {
-    return await this.#spawn([...args, "--socket", this.socket], {}).exited;
+    return await this.command(...args, "--socket", this.socket);
+  }
+
+  /** Runs any command to its end. */
+  async command(...args: readonly string[]): Promise<Finished> {
+    return await this.#spawn(args, {}).exited;
   }
 
   #spawn(args: readonly string[], env: Readonly<Record<string, string>>): Running {
