@@ -1,6 +1,6 @@
 /** Rows of keys for the reference: name, type, default and meaning, from a schema. */
 import { absolutePath, duration, secret, size } from "../../src/kernel/config-types.ts";
-import { fieldsOf, inputSchema, type SchemaNode } from "../../src/testing/schema-fields.ts";
+import { fieldsOf, inputSchema, type SchemaField, type SchemaNode } from "../../src/testing/schema-fields.ts";
 import { code } from "./markdown.ts";
 
 /** Types with a name of their own, explained once on the page of the configuration. */
@@ -14,12 +14,52 @@ const NAMED: readonly (readonly [name: string, shape: string])[] = [
 /** Heading of the rows that `keyRows` makes. */
 export const KEY_HEADING = ["Key", "Type", "Default", "Meaning"] as const;
 
+/** A mapping with more keys than this has a table of its own. */
+const LARGE = 8;
+
+export type Rows = readonly (readonly string[])[];
+
+/** The keys of a large mapping; the first section, without a path, has all the others. */
+export interface KeySection {
+  readonly path: string;
+  readonly rows: Rows;
+}
+
 /** One row for every key below the schema. */
-export function keyRows(schema: SchemaNode): readonly (readonly string[])[] {
-  const { fields } = fieldsOf(schema, (node) => namedType(node) !== undefined);
+export function keyRows(schema: SchemaNode): Rows {
+  return rowsOf(fieldsIn(schema), "");
+}
+
+/** The same in several tables, for schemas with large mappings. */
+export function keySections(schema: SchemaNode): readonly KeySection[] {
+  const fields = fieldsIn(schema);
+  const below = (path: string) => fields.filter((field) => field.path.startsWith(`${path}.`));
+  const large = fields
+    .map(({ path }) => path)
+    .filter((path, index, all) => all.indexOf(path) === index && below(path).length > LARGE);
+  const outermost = large.filter((path) => !large.some((other) => path.startsWith(`${other}.`)));
+  const isBelow = ({ path }: SchemaField) => outermost.some((root) => path.startsWith(`${root}.`));
+  return [
+    {
+      path: "",
+      rows: rowsOf(
+        fields.filter((field) => !isBelow(field)),
+        "",
+      ),
+    },
+    ...outermost.map((path) => ({ path, rows: rowsOf(below(path), `${path}.`) })),
+  ];
+}
+
+function fieldsIn(schema: SchemaNode): readonly SchemaField[] {
+  return fieldsOf(schema, (node) => namedType(node) !== undefined).fields;
+}
+
+/** Keys without the prefix, which the section's heading has. */
+function rowsOf(fields: readonly SchemaField[], prefix: string): Rows {
   return fields.map(({ path, node, isRequired }) => {
     const fallback = isRequired ? "required" : node.default === undefined ? "" : code(flow(node.default));
-    return [code(path), typeOf(node), fallback, node.description ?? ""];
+    return [code(path.slice(prefix.length)), typeOf(node), fallback, node.description ?? ""];
   });
 }
 

@@ -3,7 +3,7 @@ import { settingsSchema, entryKeysSchema } from "../../src/config/sidecar-schema
 import type { Sidecar } from "../../src/kernel/sidecar.ts";
 import { type Declaration, RecordingMeter } from "../../src/testing/recording-meter.ts";
 import { inputSchema } from "../../src/testing/schema-fields.ts";
-import { KEY_HEADING, keyRows } from "./key-rows.ts";
+import { KEY_HEADING, keyRows, keySections } from "./key-rows.ts";
 import { code, table } from "./markdown.ts";
 
 const GATES: Readonly<Record<Sidecar["gates"], string>> = {
@@ -32,7 +32,10 @@ export function kindPage(sidecar: Sidecar): string {
     "## Configuration",
     `Below the sidecar's name, beside \`kind: ${kind}\` and the keys that [every sidecar](../configuration.md#every-sidecar) has. ` +
       "`[]` stands for each item of a list, `*` for each name of a mapping; types are explained [there](../configuration.md#values).",
-    table(KEY_HEADING, keyRows(inputSchema(config))),
+    ...keySections(inputSchema(config)).flatMap(({ path, rows }) => [
+      ...(path === "" ? [] : [`### Keys of ${code(path)}`]),
+      table(KEY_HEADING, rows),
+    ]),
     "## Metrics",
     "Each has the label `sidecar` with the sidecar's name besides its own.",
     metricTable(meter.declarations),
