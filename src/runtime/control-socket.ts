@@ -13,6 +13,7 @@ export interface ControlSocket {
 /** Longest path of a Unix socket: `sun_path` of unix(7) without its final NUL. */
 const MAX_PATH_BYTES = 107;
 const MAX_BODY_BYTES = 1024 * 1024;
+const LAST_ANSWER_MS = 200;
 
 /**
  * Listens at `path`, mode 0600, in a folder that is made with mode 0700 where it is missing. A socket that a dead process
@@ -23,7 +24,8 @@ export async function startControlSocket(view: RuntimeView, path: string): Promi
   let draft: string | undefined;
   try {
     // Made where nobody else can reach it, and moved into place when its mode is right: there is no moment of a wider one.
-    draft = mkdtempSync(join(dirname(path), "."));
+    // Not by `join`, which would take the dot away: beside the folder nothing may be writable.
+    draft = mkdtempSync(`${dirname(path)}/.`);
     const socket = join(draft, "s");
     const server = Bun.serve({
       unix: socket,
@@ -43,6 +45,8 @@ export async function startControlSocket(view: RuntimeView, path: string): Promi
       async stop() {
         const now = lstatSync(path, { throwIfNoEntry: false });
         if (now?.dev === dev && now.ino === ino) rmSync(path, { force: true });
+        // Who asked for the end is to hear that it is on its way.
+        if (server.pendingRequests > 0) await Promise.race([server.stop(), Bun.sleep(LAST_ANSWER_MS)]);
         await server.stop(true);
       },
     };
