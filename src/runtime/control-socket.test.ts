@@ -152,6 +152,7 @@ describe("the control socket", () => {
     expect(await ask(path, "POST /prestop", { graceMs: 30_000 })).toEqual([200, {}]);
     expect(await ask(path, "POST /reload")).toEqual([200, { outcome: "unchanged", needRestart: [] }]);
     expect(await ask(path, "POST /quit")).toEqual([202, {}]);
+    await view.hasQuit;
     expect(view.calls).toEqual(["prestop {}", 'prestop {"graceMs":30000}', "reload", "quit"]);
   });
 

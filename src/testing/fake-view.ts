@@ -13,6 +13,9 @@ const WELL: ProbeAnswer = { isOk: true, because: [] };
 export class FakeView implements RuntimeView {
   /** What was asked for, oldest first. */
   readonly calls: string[] = [];
+  readonly #quit = Promise.withResolvers<void>();
+  /** Resolves when it was told to quit. */
+  readonly hasQuit = this.#quit.promise;
   readonly letters = new Map<string, DeadLetter[]>();
   sidecars: SidecarStatus[] = [];
   live = WELL;
@@ -56,6 +59,7 @@ export class FakeView implements RuntimeView {
 
   quit(): void {
     this.calls.push("quit");
+    this.#quit.resolve();
   }
 
   reload(): Promise<ReloadOutcome> {

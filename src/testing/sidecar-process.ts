@@ -7,7 +7,7 @@ import { type Finished, followProcess, type Running } from "./pillion.ts";
 
 const MAIN = join(import.meta.dirname, "../bin/main.ts");
 /** The program with the kind `example`, and no other. */
-export const EXAMPLE_MAIN = join(import.meta.dirname, "example-main.ts");
+export const EXAMPLE_MAIN = Bun.fileURLToPath(import.meta.resolve("./example-main.ts"));
 
 /** A folder in which sidecar processes run one after the other; `await using` ends the last and removes it. */
 export class SidecarHome implements AsyncDisposable {
