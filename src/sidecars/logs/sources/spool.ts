@@ -81,9 +81,9 @@ export class Spool implements Spooled {
     return this.#closedBytes + this.#size;
   }
 
-  /** Bytes that may still come; what has been removed in the meantime makes room. */
-  room(): number {
-    if (this.bytes >= this.#maxBytes) this.#forgetRemoved();
+  /** Bytes that may still come. Where they are fewer than wanted, what has been removed in the meantime is seen. */
+  room(wanted = 1): number {
+    if (this.#maxBytes - this.bytes < wanted) this.#forgetRemoved();
     return Math.max(0, this.#maxBytes - this.bytes);
   }
 
