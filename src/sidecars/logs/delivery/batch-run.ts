@@ -87,16 +87,16 @@ export class BatchRun {
 
   /** False when the batch has to make way. */
   async #take(outcome: Outcome, sent: readonly number[]): Promise<boolean> {
-    const { metrics, narrowing, hindered, progressed } = this.#hands;
+    const { metrics, narrowing } = this.#hands;
     if (outcome.kind === "unavailable") {
       metrics.retried.add(sent.length);
-      hindered(outcome.because);
+      this.#hands.hindered(outcome.because);
       return this.#hands.pause(outcome.retryAfterMs);
     }
-    hindered(undefined);
+    this.#hands.hindered(undefined);
     metrics.batches.add(1);
     if (outcome.kind === "answered") return this.#takeAnswer(outcome.refusals, sent);
-    progressed();
+    this.#hands.progressed();
     const isFound =
       outcome.kind === "refused"
         ? narrowing.refused(sent.length)

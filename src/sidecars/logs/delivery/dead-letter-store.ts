@@ -63,7 +63,14 @@ export class DeadLetterStore implements DeadLetters {
 
   async list(): Promise<readonly DeadLetter[]> {
     const letters = await this.#waiting();
-    return letters.map(({ resend: _, ...letter }) => letter);
+    return letters.map(({ id, at, sink, reason, origin, record }) => ({
+      id,
+      at,
+      sink,
+      reason,
+      origin,
+      record,
+    }));
   }
 
   replay(ids: readonly string[] | "all"): Promise<number> {
@@ -91,7 +98,8 @@ export class DeadLetterStore implements DeadLetters {
     let queued = 0;
     for (const [sink, ofSink] of Map.groupBy(letters, (letter) => letter.sink)) {
       const lane = this.#options.laneOf(sink);
-      for (let from = 0; lane !== undefined && from < ofSink.length; from += REPLAY_CHUNK) {
+      if (lane === undefined) continue;
+      for (let from = 0; from < ofSink.length; from += REPLAY_CHUNK) {
         const chunk = ofSink.slice(from, from + REPLAY_CHUNK);
         const count = await lane.replay(
           chunk.map(keptOf),

@@ -1,6 +1,5 @@
 /** One sink's way out: a queue in memory, a shelf on disk behind it, one request at a time, strictly oldest first. */
 import type { Clock } from "../../../kernel/clock.ts";
-import { backOffMs } from "../../../lib/back-off.ts";
 import { Bell } from "../../../lib/bell.ts";
 import type { Lot } from "../record.ts";
 import type { Outcome, Piece, Sink } from "../sinks/sink.ts";
@@ -8,12 +7,15 @@ import type { Batch } from "./batch.ts";
 import { BatchRun, type Hopeless, type LaneHands } from "./batch-run.ts";
 import type { Kept } from "./block.ts";
 import type { Checkpoints } from "./checkpoints.ts";
+import { Courier } from "./courier.ts";
 import type { LaneMetrics } from "./delivery-metrics.ts";
 import { encodeLot } from "./encode-lot.ts";
 import type { FileMarks } from "./file-marks.ts";
 import { type Amount, type LaneChange, mergeChanges } from "./lane-change.ts";
+import { LaneWaiters } from "./lane-waiters.ts";
 import { MemoryQueue } from "./memory-queue.ts";
 import { Narrowing } from "./narrowing.ts";
+import { Pace } from "./pace.ts";
 import type { Shelf } from "./shelf.ts";
 
 export interface LaneOptions {
@@ -30,12 +32,6 @@ export interface LaneOptions {
   readonly random: () => number;
 }
 
-const LONGEST_BACK_OFF_MS = 30_000;
-/** While the pod ends there is no time for more. */
-const LONGEST_BACK_OFF_AT_END_MS = 1_000;
-const FIRST_BACK_OFF_MS = 500;
-/** A receiver may ask for more than we wait by ourselves, but not for hours. */
-const LONGEST_RETRY_AFTER_MS = 300_000;
 /** How long a request may go on when everything in memory is to be kept. */
 const KEEP_GRACE_MS = 300;
 /** How long an aborted request may take to end. */
@@ -43,11 +39,7 @@ const ABORT_MS = 100;
 /** How long a shelf that had no room is left alone. */
 const SHELF_REST_MS = 5_000;
 const UNLIMITED = { maxBytes: Number.POSITIVE_INFINITY, maxRecords: Number.POSITIVE_INFINITY };
-
-interface Waiter {
-  readonly keep: boolean;
-  readonly resolve: () => void;
-}
+const LONG_AGO = Number.NEGATIVE_INFINITY;
 
 export class Lane {
   readonly #options: LaneOptions;
@@ -55,9 +47,12 @@ export class Lane {
   readonly #shelf: Shelf;
   readonly #queue = new MemoryQueue();
   readonly #bell: Bell;
+  readonly #courier: Courier;
+  readonly #pace: Pace;
   readonly #hands: LaneHands;
+  readonly #waiters = new LaneWaiters();
+  /** What others want to have done to the shelf, which only the lane's own loop touches. */
   readonly #jobs: (() => Promise<void>)[] = [];
-  #abort = new AbortController();
   /** The batch on its way. */
   #run: BatchRun | undefined;
   /** On the way from memory to the shelf. */
@@ -67,20 +62,10 @@ export class Lane {
   #because: unknown;
   #isHurried = false;
   #isStopped = false;
+  #isBusy = false;
   /** Since when everything in memory is to go to disk first; undefined when it need not. */
   #keepSince: number | undefined;
-  /** Failures in a row. */
-  #tries = 0;
-  /** Nothing is sent before. */
-  #resumeAt = Number.NEGATIVE_INFINITY;
-  #retryTries = 0;
-  #retryAt = Number.NEGATIVE_INFINITY;
-  #shelfRestsUntil = Number.NEGATIVE_INFINITY;
-  /** A request that did not end when it was aborted. */
-  #lateRequest: Promise<unknown> | undefined;
-  #isBusy = false;
-  #waiters: Waiter[] = [];
-  #room: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
+  #shelfRestsUntil = LONG_AGO;
   #done: Promise<void> = Promise.resolve();
 
   constructor(options: LaneOptions) {
@@ -88,6 +73,8 @@ export class Lane {
     this.#clock = options.clock;
     this.#shelf = options.shelf;
     this.#bell = new Bell(options.clock);
+    this.#courier = new Courier(options.sink, this.#bell);
+    this.#pace = new Pace(options.clock, options.random);
     this.#hands = this.#makeHands();
   }
 
@@ -120,9 +107,8 @@ export class Lane {
   /** Undefined when there is room for another lot; else resolves when there is. */
   get room(): Promise<void> | undefined {
     if (!this.#isFull || this.#isStopped) return undefined;
-    this.#room ??= Promise.withResolvers<void>();
     this.#bell.ring();
-    return this.#room.promise;
+    return this.#waiters.room();
   }
 
   hurry(): void {
@@ -132,21 +118,19 @@ export class Lane {
 
   /** As `Delivery.drain`, for this lane. */
   drain(keep: boolean): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
     this.hurry();
-    // What waits for its time is tried once more at once.
-    this.#resumeAt = Number.NEGATIVE_INFINITY;
-    this.#retryAt = Number.NEGATIVE_INFINITY;
+    this.#pace.end();
     if (keep) {
       this.#keepSince ??= this.#clock.monotonic();
-      this.#shelfRestsUntil = Number.NEGATIVE_INFINITY;
+      this.#shelfRestsUntil = LONG_AGO;
     }
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiters.push({ keep, resolve });
-    return promise;
+    return this.#waiters.drained(keep);
   }
 
   /** Puts dead letters into the buffer again; resolves with how many, from the first on, there was room for. */
   replay(kept: readonly Kept[], ids: readonly string[]): Promise<number> {
+    if (this.#isStopped) return Promise.resolve(0);
     const { promise, resolve } = Promise.withResolvers<number>();
     this.#jobs.push(async () => {
       const changeFor = (count: number): LaneChange => ({ replayed: ids.slice(0, count) });
@@ -154,20 +138,20 @@ export class Lane {
       this.#options.metrics.replayed.add(count);
       resolve(count);
     });
-    if (this.#isStopped) resolve(0);
     this.#bell.ring();
     return promise;
   }
 
-  /** Resolves when the lane has let go of everything; a sink that does not end its request is left behind. */
+  /** Resolves when the lane has let go of everything; a request that does not end is left behind. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#abort.abort();
+    this.#courier.abort();
     this.#bell.ring();
-    this.#releaseRoom();
+    this.#waiters.giveRoom();
     await this.#done;
     this.#flush();
-    for (const { resolve } of this.#waiters.splice(0)) resolve();
+    this.#waiters.kept();
+    this.#waiters.done();
   }
 
   get queuedRecords(): number {
@@ -183,8 +167,7 @@ export class Lane {
 
   /** What it takes of memory, everything around the texts included. */
   get cost(): number {
-    const running = this.#run?.batch.cost ?? 0;
-    return this.#queue.cost + running + (this.#moving?.cost ?? 0);
+    return this.#queue.cost + (this.#run?.batch.cost ?? 0) + (this.#moving?.cost ?? 0);
   }
 
   get keptRecords(): number {
@@ -195,59 +178,65 @@ export class Lane {
     return this.#shelf.bytes;
   }
 
-  /** What hinders its receiver; undefined when nothing does. */
+  /** Why its receiver takes nothing; undefined when it does. */
   get trouble(): unknown {
     return this.#because;
   }
 
   /** False while it waits for time, records or its receiver, and does nothing by itself. For tests. */
   get isBusy(): boolean {
-    return this.#isBusy;
+    return this.#isBusy || (this.#jobs.length > 0 && !this.#isStopped);
   }
 
   async #live(): Promise<void> {
     while (!this.#isStopped) {
-      const batch = await this.#next();
-      if (batch === undefined) break;
-      if (batch.pieces.length === 0) this.#note(batch.settle(0));
-      else await this.#bring(new BatchRun(batch, this.#hands));
+      try {
+        await this.#deliver();
+      } catch (because) {
+        // A state folder that is gone, for example. Nothing was noted as safe: it goes back, and everything is tried again.
+        this.#because = because;
+        this.#putBack();
+        this.#pace.failed();
+      }
     }
     this.#isBusy = false;
     for (const job of this.#jobs.splice(0)) await job();
   }
 
-  async #bring(run: BatchRun): Promise<void> {
+  async #deliver(): Promise<void> {
+    for (let batch = await this.#next(); batch !== undefined; batch = await this.#next()) {
+      if (batch.pieces.length === 0) this.#note(batch.settle(0));
+      else if (!(await this.#bring(new BatchRun(batch, this.#hands)))) return;
+    }
+  }
+
+  /** False when the lane has stopped before the batch was through. */
+  async #bring(run: BatchRun): Promise<boolean> {
     this.#run = run;
-    while (!this.#isStopped && !(await run.run())) {
-      if (this.#isStopped || (await this.#park(run))) break;
+    while (!(await run.run())) {
+      if (this.#isStopped) return false;
+      if (await this.#park(run)) break;
     }
-    if (this.#isStopped) return;
     this.#run = undefined;
-    this.#releaseRoom();
+    this.#giveRoom();
+    return true;
   }
 
-  /** A batch out of memory makes way: it goes to disk, ahead of everything else. */
-  async #park(run: BatchRun): Promise<boolean> {
-    const { batch } = run;
-    if (batch.from !== "memory") return false;
-    this.#flush();
-    const changeFor = () => batch.settle(batch.pieces.length);
-    const kept = await this.#shelf.put("retry", run.left(), { changeFor, isWhole: true });
-    if (kept > 0) {
-      this.#shelf.putRetryFirst();
-      this.#retryAt = this.#resumeAt;
-      return true;
-    }
-    this.#letShelfRest();
-    return false;
+  #putBack(): void {
+    const run = this.#run;
+    const moving = this.#moving;
+    this.#run = undefined;
+    this.#moving = undefined;
+    if (moving !== undefined) this.#queue.restore(moving, 0);
+    if (run?.batch.from === "memory") this.#queue.restore(run.batch, run.settled);
   }
 
-  /** Waits until there is something to send; undefined when the lane ends. */
+  /** Waits until there is something to send; undefined when the lane stops. */
   async #next(): Promise<Batch | undefined> {
     while (!this.#isStopped) {
       this.#isBusy = true;
       await this.#doChores();
-      const batch = this.#isStopped ? undefined : await this.#take();
+      const batch = await this.#take();
       if (batch !== undefined) return batch;
       this.#flush();
       await this.#wait(this.#msUntilDue());
@@ -259,8 +248,8 @@ export class Lane {
     const { limits } = this.#options.sink;
     const { retry, buffer, isRetryFirst } = this.#shelf;
     const now = this.#clock.monotonic();
-    if (now < this.#resumeAt || this.#lateRequest !== undefined) return undefined;
-    const isRetryDue = retry.records > 0 && now >= this.#retryAt;
+    if (now < this.#pace.resumeAt || this.#courier.isOut || this.#isStopped) return undefined;
+    const isRetryDue = retry.records > 0 && now >= this.#pace.retryAt;
     if (isRetryDue) return (await retry.read(limits)) ?? this.#afterDamage({ retry: retry.span });
     if (isRetryFirst || retry.bytes >= limits.maxBytes) return undefined;
     if (buffer.records > 0) return (await buffer.read(limits)) ?? this.#afterDamage({ buffer: buffer.span });
@@ -289,8 +278,9 @@ export class Lane {
       // What is due already and cannot be taken waits for something else, which rings.
       if (at > now && at < due) due = at;
     };
-    consider(this.#resumeAt);
-    if (this.#shelf.retry.records > 0) consider(Math.max(this.#retryAt, this.#resumeAt));
+    consider(this.#pace.resumeAt);
+    consider(this.#shelfRestsUntil);
+    if (this.#shelf.retry.records > 0) consider(this.#pace.retryAt);
     if (oldestAt !== undefined) consider(oldestAt + this.#options.sink.limits.maxWaitMs);
     return due === Number.POSITIVE_INFINITY ? undefined : due - now;
   }
@@ -312,18 +302,16 @@ export class Lane {
 
   /** What only the lane's own loop may do; true when there was something. */
   async #doChores(): Promise<boolean> {
-    let isDone = false;
-    for (let job = this.#jobs.shift(); job !== undefined; job = this.#jobs.shift()) {
-      await job();
-      isDone = true;
-    }
+    const jobs = this.#jobs.splice(0);
+    for (const job of jobs) await job();
     // Behind a batch in memory nothing can be noted as safe.
-    if (this.#run?.batch.from === "memory" || !this.#mustShelve()) return isDone;
+    if (this.#run?.batch.from === "memory" || !this.#mustShelve()) return jobs.length > 0;
     await this.#shelve();
     return true;
   }
 
   async #shelve(): Promise<void> {
+    this.#flush();
     const batch = this.#queue.take(UNLIMITED);
     if (batch === undefined) return;
     if (batch.pieces.length === 0) {
@@ -336,7 +324,6 @@ export class Lane {
       size: batch.sizes[index] ?? 0,
       path: batch.paths[index] ?? "",
     }));
-    this.#flush();
     const changeFor = (count: number) => batch.settle(count);
     const count = await this.#shelf.put("buffer", kept, { changeFor, isWhole: false });
     this.#moving = undefined;
@@ -344,18 +331,36 @@ export class Lane {
       this.#queue.restore(batch, count);
       this.#letShelfRest();
     }
-    this.#releaseRoom();
+    this.#giveRoom();
+  }
+
+  /** A batch out of memory makes way: it goes to disk, ahead of everything else. False when there is no room. */
+  async #park(run: BatchRun): Promise<boolean> {
+    const { batch } = run;
+    if (batch.from !== "memory") return false;
+    this.#flush();
+    const changeFor = () => batch.settle(batch.pieces.length);
+    if ((await this.#shelf.put("retry", run.left(), { changeFor, isWhole: true })) === 0) {
+      this.#letShelfRest();
+      return false;
+    }
+    this.#shelf.putRetryFirst();
+    this.#pace.retryFirst();
+    return true;
   }
 
   #letShelfRest(): void {
     this.#shelfRestsUntil = this.#clock.monotonic() + SHELF_REST_MS;
     this.#keepSince = undefined;
-    for (const { resolve } of this.#takeWaiters(({ keep }) => keep)) resolve();
+    this.#waiters.kept();
   }
 
-  /** The bell, with everything else up to date; only here and there does the lane stand still. */
+  /** The only place where the lane stands still. */
   async #wait(ms?: number): Promise<void> {
-    this.#tellWaiters();
+    if (this.queuedRecords === 0 && this.#queue.isEmpty) {
+      this.#waiters.kept();
+      if (this.#shelf.records === 0 && this.#run === undefined) this.#waiters.done();
+    }
     this.#isBusy = false;
     await this.#bell.wait(ms);
     this.#isBusy = true;
@@ -373,126 +378,84 @@ export class Lane {
         this.#because = because;
         if (because === undefined) this.#shelf.calm();
       },
-      progressed: () => {
-        this.#tries = 0;
-      },
+      progressed: () => this.#pace.progressed(),
       metrics,
       narrowing: new Narrowing(),
     };
   }
 
-  #backOffMs(tries: number): number {
-    const longestMs = this.#waiters.length > 0 ? LONGEST_BACK_OFF_AT_END_MS : LONGEST_BACK_OFF_MS;
-    return backOffMs(tries, { firstMs: FIRST_BACK_OFF_MS, longestMs }, this.#options.random);
-  }
-
+  /** Undefined when the batch has to make way before the answer is there. */
   async #request(pieces: readonly Piece[], atRisk: Amount): Promise<Outcome | undefined> {
+    while (this.#courier.isOut && !this.#isStopped) await this.#wait();
+    if (this.#isStopped) return undefined;
     this.#note({ inFlight: atRisk });
     this.#flush();
-    let outcome: Outcome | undefined;
-    const sent = this.#send(pieces).then((value) => {
-      outcome = value;
-      this.#bell.ring();
-    });
+    this.#courier.send(pieces);
     let abortedAt: number | undefined;
-    while (outcome === undefined && !this.#isStopped) {
-      const now = this.#clock.monotonic();
-      const hasTime = this.#keepSince === undefined || this.#run?.batch.from !== "memory";
-      if (hasTime) {
-        if (!(await this.#doChores())) await this.#wait();
+    while (this.#courier.isOut && !this.#isStopped) {
+      if (await this.#doChores()) continue;
+      if (this.#keepSince === undefined || this.#run?.batch.from !== "memory") {
+        await this.#wait();
         continue;
       }
-      const leftMs =
-        (abortedAt ?? this.#keepSince ?? now) + (abortedAt === undefined ? KEEP_GRACE_MS : ABORT_MS) - now;
-      if (leftMs > 0) await this.#wait(leftMs);
+      const now = this.#clock.monotonic();
+      const end = abortedAt === undefined ? this.#keepSince + KEEP_GRACE_MS : abortedAt + ABORT_MS;
+      if (now < end) await this.#wait(end - now);
       else if (abortedAt === undefined) {
         abortedAt = now;
-        this.#abort.abort();
-        this.#abort = new AbortController();
-      } else {
-        this.#leaveBehind(sent);
-        return undefined;
-      }
+        this.#courier.abort();
+      } else return undefined;
     }
+    const { outcome } = this.#courier;
     // What an abort of ours did says nothing of the receiver.
     return this.#isStopped || (abortedAt !== undefined && outcome?.kind === "unavailable")
       ? undefined
       : outcome;
   }
 
-  async #send(pieces: readonly Piece[]): Promise<Outcome> {
-    try {
-      return await this.#options.sink.send(pieces, this.#abort.signal);
-    } catch (because) {
-      return { kind: "unavailable", because }; // A bug of the sink holds up its own lane only.
-    }
-  }
-
-  /** One call at a time: nothing is sent until it ends, if it does. */
-  #leaveBehind(sent: Promise<void>): void {
-    const late = sent.then(() => {
-      this.#lateRequest = undefined;
-      this.#bell.ring();
-    });
-    this.#lateRequest = late;
-  }
-
   async #pause(retryAfterMs?: number): Promise<boolean> {
-    const ms = Math.min(retryAfterMs ?? this.#backOffMs(this.#tries), LONGEST_RETRY_AFTER_MS);
-    this.#tries += 1;
-    this.#resumeAt = this.#clock.monotonic() + ms;
+    this.#pace.failed(retryAfterMs);
     this.#flush();
     while (!this.#isStopped) {
       const now = this.#clock.monotonic();
-      const isInMemory = this.#run?.batch.from === "memory";
-      if (isInMemory && (this.#keepSince !== undefined || this.#mustShelve())) return false;
-      if (now >= this.#resumeAt) return true;
-      if (!(await this.#doChores())) await this.#wait(this.#resumeAt - now);
+      const mustMakeWay = this.#keepSince !== undefined || this.#mustShelve();
+      if (mustMakeWay && this.#run?.batch.from === "memory") return false;
+      if (now >= this.#pace.resumeAt) return true;
+      if (!(await this.#doChores())) await this.#wait(this.#pace.resumeAt - now);
     }
     return false;
   }
 
   async #tryLater(kept: readonly Kept[]): Promise<boolean> {
-    const isKept =
-      (await this.#shelf.put("retry", kept, { changeFor: () => ({}), isWhole: true })) === kept.length;
-    this.#retryAt = this.#clock.monotonic() + this.#backOffMs(this.#retryTries);
-    this.#retryTries += 1;
-    return isKept;
+    this.#pace.refused();
+    const count = await this.#shelf.put("retry", kept, { changeFor: () => ({}), isWhole: true });
+    return count === kept.length;
   }
 
   #note(change: LaneChange): void {
     this.#pending = mergeChanges(this.#pending, change);
-    if (this.#shelf.retry.records === 0) this.#retryTries = 0;
-    if (change.buffer !== undefined || change.retry !== undefined)
-      this.#shelfRestsUntil = Number.NEGATIVE_INFINITY;
+    if (this.#shelf.retry.records === 0) this.#pace.retried();
+    if (change.buffer !== undefined || change.retry !== undefined) this.#shelfRestsUntil = LONG_AGO;
   }
 
   #flush(): void {
-    if (this.#pending === undefined) return;
     const change = this.#pending;
+    if (change === undefined) return;
     this.#pending = undefined;
-    this.#commit(change);
+    const { buffer, retry } = this.#shelf;
+    this.#commit({
+      ...change,
+      // As they are now: something may have been put there since the change was noted.
+      ...(change.buffer === undefined ? {} : { buffer: buffer.span }),
+      ...(change.retry === undefined ? {} : { retry: retry.span }),
+    });
   }
 
   #commit(change: LaneChange): void {
     this.#options.checkpoints.commit(this.#options.lane, change);
   }
 
-  #releaseRoom(): void {
-    if (this.#room === undefined || (this.#isFull && !this.#isStopped)) return;
-    this.#room.resolve();
-    this.#room = undefined;
-  }
-
-  #tellWaiters(): void {
-    if (this.queuedRecords > 0 || !this.#queue.isEmpty) return;
-    const isEmpty = this.#shelf.records === 0 && this.#run === undefined;
-    for (const { resolve } of this.#takeWaiters(({ keep }) => keep || isEmpty)) resolve();
-  }
-
-  #takeWaiters(isMeant: (waiter: Waiter) => boolean): Waiter[] {
-    const meant = this.#waiters.filter(isMeant);
-    this.#waiters = this.#waiters.filter((waiter) => !isMeant(waiter));
-    return meant;
+  #giveRoom(): void {
+    if (!this.#isFull) this.#waiters.giveRoom();
   }
 }

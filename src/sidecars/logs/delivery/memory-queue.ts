@@ -27,6 +27,17 @@ const PART_COST = 200;
 /** When so many places in front are empty, the list is moved up. */
 const MOVE_UP = 1_024;
 
+const EMPTY_PLACE: Part = {
+  marks: undefined,
+  path: "",
+  pieces: [],
+  ends: [],
+  sizes: [],
+  end: 0,
+  at: 0,
+  taken: 0,
+};
+
 export class MemoryQueue {
   #parts: Part[] = [];
   #first = 0;
@@ -117,6 +128,8 @@ export class MemoryQueue {
   }
 
   #shift(): void {
+    // Its records are gone: a place in the list must not hold them.
+    this.#parts[this.#first] = EMPTY_PLACE;
     this.#first += 1;
     if (this.#first < MOVE_UP || this.#first * 2 < this.#parts.length) return;
     this.#parts = this.#parts.slice(this.#first);

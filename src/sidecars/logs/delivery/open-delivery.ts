@@ -46,7 +46,7 @@ const CLOSE_MS = 100;
  * Throws `Problem`: `E_FOLDER_IN_USE`, `E_FOLDER_UNUSABLE`, `E_STATE_NEWER`, `E_STATE_UNREADABLE`. Damaged files are set aside
  * and reported through `troubles`.
  */
-export async function openDelivery(options: DeliveryOptions): Promise<Delivery> {
+export async function openDelivery(options: DeliveryOptions): Promise<FolderDelivery> {
   const { folder } = options;
   let lock: FolderLock | undefined;
   try {
@@ -67,7 +67,8 @@ export async function openDelivery(options: DeliveryOptions): Promise<Delivery> 
   }
 }
 
-class FolderDelivery implements Delivery {
+/** Made by `openDelivery` only. */
+export class FolderDelivery implements Delivery {
   readonly #options: DeliveryOptions;
   readonly #lock: FolderLock;
   readonly #checkpoints: Checkpoints;
@@ -114,7 +115,7 @@ class FolderDelivery implements Delivery {
     if (lot.start === 0) marks.awaitsStart = false;
     for (const lane of this.#lanes) lane.offer(lot, marks);
     const waits = this.#lanes.flatMap((lane) => lane.room ?? []);
-    return waits.length === 0 ? THERE_IS_ROOM : this.#room(waits);
+    return waits.length === 0 ? THERE_IS_ROOM : Promise.all(waits).then(() => undefined);
   }
 
   hurry(): void {
@@ -168,11 +169,6 @@ class FolderDelivery implements Delivery {
     return Math.max(...this.#lanes.map(({ cost }) => cost));
   }
 
-  /** Again after the first wake-up: another lot may have come in between. */
-  async #room(waits: readonly Promise<void>[]): Promise<void> {
-    await Promise.all(waits);
-  }
-
   async #stop(): Promise<void> {
     const { host, sinks } = this.#options;
     await Promise.all(this.#lanes.map((lane) => lane.stop()));
@@ -193,7 +189,7 @@ class FolderDelivery implements Delivery {
       lane,
       checkpoints: this.#checkpoints,
       limitBytes: limits.bufferBytes,
-      batchBytes: sink.limits.maxBytes,
+      batch: sink.limits,
       damaged: (records, bytes) => {
         metrics.damaged.add(records);
         host.log.error("a disk buffer was damaged", { sink: sink.name, records, bytes });

@@ -1,6 +1,7 @@
 /** What a lane has on disk: the buffer of an outage, and before it what has to be tried again ahead of everything newer. */
 import { join } from "node:path";
 import { Problem, messageOf } from "../../../kernel/problem.ts";
+import type { BatchLimits } from "../sinks/sink.ts";
 import type { Kept } from "./block.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { DiskBuffer } from "./disk-buffer.ts";
@@ -15,15 +16,16 @@ export interface ShelfOptions {
   readonly checkpoints: Checkpoints;
   /** For both parts together, bytes on disk. */
   readonly limitBytes: number;
-  /** Of one batch, bytes of texts. */
-  readonly batchBytes: number;
+  readonly batch: Pick<BatchLimits, "maxBytes" | "maxRecords">;
   readonly damaged: (records: number, bytes: number) => void;
 }
 
 export type ShelfPart = "retry" | "buffer";
 
-/** Of the limit, for what goes first: it has to have room when the buffer is full. In batches; on disk they are larger. */
+/** What goes first has to have room when the buffer is full: for a batch that makes way and for refused records of another. */
 const RETRY_BATCHES = 2;
+/** What a record takes on disk besides its text, about. */
+const RECORD_BYTES = 100;
 const MOST_FOR_RETRY = 1 / 4;
 
 export class Shelf {
@@ -39,8 +41,9 @@ export class Shelf {
   /** Throws the file system's errors. */
   constructor(options: ShelfOptions) {
     this.#options = options;
-    const { folder, lane, checkpoints, limitBytes, batchBytes } = options;
+    const { folder, lane, checkpoints, limitBytes, batch } = options;
     const spans = checkpoints.laneOf(lane);
+    const batchBytes = batch.maxBytes + batch.maxRecords * RECORD_BYTES;
     const retryBytes = Math.floor(Math.min(limitBytes * MOST_FOR_RETRY, batchBytes * RETRY_BATCHES));
     const damaged = (records: number, bytes: number) => this.#damaged(records, bytes);
     const common = { isExact: checkpoints.isExact, damaged };
