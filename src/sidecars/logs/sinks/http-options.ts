@@ -113,23 +113,33 @@ export interface HttpDefaults {
 
 /** The keys that a sink over HTTP spreads into its own schema. */
 export function httpOptions({ example, batch, compressions }: HttpDefaults) {
+  common ??= commonOptions();
   return {
     url: httpUrl(example),
+    ...common,
+    compress: z
+      .enum(compressions)
+      .prefault(compressions[0])
+      .describe("How the body is packed, at the fastest level."),
+    batch: batchOptions(batch),
+  };
+}
+
+/** Made once for all sinks: schemas take long to make, and a sidecar's start waits for them. */
+let common: ReturnType<typeof commonOptions> | undefined;
+
+function commonOptions() {
+  return {
     headers: headerOptions(),
     auth: authOptions().optional(),
     tls: tlsOptions().optional(),
     proxy: httpUrl("http://proxy:3128")
       .optional()
       .describe("A proxy to go through. The variables `HTTP_PROXY` and the like are not looked at."),
-    compress: z
-      .enum(compressions)
-      .prefault(compressions[0])
-      .describe("How the body is packed, at the fastest level."),
     timeout: duration()
       .pipe(z.number().positive("Write a time longer than nothing"))
       .prefault("10s")
       .describe("How long one request may take, from connecting to the end of the answer."),
-    batch: batchOptions(batch),
   };
 }
 
