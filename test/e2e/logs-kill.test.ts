@@ -51,9 +51,13 @@ function announced(stderr: string): number {
     .reduce((sum, line) => sum + Number(/"atMostRecords":(\d+)/.exec(line)?.[1]), 0);
 }
 
-async function killAtRandom(running: Running, delayMs: number): Promise<string> {
+/** Ends it at a moment that nobody chose: some requests after its first, or while it starts. */
+async function killAtRandom(running: Running, sink: RecordSink, random: () => number): Promise<string> {
+  const { server } = sink;
+  const isUnderway = server.whenRequested(server.requests.length + Math.floor(random() * 12));
   // The moment is what the test is about; nothing waits for this time to pass.
-  await Bun.sleep(delayMs);
+  await Promise.race([isUnderway, Bun.sleep(50 + random() * 1_000)]);
+  await Bun.sleep(random() * 10);
   running.kill("SIGKILL");
   return (await running.exited).stderr;
 }
@@ -75,10 +79,9 @@ test(`a sidecar that is killed ${KILLS} times loses no line and sends at most a 
   });
   let maybeTwice = 0;
   for (let kill = 0; kill < KILLS; kill++) {
-    if (random() < 0.3)
-      sink.server.faults.push(...Array.from({ length: 3 }, () => ({ status: 503 })), "cut-answer");
+    if (random() < 0.3) sink.server.faults.push(...Array.from({ length: 3 }, () => ({ status: 503 })), "cut");
     const running = home.start();
-    const end = killAtRandom(running, 60 + random() * 400);
+    const end = killAtRandom(running, sink, random);
     for (let part = 0; part < 5; part++) {
       app.write(Math.floor((random() * LINES) / 5));
       await new Promise<void>((resolve) => setImmediate(resolve));
