@@ -2,8 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { sidecars } from "../../generated/sidecars.ts";
 import { createCommands } from "../../src/bin/commands.ts";
 import { type Command, helpOf, parseInvocation, type Terminal } from "../../src/cli/command.ts";
+import { parseSidecarFile } from "../../src/config/sidecar-file.ts";
 
 const root = join(import.meta.dirname, "../..");
 const documents = [
@@ -53,6 +55,12 @@ describe.each(documents)("%s", (document) => {
 
   test("names commands and options that exist", () => {
     for (const line of linesOfShell(text)) for (const words of pillionWords(line)) parse(words);
+  });
+
+  test("shows configurations that are valid", async () => {
+    for (const [, block = ""] of text.matchAll(/```yaml\n([\s\S]*?)```/g)) {
+      if (/^sidecars:$/m.test(block)) await parseSidecarFile(document, block, sidecars);
+    }
   });
 
   test("links to files that exist", () => {
