@@ -138,7 +138,12 @@ export class Journal {
 
 function encode(line: unknown): string {
   const json = JSON.stringify(line);
-  return `${crc32(json).toString(16).padStart(CHECKSUM_DIGITS, "0")} ${json}\n`;
+  return `${prefixOf(json)}${json}\n`;
+}
+
+/** Checksum and a space. */
+function prefixOf(json: string): string {
+  return `${crc32(json).toString(16).padStart(CHECKSUM_DIGITS, "0")} `;
 }
 
 function parse(content: Buffer): { lines: unknown[]; goodBytes: number; damage: JournalDamage } {
@@ -156,8 +161,7 @@ function parse(content: Buffer): { lines: unknown[]; goodBytes: number; damage: 
 
 function decode(line: string): { value: unknown } | undefined {
   const json = line.slice(CHECKSUM_DIGITS + 1);
-  const checksum = Number.parseInt(line.slice(0, CHECKSUM_DIGITS), 16);
-  if (json === "" || crc32(json) !== checksum) return undefined;
+  if (json === "" || !line.startsWith(prefixOf(json))) return undefined;
   try {
     return { value: JSON.parse(json) };
   } catch {

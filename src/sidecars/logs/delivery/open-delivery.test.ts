@@ -364,7 +364,7 @@ test("a sink with a bug holds up its own lane only", async () => {
   for (let lot = 0; lot < 3; lot += 1) await world.delivery.offer(file.lot(10));
   await quiet(world);
   expect(good.calls.flat()).toEqual(texts(1, 30));
-  expect([...world.delivery.lanes()].map(({ offsetOf }) => offsetOf("a"))).toEqual([0, 0, 0, 300]);
+  expect([...world.delivery.lanes()].map((lane) => lane.offsetOf("a"))).toEqual([0, 0, 0, 300]);
   expect(world.delivery.troubles().map(String)).toEqual([
     "TypeError: undefined is not a function",
     "RangeError: at once",
