@@ -1,7 +1,7 @@
 // `npm test`: installs what the tests need from Debian (as root), runs everything, and prints one closing line.
 // As root the sandbox and end-to-end tests run a second time as an ordinary user.
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -22,14 +22,19 @@ const PACKAGES = {
   zstd: ["zstd", "unpacking layers that other programs have compressed"],
   logrotate: ["logrotate", "log files that are rotated while they are read"],
   rsyslog: ["rsyslogd", "delivery by syslog"],
+  "rsyslog-gnutls": ["rsyslog/lmnsd_gtls.so", "delivery by syslog over TLS"],
   uidmap: ["newuidmap", "rootless pods whose containers run as several users"],
 };
 
+/** A program on PATH or where administrators' programs are, or with "/" in its name a part of one below /usr/lib. */
 function findProgram(name) {
-  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin", "/usr/local/sbin"];
+  const isPart = name.includes("/");
+  const folders = isPart
+    ? readdirSync("/usr/lib").map((folder) => join("/usr/lib", folder))
+    : [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin", "/usr/local/sbin"];
   return folders.some((folder) => {
     try {
-      accessSync(join(folder, name), constants.X_OK);
+      accessSync(join(folder, name), isPart ? constants.R_OK : constants.X_OK);
       return folder !== "";
     } catch {
       return false;
