@@ -4,8 +4,9 @@ import type { Descriptors } from "./descriptors.ts";
 import { inodeOf, parseIdentity, type Place } from "./identity.ts";
 import type { LogFile, Whereabouts } from "./log-file.ts";
 
-/** A checkpoint's identity is written anew at most so often for the sake of what was read since. */
-const REMEMBER_MS = 10_000;
+/** A checkpoint's identity is written anew at most so often for the sake of what was read since; with many files less often. */
+const REMEMBER_MS = 1_000;
+const FILES_PER_REMEMBER = 500;
 
 export class Catalog {
   readonly #logs = new Set<LogFile>();
@@ -22,6 +23,11 @@ export class Catalog {
 
   get logs(): ReadonlySet<LogFile> {
     return this.#logs;
+  }
+
+  /** All contents by family. */
+  get families(): ReadonlyMap<string, ReadonlySet<LogFile>> {
+    return this.#byName;
   }
 
   /** Whose content stands in this inode. */
@@ -85,15 +91,20 @@ export class Catalog {
   /** Where it is found again after a restart. What was read since is noted now and then; the rest at once. */
   remember(log: LogFile, now: number): void {
     const identity = log.identity();
-    if (identity === undefined || (log.size === 0 && log.remembered === "")) return;
+    if (identity === undefined) return;
     const { path, dev, ino, head, tail } = identity;
-    const mark = `${path} ${dev} ${ino} ${head.from} ${head.length} ${identity.wholeSize ?? ""}`;
-    const isMoved = tail.from + tail.length !== log.rememberedTo && now - log.rememberedAt >= REMEMBER_MS;
+    const mark = `${path} ${dev} ${ino} ${head.from} ${head.length} ${identity.wholeSize} ${identity.finishedAt}`;
+    const isMoved =
+      tail.from + tail.length !== log.rememberedTo && now - log.rememberedAt >= this.#rememberMs();
     if (mark === log.remembered && !isMoved) return;
     log.remembered = mark;
     log.rememberedAt = now;
     log.rememberedTo = tail.from + tail.length;
     this.#checkpoints.remember(log.origin.key, identity, log.begin);
+  }
+
+  #rememberMs(): number {
+    return REMEMBER_MS * (1 + Math.floor(this.#logs.size / FILES_PER_REMEMBER));
   }
 
   /** Checkpoints of files that one of our patterns names. Others share the store. */

@@ -55,6 +55,8 @@ export class ChunkReader {
     if (isEnd) log.size = Math.max(log.readTo + left, log.limit ?? 0);
     if (bytes[0] === 0 && !log.hasHandedOut && log.readTo === log.begin && compared === 0)
       return this.#skipNuls(log, fd, bytes);
+    if (compared === 0 && log.readTo === log.begin && bytes.length > log.head.length)
+      log.head = partOf(bytes.subarray(0, HEAD_BYTES), log.begin);
     const { maxLine } = this.#options;
     const { length, isCut } = cutLines(bytes, { isEnd, mayEnd, maxLine });
     if (length === 0 && !isEnd) return this.#readPlain(log, { fd, mayEnd, room: maxLine + 1 });
@@ -64,7 +66,10 @@ export class ChunkReader {
     const isLast = isAll && mayEnd;
     if (length > 0 || (isLast && log.hasHandedOut && !log.hasSaidLast))
       return this.#handOut(log, { bytes: bytes.subarray(0, length), isCut, isLast, fd });
-    if (isLast) log.hasSaidLast = true;
+    if (isLast) {
+      log.hasSaidLast = true;
+      log.finishedAt = log.limit === undefined ? log.readTo : undefined;
+    }
     return "nothing";
   }
 
@@ -73,6 +78,7 @@ export class ChunkReader {
     const start = log.readTo;
     log.handOut(bytes);
     log.hasSaidLast = isLast;
+    log.finishedAt = isLast && log.limit === undefined ? log.readTo : undefined;
     const { from, length } = log.head;
     // The beginning grows with the file until it is long enough to tell it from others.
     if (fd !== undefined && length < HEAD_BYTES && log.readTo > from + length)

@@ -18,6 +18,8 @@ export interface Found {
 export interface FinderOptions {
   readonly patterns: readonly string[];
   readonly exclude: readonly string[];
+  /** Never left out. */
+  readonly isOurs: (path: string) => boolean;
   readonly host: Host;
   /** A folder has changed: the name in it, or undefined when anything may have. */
   readonly changed: (folder: string, name: string | undefined) => void;
@@ -40,7 +42,8 @@ export class Finder {
     this.#options = options;
     this.#patterns = options.patterns.flatMap(parseGlob);
     this.#matchers = options.patterns.map((pattern) => new Bun.Glob(pattern));
-    this.#isExcluded = excluder(options.exclude);
+    const isExcluded = excluder(options.exclude);
+    this.#isExcluded = (path) => isExcluded(path) && !options.isOurs(path);
   }
 
   /** As of the last search: what could not be looked at, patterns without a file. */

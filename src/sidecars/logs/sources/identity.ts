@@ -35,6 +35,8 @@ export interface Identity extends Place {
   readonly mtime: number;
   /** Of a compressed file whose text was read to its end: its size then. */
   readonly wholeSize?: number | undefined;
+  /** Of a content that is complete: where it ends. */
+  readonly finishedAt?: number | undefined;
 }
 
 const PartSchema = z.object({ from: z.number(), length: z.number(), hash: z.string() });
@@ -49,6 +51,7 @@ const IdentitySchema = z.object({
   tail: PartSchema,
   mtime: z.number(),
   wholeSize: z.number().optional(),
+  finishedAt: z.number().optional(),
 });
 
 /** What a checkpoint kept; undefined when it is damaged or not of a file. */

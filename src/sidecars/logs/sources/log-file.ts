@@ -69,6 +69,8 @@ export class LogFile {
   hasHandedOut = false;
   /** Read no further than this: the size when the source was told to finish. */
   limit: number | undefined;
+  /** Offset behind the last byte of a content that is complete: it was rotated away, read to its end and quiet. */
+  finishedAt: number | undefined;
   /** Compressed and read to its end: how large the file was then. */
   wholeSize: number | undefined;
   /** Compressed and damaged: no further try until it changes. */
@@ -169,18 +171,9 @@ export class LogFile {
   identity(): Identity | undefined {
     if (this.where === undefined) return undefined;
     const { path, place, isGzip } = this.where;
-    const { name, head, mtime, wholeSize } = this;
+    const { name, head, mtime, wholeSize, finishedAt } = this;
     const tail = this.tail();
-    return {
-      ...place,
-      name,
-      path,
-      isGzip,
-      head,
-      tail,
-      mtime,
-      ...(wholeSize === undefined ? {} : { wholeSize }),
-    };
+    return { ...place, name, path, isGzip, head, tail, mtime, wholeSize, finishedAt };
   }
 
   #append(bytes: Uint8Array): void {

@@ -86,10 +86,14 @@ class FileSource implements ChunkSource {
   #bug: unknown;
   #isFirstScanOver = false;
   #isScanWanted = true;
+  #isAfterScan = false;
   #scannedAt = Number.NEGATIVE_INFINITY;
   #polledAt = Number.NEGATIVE_INFINITY;
   #state: "reading" | "finishing" | "ending" | "over" = "reading";
   readonly #isFirstStart: boolean;
+  /** The spool that a path belongs to. */
+  readonly #spoolOf: (path: string) => Spooled | undefined;
+  readonly #ending = new AbortController();
 
   constructor(options: FilesOptions) {
     this.#options = options;
@@ -103,8 +107,9 @@ class FileSource implements ChunkSource {
     this.#descriptors = descriptors;
     this.#catalog = catalog;
     this.#completeness = new Completeness(host);
-    const spools = spooled.map(({ pattern, ...rest }) => ({ ...rest, glob: new Bun.Glob(pattern) }));
-    const spoolOf = (path: string) => spools.find(({ glob }) => glob.match(path));
+    const spools = spooled.map((spool) => ({ spool, glob: new Bun.Glob(spool.pattern) }));
+    const spoolOf = (path: string) => spools.find(({ glob }) => glob.match(path))?.spool;
+    this.#spoolOf = spoolOf;
     this.#isFirstStart = checkpoints.all()[Symbol.iterator]().next().done === true;
     this.#tracker = new Tracker({
       catalog,
@@ -119,6 +124,7 @@ class FileSource implements ChunkSource {
     this.#finder = new Finder({
       patterns: [...options.patterns, ...spooled.map(({ pattern }) => pattern)],
       exclude: options.exclude,
+      isOurs: (path) => spoolOf(path) !== undefined,
       host,
       changed: (folder, name) => this.#changed(folder, name),
     });
@@ -146,7 +152,7 @@ class FileSource implements ChunkSource {
     this.#tidy = new Tidy({ catalog, descriptors, monotonic, quietMs });
     this.#keeperWaker = new Waker(host);
     this.#readerWaker = new Waker(host);
-    if (options.isOnce === true) this.#state = "finishing";
+    if (options.isOnce === true) this.finish();
     this.#running = this.#keep().catch((bug: unknown) => {
       this.#bug = bug;
       this.#state = "over";
@@ -172,11 +178,13 @@ class FileSource implements ChunkSource {
   finish(): void {
     if (this.#state === "reading") this.#state = "finishing";
     this.#completeness.isHasty = true;
+    this.#ending.abort();
     this.#keeperWaker.wake();
   }
 
   abandon(): void {
     this.#state = "over";
+    this.#ending.abort();
     this.#readerWaker.wake();
     this.#keeperWaker.wake();
   }
@@ -194,6 +202,8 @@ class FileSource implements ChunkSource {
   }
 
   close(): void {
+    if (this.#isFirstScanOver)
+      for (const log of this.#catalog.logs) this.#catalog.remember(log, Number.POSITIVE_INFINITY);
     this.abandon();
     this.#finder.close();
     this.#descriptors.closeAll();
@@ -221,7 +231,7 @@ class FileSource implements ChunkSource {
         const result = await this.#tryRead(log);
         if (result === undefined) continue;
         this.#pause.isDue(result.bytes.length);
-        if (log.remembered === "") this.#catalog.remember(log, this.#options.host.monotonic());
+        this.#catalog.remember(log, this.#options.host.monotonic());
         return result;
       }
     }
@@ -266,9 +276,13 @@ class FileSource implements ChunkSource {
 
   /** Whether nothing more will be written to it. */
   #mayEnd(log: LogFile): boolean {
-    if (log.limit !== undefined) return true;
+    if (log.limit !== undefined || this.#isClosedSegment(log)) return true;
     if (log.leavingSince === undefined) return false;
     return this.#options.host.monotonic() - Math.max(log.changedAt, log.leavingSince) >= this.#pace.quietMs;
+  }
+
+  #isClosedSegment({ where }: LogFile): boolean {
+    return where !== undefined && this.#spoolOf(where.path)?.isClosed(where.path) === true;
   }
 
   #enqueue(log: LogFile): void {
@@ -287,9 +301,9 @@ class FileSource implements ChunkSource {
       this.#checkTouched();
       if (host.monotonic() - this.#polledAt >= this.#pace.pollMs || this.#state === "ending") this.#poll();
       this.#readerWaker.wake();
-      if (this.#state === "finishing") continue;
       await this.#keeperWaker.wait(this.#untilDue());
-      if (this.#state === "reading" && this.#pace.settleMs > 0) await host.sleep(this.#pace.settleMs);
+      // Changes come in bursts: one look for all of them.
+      if (this.#pace.settleMs > 0) await host.sleep(this.#pace.settleMs, this.#ending.signal);
     }
   }
 
@@ -311,6 +325,7 @@ class FileSource implements ChunkSource {
     const since = this.#options.host.monotonic() - this.#scannedAt;
     const isWaiting = this.#completeness.isWaiting || this.#tracker.isSearching;
     if (isWaiting && since >= this.#pace.pollMs) return true;
+    if (this.#state === "ending") return this.#isScanWanted;
     // Thousands of files are not looked at for each one that is made.
     return since >= this.#scanMs() || (this.#isScanWanted && since >= this.#catalog.logs.size / 10);
   }
@@ -350,6 +365,7 @@ class FileSource implements ChunkSource {
     this.#isFirstScanOver = true;
     this.#scannedAt = host.monotonic();
     this.#polledAt = Number.NEGATIVE_INFINITY;
+    this.#isAfterScan = true;
   }
 
   /** Files that changed lately, and those on their way out. */
@@ -357,6 +373,8 @@ class FileSource implements ChunkSource {
     const now = this.#options.host.monotonic();
     this.#polledAt = now;
     const isEnding = this.#state === "ending";
+    const isAfterScan = this.#isAfterScan;
+    this.#isAfterScan = false;
     let hasChangedNames = false;
     for (const log of this.#catalog.logs) {
       const isActive = now - log.changedAt < ACTIVE_MS || log.leavingSince !== undefined;
@@ -364,6 +382,7 @@ class FileSource implements ChunkSource {
       if (isEnding && log.limit === undefined) this.#limit(log);
       if (log.leavingSince !== undefined && !log.hasSaidLast && this.#mayEnd(log)) log.isCaughtUp = false;
       this.#enqueue(log);
+      if (!isActive && !isAfterScan) continue;
       if (!isEnding && this.#upkeep.tend(log)) hasChangedNames = true;
       this.#catalog.remember(log, now);
       this.#tidy.tend(log);

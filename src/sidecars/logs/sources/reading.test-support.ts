@@ -13,6 +13,12 @@ export class MemoryCheckpoints implements CheckpointStore {
   readonly kept = new Map<string, Checkpoint>();
   readonly #listeners: ((key: string, offset: number) => void)[] = [];
 
+  copy(): MemoryCheckpoints {
+    const copy = new MemoryCheckpoints();
+    for (const [key, checkpoint] of this.kept) copy.kept.set(key, checkpoint);
+    return copy;
+  }
+
   all(): Iterable<Checkpoint> {
     return [...this.kept.values()];
   }
@@ -61,7 +67,7 @@ export interface ReadingOptions extends Partial<Omit<FilesOptions, "host" | "che
 /** How far the clock moves in one step. */
 const STEP_MS = 100;
 /** Real time that a test waits for something to come true. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 5_000;
 
 export class Reading {
   readonly clock = new ManualClock();
@@ -135,6 +141,13 @@ export class Reading {
     await this.until(() => this.isOver);
     this.close();
     return this.lines;
+  }
+
+  /** Ends it as SIGKILL would; returns what is on disk. */
+  kill(): MemoryCheckpoints {
+    const left = this.checkpoints.copy();
+    this.close();
+    return left;
   }
 
   close(): void {

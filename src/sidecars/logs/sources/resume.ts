@@ -1,13 +1,12 @@
 /** After a restart: finds every file again that checkpoints know, under whatever name, in whatever form it is now. */
-import { closeSync, fstatSync } from "node:fs";
+import { fstatSync } from "node:fs";
 import type { CheckpointStore } from "../delivery/delivery.ts";
 import type { Catalog } from "./catalog.ts";
-import { openIfThere } from "./descriptors.ts";
 import type { Found } from "./finder.ts";
 import { holdsContent, inodeOf, isSameBirth, placeOf, type Identity } from "./identity.ts";
 import { LogFile, whereaboutsOf } from "./log-file.ts";
 import { isGzipName } from "./rotated-names.ts";
-import { isHeldByGzip, recallEnd, type Sibling, siblingsOf, statIfThere } from "./siblings.ts";
+import { isHeldByGzip, type Sibling, siblingsOf, statIfThere, withFile } from "./siblings.ts";
 import type { Tracker } from "./tracker.ts";
 
 export interface ResumeParts {
@@ -29,7 +28,8 @@ export async function resumeFiles(parts: ResumeParts, found: ReadonlyMap<string,
     const origin = { path: originOf(name), key };
     const log = new LogFile({ origin, name, where: undefined, offset, head, tail, mtime, now: monotonic() });
     log.begin = head.from;
-    const where = await findAgain(identity, found);
+    log.finishedAt = identity.finishedAt;
+    const where = await findAgain(identity, offset, found);
     if (where !== undefined && catalog.holder(where.stats) === undefined) {
       log.where = whereaboutsOf(where.path, where.stats, identity.isGzip);
       log.look(where.stats, monotonic());
@@ -47,18 +47,18 @@ export async function resumeFiles(parts: ResumeParts, found: ReadonlyMap<string,
     log.after = latest.get(name);
     catalog.add(log);
     if (log.where !== undefined) {
-      if (!log.where.isGzip) recallEnd(log);
       log.names = found.get(inodeOf(log.where.place))?.names ?? [];
-      tracker.hold(log);
+      tracker.holdAndRecall(log);
     }
     latest.set(name, log);
+    tracker.expect(log, mtime);
   }
-  for (const [name, log] of latest) tracker.expect(name, log);
 }
 
 /** The file itself: the same inode with what was read still in it. */
 async function findAgain(
   identity: Identity,
+  offset: number,
   found: ReadonlyMap<string, Found>,
 ): Promise<Sibling | undefined> {
   const candidates: Sibling[] = [];
@@ -72,7 +72,10 @@ async function findAgain(
   for (const sibling of siblingsOf(identity.name)) {
     if (inodeOf(sibling.stats) === inodeOf(identity)) candidates.push(sibling);
   }
-  for (const candidate of candidates) if (await isItself(candidate, identity)) return candidate;
+  for (const candidate of candidates) {
+    const isLongEnough = identity.isGzip || candidate.stats.size >= offset;
+    if (isLongEnough && (await isItself(candidate, identity))) return candidate;
+  }
   return undefined;
 }
 
@@ -92,16 +95,9 @@ async function isItself({ path, stats }: Sibling, identity: Identity): Promise<b
     });
     return isHeldByGzip(path, log);
   }
-  let fd: number | undefined;
-  try {
-    fd = openIfThere(path);
-    if (fd === undefined) return false;
-    const { tail } = identity;
-    return fstatSync(fd).size >= tail.from + tail.length && holdsContent(fd, identity);
-  } catch {
-    // What may not be read now is still the same inode.
-    return true;
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
+  const { tail } = identity;
+  const holds = (fd: number): boolean =>
+    fstatSync(fd).size >= tail.from + tail.length && holdsContent(fd, identity);
+  // What may not be read now is still the same inode.
+  return withFile({ path, stats }, holds) ?? true;
 }

@@ -19,27 +19,30 @@ export interface Content {
 
 /** A compressed file is taken for complete when its size has been the same for so long. */
 const COMPLETE_AFTER_MS = 1_500;
+/** Copies are compared by so many bytes at both ends. */
+const COMPARED_BYTES = 1024;
 /** Or when the file system says that it was last changed so long ago. */
 const SURELY_COMPLETE_MS = 60_000;
 
 /** Files beside a log whose names begin with its own; not the log itself. */
 export function siblingsOf(name: string): Sibling[] {
-  const folder = dirname(name);
   const own = basename(name);
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch {
-    return [];
-  }
   const siblings: Sibling[] = [];
-  for (const candidate of names) {
-    if (!mayBeCopyOf(own, candidate)) continue;
-    const path = join(folder, candidate);
+  for (const path of filesIn(dirname(name))) {
+    if (!mayBeCopyOf(own, basename(path))) continue;
     const stats = statIfThere(path);
     if (stats?.isFile() === true) siblings.push({ path, stats });
   }
   return siblings;
+}
+
+/** Paths of a folder's entries; none where it cannot be read. */
+export function filesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).map((name) => join(folder, name));
+  } catch {
+    return [];
+  }
 }
 
 export function statIfThere(path: string): Stats | undefined {
@@ -50,38 +53,39 @@ export function statIfThere(path: string): Stats | undefined {
   }
 }
 
-/** Whether a plain file holds what was read of another. False for one that cannot be read. */
-export function isHeldBy(path: string, log: LogFile): boolean {
-  const content = { head: log.head, tail: log.tail() };
-  if (content.head.length === 0) return false;
-  return withFile(path, (fd) => fstatSync(fd).size >= log.readTo && holdsContent(fd, content)) ?? false;
+/** A content that was read to its very end does not go on elsewhere: what begins like it and is longer is something else. */
+function isLongEnough(length: number, { readTo, finishedAt }: LogFile): boolean {
+  return finishedAt === readTo ? length === readTo : length >= readTo;
 }
 
-/** Whether a file is a copy of the beginning of another, as far as its first and its last bytes say. */
-export function isCopyOfBeginning(path: string, log: LogFile): boolean {
-  const { where } = log;
-  if (where === undefined || where.isGzip) return false;
+/** Whether a plain file holds what was read of another. False for one that cannot be read. */
+export function isHeldBy(sibling: Sibling, log: LogFile): boolean {
+  const content = { head: log.head, tail: log.tail() };
+  if (content.head.length === 0) return false;
   return (
-    withFile(path, (copy) => {
+    withFile(sibling, (fd) => isLongEnough(fstatSync(fd).size, log) && holdsContent(fd, content)) ?? false
+  );
+}
+
+/** Whether a file is a copy of the beginning of an open one, as far as its first and its last bytes say. */
+export function isCopyOfBeginning(sibling: Sibling, original: number): boolean {
+  return (
+    withFile(sibling, (copy) => {
       const { size } = fstatSync(copy);
-      return withFile(where.path, (original) => {
-        const stats = fstatSync(original);
-        if (stats.size < size || inodeOf(stats) !== inodeOf(where.place)) return false;
-        return [0, Math.max(0, size - 1024)].every((from) =>
-          Buffer.from(readPart(copy, from, Math.min(1024, size))).equals(
-            readPart(original, from, Math.min(1024, size)),
-          ),
-        );
+      return [0, Math.max(0, size - COMPARED_BYTES)].every((from) => {
+        const length = Math.min(COMPARED_BYTES, size);
+        return Buffer.from(readPart(copy, from, length)).equals(readPart(original, from, length));
       });
     }) ?? false
   );
 }
 
-function withFile<Result>(path: string, use: (fd: number) => Result): Result | undefined {
+/** Undefined where it cannot be read, or another file has come to its path. */
+export function withFile<Result>({ path, stats }: Sibling, use: (fd: number) => Result): Result | undefined {
   let fd: number | undefined;
   try {
     fd = openIfThere(path);
-    return fd === undefined ? undefined : use(fd);
+    return fd === undefined || inodeOf(fstatSync(fd)) !== inodeOf(stats) ? undefined : use(fd);
   } catch {
     return undefined;
   } finally {
@@ -90,18 +94,11 @@ function withFile<Result>(path: string, use: (fd: number) => Result): Result | u
 }
 
 /** What stands before the place where reading goes on is compared with each read. */
-export function recallEnd(log: LogFile): void {
-  let fd: number | undefined;
-  try {
-    fd = openIfThere(log.where?.path ?? "");
-    if (fd === undefined) return;
-    const from = Math.max(log.begin, log.readTo - TAIL_BYTES);
-    log.recall(readPart(fd, from, log.readTo - from));
-  } catch {
-    // It cannot be read right now; then there is nothing to compare with either.
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
+export function recallEnd(log: LogFile, fd: number): void {
+  const from = Math.max(log.begin, log.readTo - TAIL_BYTES);
+  const bytes = readPart(fd, from, log.readTo - from);
+  if (bytes.length === log.readTo - from) log.recall(bytes);
+  else log.isReplaced = true;
 }
 
 /** Whether the text of a compressed file begins with what was read of a log. */
@@ -115,9 +112,41 @@ export async function isHeldByGzip(path: string, log: LogFile): Promise<boolean>
     fd = openIfThere(path);
     if (fd === undefined) return false;
     text = new GzipText(fd);
-    return await holdsParts(text, [head, tail]);
+    if (!(await holdsParts(text, [head, tail]))) return false;
+    if (log.finishedAt !== log.readTo) return true;
+    return (await endOfGzip(path))?.length === log.readTo;
   } catch {
     return false;
+  } finally {
+    text?.close();
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** Whether the text of a compressed file is the beginning of an open one, as far as its last bytes say. */
+export async function isGzipOfBeginning(path: string, original: number): Promise<boolean> {
+  const end = await endOfGzip(path);
+  if (end === undefined) return false;
+  const { length, bytes } = end;
+  return Buffer.from(bytes).equals(readPart(original, length - bytes.length, bytes.length));
+}
+
+async function endOfGzip(path: string): Promise<{ length: number; bytes: Uint8Array } | undefined> {
+  let fd: number | undefined;
+  let text: GzipText | undefined;
+  try {
+    fd = openIfThere(path);
+    if (fd === undefined) return undefined;
+    text = new GzipText(fd);
+    let bytes = Buffer.alloc(0);
+    let length = 0;
+    for (let piece = await text.next(); piece !== undefined; piece = await text.next()) {
+      bytes = Buffer.concat([bytes, piece]).subarray(-TAIL_BYTES);
+      length += piece.length;
+    }
+    return { length, bytes };
+  } catch {
+    return undefined;
   } finally {
     text?.close();
     if (fd !== undefined) closeSync(fd);

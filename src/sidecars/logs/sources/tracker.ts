@@ -1,16 +1,18 @@
 /** Keeps every content and the files that hold it together, whatever is renamed, copied, emptied, compressed or removed. */
-import { fstatSync, type Stats } from "node:fs";
+import { fstatSync } from "node:fs";
 import type { FileEvents } from "./file-events.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { Found } from "./finder.ts";
 import { HEAD_BYTES, holdsContent, inodeOf, isSameBirth, partOf, placeOf, readPart } from "./identity.ts";
 import { LogFile, whereaboutsOf } from "./log-file.ts";
-import { familyOf, isGzipName, isRotationOf, originalsOf } from "./rotated-names.ts";
-import { basename } from "node:path";
+import { familyOf, isGzipName, originalsOf } from "./rotated-names.ts";
+import { dirname } from "node:path";
 import {
   type Completeness,
+  filesIn,
   isCopyOfBeginning,
+  isGzipOfBeginning,
   isHeldBy,
   isHeldByGzip,
   recallEnd,
@@ -34,13 +36,6 @@ export interface TrackerOptions {
   readonly isSerial: (path: string) => boolean;
 }
 
-interface Beginning {
-  /** Read first. */
-  readonly after: LogFile | undefined;
-  /** What the application calls it, where that is not its path. */
-  readonly name?: string;
-}
-
 /** A series of files with one name and thousands of dates is not compared each with each. */
 const MOST_RELATIVES = 64;
 
@@ -52,8 +47,15 @@ export class Tracker {
   /** Copies of what is read elsewhere, by inode, with the size at which they were compared. */
   readonly #copies = new Map<string, number>();
   /** What each matched name held at the last scan. */
-  #byPath = new Map<string, LogFile>();
-  #lastSerial: LogFile | undefined;
+  readonly #byPath = new Map<string, LogFile>();
+  /** What was written last under each name, or came last in each series. */
+  readonly #latest = new Map<string, LogFile>();
+  /** Per family, when the newest of its contents had been changed at the last scan. */
+  readonly #since = new Map<string, number>();
+  /** Compressed files that are not complete yet. */
+  readonly #awaited = new Set<string>();
+  /** Files beside logs that were there before us. */
+  readonly #ignored = new Set<string>();
 
   constructor(options: TrackerOptions) {
     this.#options = options;
@@ -78,7 +80,7 @@ export class Tracker {
   /** Takes over what a scan has found. */
   async settle(found: ReadonlyMap<string, Found>): Promise<void> {
     const { catalog } = this.#options;
-    const newcomers: Found[] = [];
+    const newcomers = this.#unseenSiblings(found);
     for (const log of catalog.logs) log.names = [];
     for (const one of found.values()) {
       if (!this.#recognise(one)) newcomers.push(one);
@@ -92,7 +94,8 @@ export class Tracker {
     for (const one of newcomers) {
       if (catalog.holder(one.stats) === undefined) await this.#welcome(one);
     }
-    await this.#noteNames(found);
+    this.#noteNames(found);
+    this.#noteFamilies();
     for (const inode of this.#copies.keys()) if (!found.has(inode)) this.#copies.delete(inode);
   }
 
@@ -169,7 +172,7 @@ export class Tracker {
       .filter(({ stats }) => catalog.holder(stats) === undefined)
       .toSorted((a, b) => b.stats.mtimeMs - a.stats.mtimeMs);
     let mustWait = false;
-    const plain = candidates.find(({ path }) => !isGzipName(path) && isHeldBy(path, log));
+    const plain = candidates.find((one) => !isGzipName(one.path) && isHeldBy(one, log));
     if (plain !== undefined) return plain;
     for (const candidate of candidates.filter(({ path }) => isGzipName(path))) {
       if (!completeness.isComplete(candidate.path, candidate.stats)) mustWait = true;
@@ -183,12 +186,11 @@ export class Tracker {
     descriptors.close(log);
     catalog.place(log, whereaboutsOf(path, stats, isGzipName(path)));
     this.#copies.delete(inodeOf(stats));
-    if (!isGzipName(path) && log.before.length === 0) recallEnd(log);
     log.leavingSince ??= monotonic();
     log.isCaughtUp = false;
     log.hasSaidLast = false;
     log.look(stats, monotonic());
-    this.hold(log);
+    this.holdAndRecall(log);
   }
 
   /** Other content has come into its place: the old one is looked for, the new one begins behind it. */
@@ -205,36 +207,42 @@ export class Tracker {
     await this.#relocate(log);
     if (where === undefined) return;
     const stats = statIfThere(where.path);
-    if (stats === undefined || catalog.holder(stats) !== undefined) return;
-    const successor = this.begin(
-      { path: where.path, stats, names, isLinked },
-      { after: log, name: log.name },
-    );
-    await this.#readMissed(log, successor);
+    if (stats === undefined || inodeOf(stats) !== inodeOf(where.place)) return;
+    this.begin({ path: where.path, stats, names, isLinked }, log.name);
   }
 
   /** A file that nobody knows: a copy or another form of what is known, or a content of its own. */
   async #welcome(found: Found): Promise<void> {
-    const { completeness } = this.#options;
+    const { catalog, completeness, monotonic } = this.#options;
     const { path, stats } = found;
     const inode = inodeOf(stats);
     if (this.#copies.get(inode) === stats.size) return;
     this.#copies.delete(inode);
-    if (!completeness.isComplete(path, stats)) return;
+    if (!completeness.isComplete(path, stats)) {
+      this.#awaited.add(inode);
+      return;
+    }
+    this.#awaited.delete(inode);
     for (const log of this.#relativesOf(path)) {
       const relation = await this.#relationOf(found, log);
       if (relation === undefined) continue;
-      if (relation === "copy" && !this.#stillHolds(log)) await this.replace(log);
-      else if (relation === "copy") this.#copies.set(inode, stats.size);
-      else this.#adopt(log, found);
-      return;
+      if (relation === "copy") this.#copies.set(inode, stats.size);
+      else if (relation === "moved") this.#adopt(log, found);
+      else await this.replace(log);
+      if (relation !== "replaced" || catalog.holder(stats) !== undefined) return;
     }
-    this.begin(found, { after: this.#previousAt(found) });
+    // Comparing may have taken a while: what has another name by now is found by the next scan.
+    if (!isStillThere(found)) return;
+    const isMissed = found.names.length === 0;
+    const log = this.begin(found, isMissed ? familyOf(path) : path);
+    if (isMissed) log.leavingSince = monotonic();
   }
 
   /** Contents of which a file may be a copy, the newest first. */
   #relativesOf(path: string): LogFile[] {
-    const { catalog } = this.#options;
+    const { catalog, isSerial } = this.#options;
+    // Each of a series is its own, however much they are alike.
+    if (isSerial(path)) return [];
     const families = new Set([...originalsOf(path), familyOf(path)]);
     const relatives = [...families].flatMap((family) => [...catalog.namesakes(family)]);
     return relatives
@@ -256,38 +264,47 @@ export class Tracker {
     if (!this.#stillHolds(log)) log.isReplaced = true;
   }
 
-  /** A cheap look at the beginnings comes first. "copy": the same as what is read elsewhere. "moved": the only place where that content is now. */
-  async #relationOf({ path, stats }: Found, log: LogFile): Promise<"copy" | "moved" | undefined> {
+  /**
+   * "copy": the same as what is read elsewhere. "moved": the only place where that content is now. "replaced": it is here, and
+   * something else has come into the place where it was.
+   */
+  async #relationOf(
+    { path, stats }: Found,
+    log: LogFile,
+  ): Promise<"copy" | "moved" | "replaced" | undefined> {
     const isElsewhere = log.where !== undefined || log.fd !== undefined;
     if (isGzipName(path)) {
       if (!(await isHeldByGzip(path, log))) return undefined;
-      return isElsewhere ? "copy" : "moved";
+      if (!isElsewhere) return "moved";
+      if (!this.#stillHolds(log)) return "replaced";
+      if (log.where?.isGzip === true) return "copy";
+      const fd = this.hold(log);
+      return fd !== undefined && (await isGzipOfBeginning(path, fd)) ? "copy" : undefined;
     }
+    if (!isElsewhere) return isHeldBy({ path, stats }, log) ? "moved" : undefined;
     // A copy that is being made is empty at first.
     if (stats.size === 0) return log.names.includes(log.name) ? "copy" : undefined;
-    if (isHeldBy(path, log)) return isElsewhere ? "copy" : "moved";
-    return isElsewhere && isCopyOfBeginning(path, log) ? "copy" : undefined;
-  }
-
-  #previousAt({ path }: Found): LogFile | undefined {
-    const { isSerial } = this.#options;
-    return isSerial(path) ? this.#lastSerial : this.#byPath.get(path);
+    if (log.where?.isGzip === true) return undefined;
+    const fd = this.hold(log);
+    if (fd !== undefined && isCopyOfBeginning({ path, stats }, fd)) return "copy";
+    return isHeldBy({ path, stats }, log) && !this.#stillHolds(log) ? "replaced" : undefined;
   }
 
   /** Begins to read a content. */
-  begin({ path, stats, names, isLinked }: Found, { after, name = path }: Beginning): LogFile {
+  begin({ path, stats, names, isLinked }: Found, name: string): LogFile {
     const { catalog, monotonic, originOf, beginningOf, isSerial } = this.#options;
     const where = whereaboutsOf(path, stats, isGzipName(path));
     const origin = { path: originOf(name), key: catalog.newKey(where.place) };
     const log = new LogFile({ origin, name, where, offset: 0, mtime: stats.mtimeMs, now: monotonic() });
     log.names = names;
     log.isLinked = isLinked;
-    log.after = after;
+    const series = isSerial(path) ? origin.path : name;
+    log.after = this.#latest.get(series);
+    this.#latest.set(series, log);
     catalog.add(log);
-    if (isSerial(path)) this.#lastSerial = log;
     const fd = this.hold(log);
     if (fd !== undefined && !where.isGzip) {
-      const from = beginningOf(fd, stats.size);
+      const from = isSerial(path) ? 0 : beginningOf(fd, stats.size);
       if (from > 0) log.skipTo(from);
       log.head = partOf(
         readPart(fd, log.begin, Math.min(HEAD_BYTES, Math.max(0, stats.size - log.begin))),
@@ -298,6 +315,12 @@ export class Tracker {
     log.isCaughtUp = false;
     catalog.remember(log, monotonic());
     return log;
+  }
+
+  /** Takes up a content whose reading began before us. */
+  holdAndRecall(log: LogFile): void {
+    const fd = this.hold(log);
+    if (fd !== undefined && log.where?.isGzip === false && log.before.length === 0) recallEnd(log, fd);
   }
 
   /** Opens it while there is room, so that its inode stays what it is. */
@@ -314,57 +337,64 @@ export class Tracker {
     }
   }
 
-  /** Where a name has come to hold another content, there may have been others in between. */
-  async #noteNames(found: ReadonlyMap<string, Found>): Promise<void> {
-    const { catalog } = this.#options;
-    const byPath = new Map<string, LogFile>();
+  #noteNames(found: ReadonlyMap<string, Found>): void {
+    this.#byPath.clear();
     for (const { stats, names } of found.values()) {
-      const log = catalog.holder(stats);
-      if (log === undefined) continue;
-      for (const name of names) byPath.set(name, log);
-    }
-    const former = this.#byPath;
-    this.#byPath = byPath;
-    for (const [path, log] of former) {
-      const now = byPath.get(path);
-      if (now !== log && log.name === path) await this.#readMissed(log, now);
+      const log = this.#options.catalog.holder(stats);
+      if (log !== undefined) for (const name of names) this.#byPath.set(name, log);
     }
   }
 
-  /** Says what a name held before the first scan. */
-  expect(path: string, log: LogFile): void {
-    this.#byPath.set(path, log);
+  /** What stands beside a log when it is found was there before us, and is not ours to read. */
+  #noteFamilies(): void {
+    const { catalog } = this.#options;
+    for (const [family, logs] of catalog.families) {
+      if (!this.#since.has(family)) {
+        for (const { stats } of siblingsOf(family)) {
+          if (catalog.holder(stats) === undefined) this.#ignored.add(inodeOf(stats));
+        }
+      }
+      let newest = this.#since.get(family) ?? 0;
+      for (const { mtime } of logs) newest = Math.max(newest, mtime);
+      this.#since.set(family, newest);
+    }
+    for (const family of this.#since.keys()) if (!catalog.families.has(family)) this.#since.delete(family);
+    for (const [name, log] of this.#latest) if (!catalog.logs.has(log)) this.#latest.delete(name);
   }
 
   /**
-   * Rotated more than once since we looked: what stands beside the log, is newer than what we knew and looks like a rotation is
-   * read too, the oldest first.
+   * Files that no pattern matches, but that look like rotations of what we read, came after the last scan, and are newer than
+   * what was known then: a log may be rotated several times while nobody looks, or copied and emptied.
    */
-  async #readMissed(previous: LogFile, current: LogFile | undefined): Promise<void> {
-    const { catalog, completeness, isSerial } = this.#options;
-    if (isSerial(previous.name)) return;
-    const since = previous.mtime;
-    const missed = siblingsOf(previous.family)
-      .filter(
-        ({ path, stats }) => isRotationOf(basename(previous.family), basename(path)) && stats.mtimeMs > since,
-      )
-      .filter(({ stats }) => catalog.holder(stats) === undefined && !this.#copies.has(inodeOf(stats)))
-      .toSorted((a, b) => a.stats.mtimeMs - b.stats.mtimeMs);
-    let after = previous;
-    for (const { path, stats } of missed) {
-      if (!completeness.isComplete(path, stats) || (await this.#isKnown(path, stats))) continue;
-      const log = this.begin({ path, stats, names: [], isLinked: false }, { after, name: previous.name });
-      log.leavingSince = this.#options.monotonic();
-      after = log;
+  #unseenSiblings(found: ReadonlyMap<string, Found>): Found[] {
+    const { catalog } = this.#options;
+    const folders = new Set([...this.#since.keys()].map((family) => dirname(family)));
+    const unseen: Found[] = [];
+    for (const folder of folders) {
+      for (const path of filesIn(folder)) {
+        const family = familyOf(path);
+        const since = this.#since.get(family);
+        if (since === undefined || path === family || this.#byPath.has(path)) continue;
+        const stats = statIfThere(path);
+        if (stats?.isFile() !== true || found.has(inodeOf(stats))) continue;
+        if (catalog.holder(stats) !== undefined || this.#ignored.has(inodeOf(stats))) continue;
+        // Programs that keep times may know milliseconds only.
+        if (stats.mtimeMs >= Math.floor(since) || this.#awaited.has(inodeOf(stats)))
+          unseen.push({ path, stats, names: [], isLinked: false });
+        else this.#ignored.add(inodeOf(stats));
+      }
     }
-    if (current !== undefined && after !== previous) current.after = after;
+    return unseen;
   }
 
-  async #isKnown(path: string, stats: Stats): Promise<boolean> {
-    const found = { path, stats, names: [], isLinked: false };
-    for (const log of this.#relativesOf(path)) {
-      if ((await this.#relationOf(found, log)) !== undefined) return true;
-    }
-    return false;
+  /** Says what was known before the first scan. */
+  expect(log: LogFile, mtime: number): void {
+    this.#latest.set(log.name, log);
+    this.#since.set(log.family, Math.max(mtime, this.#since.get(log.family) ?? 0));
   }
+}
+
+function isStillThere({ path, stats }: Found): boolean {
+  const now = statIfThere(path);
+  return now !== undefined && inodeOf(now) === inodeOf(stats);
 }
