@@ -18,6 +18,7 @@ export interface LogsMetrics extends PipelineMetrics, DeliveryMetrics {
   readonly missed: Counter;
   readonly freed: Counter;
   readonly removed: Counter;
+  readonly lostMessages: Counter;
   readonly lagBytes: Gauge;
   readonly lagSeconds: Gauge;
   readonly buffered: Gauge;
@@ -89,6 +90,10 @@ export function declareMetrics(meter: Meter): LogsMetrics {
       "Bytes of delivered logs that Pillion rotated or gave back.",
     ),
     removed: meter.counter("logs_removed_files_total", "Delivered files that Pillion removed."),
+    lostMessages: meter.counter(
+      "logs_lost_messages_total",
+      "Syslog messages over UDP for which the kernel's queue or the spool had no room.",
+    ),
     lagBytes: meter.gauge("logs_lag_bytes", "Bytes of a file that a sink does not have yet.", [
       "file",
       "sink",

@@ -15,11 +15,12 @@ import { createProcessor } from "./process/processor.ts";
 import { createSinks } from "./sinks/create-sinks.ts";
 import type { ChunkSource } from "./sources/chunk.ts";
 import { openSources } from "./sources/open-sources.ts";
+import { SYSLOG_ORIGIN } from "./sources/syslog-source.ts";
 
 type Context = SidecarContext<LogsMetrics>;
 
 /** Memory for records that one sink has not acknowledged yet, bytes. */
-const QUEUE_BYTES = 8 * 2 ** 20;
+const QUEUE_BYTES = 3 * 2 ** 20;
 /** After so long without a way out, what is left in memory goes to disk: the kernel may kill us 2 s after SIGTERM (KEP-753). */
 const KEEP_AFTER_MS = 1_000;
 
@@ -55,15 +56,19 @@ export default defineSidecar({
       host,
       checkpoints: delivery.checkpoints,
       events: fileEvents(metrics),
+      lostMessages: (messages) => metrics.lostMessages.add(messages),
     });
     const lag = new LagTracker({ source, delivery, monotonic: () => host.monotonic() });
     delivery.checkpoints.onMoved((key, offset) => lag.moved(key, offset));
     const parse = createParser(config, host);
+    const isBare = config.parse.format === "none";
+    // What is received as syslog is syslog, unless somebody knows better.
+    const parseReceived = isBare ? createParser({ ...config, parse: { format: "syslog" } }, host) : parse;
     const pipeline = new Pipeline({
       source,
       delivery,
       createFramer: createFramers(config),
-      parserOf: () => parse,
+      parserOf: ({ path }) => (path === SYSLOG_ORIGIN ? parseReceived : parse),
       process: processor.process,
       onLot: (lot) => lag.read(lot),
       clock: host,

@@ -74,9 +74,9 @@ export class PipeDrain {
   }
 
   #take(pipe: number, most: number): number {
-    const { isDue, endsLine, fd: file, size: at } = this.#spool;
+    const { isDue, endsLine, untilDue, fd: file, size: at } = this.#spool;
     // A segment ends behind a line: no more than the rest of that line is taken.
-    const length = isDue && !endsLine ? Math.min(most, this.#restOfLine(pipe)) : most;
+    const length = Math.min(most, isDue && !endsLine ? this.#restOfLine(pipe) : untilDue);
     const moved = moveFromPipe(pipe, { file, at, length });
     if (moved <= 0) return this.#copy(pipe, length);
     this.#spool.advance(moved);

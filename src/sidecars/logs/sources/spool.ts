@@ -53,7 +53,7 @@ export class Spool implements Spooled {
   }
 
   isClosed(path: string): boolean {
-    return this.#fd === undefined || basename(path) < basename(this.#path(this.#number));
+    return basename(path) < basename(this.#path(this.#number));
   }
 
   /** Descriptor of the open segment, for reading and writing at offsets. */
@@ -75,6 +75,11 @@ export class Spool implements Spooled {
   /** Whether the segment is large enough to be closed behind the next line. */
   get isDue(): boolean {
     return this.#size >= this.#segmentBytes;
+  }
+
+  /** Bytes until the segment is due, 1 at least. */
+  get untilDue(): number {
+    return Math.max(1, this.#segmentBytes - this.#size);
   }
 
   get bytes(): number {
