@@ -86,7 +86,6 @@ export class Checkpoints implements CheckpointStore {
     this.#names = [...lanes, ...former];
     this.#lanes = this.#names.map((name) => state?.laneRecords.get(name) ?? emptyLane());
     this.interrupted = lanes.map((_, lane) => this.#lanes[lane]?.inFlight ?? NOTHING);
-    for (const record of this.#lanes) record.inFlight = NOTHING;
     this.#lastNumber = state?.lastNumber ?? 0;
     if (state !== undefined) this.#load(state);
     this.#begin(state);
@@ -153,6 +152,13 @@ export class Checkpoints implements CheckpointStore {
     return this.#lanes[lane] ?? emptyLane();
   }
 
+  /** `interrupted` has been told: only then it may be forgotten, or a kill in between would hide it. */
+  forgetInterrupted(): void {
+    for (const [lane, { records }] of this.interrupted.entries()) {
+      if (records > 0) this.commit(lane, { inFlight: NOTHING });
+    }
+  }
+
   /** Notes a change, on disk where that is possible, and tells who listens. */
   commit(lane: number, change: LaneChange): void {
     this.#write({ l: [[lane, lineOf(change)]], ...replayedLine(change) });
@@ -188,15 +194,10 @@ export class Checkpoints implements CheckpointStore {
     for (const id of replayed) this.replayed.add(id);
     const count = this.interrupted.length;
     for (const [number, { key, identity, offsets }] of files) {
-      // A sink that is new takes part from where the file stands.
-      const lowest = lanes.reduce(
-        (low, _, lane) => Math.min(low, offsets[lane] ?? 0),
-        Number.MAX_SAFE_INTEGER,
-      );
-      const safe = this.#names.slice(0, count).map((name) => {
-        const lane = lanes.indexOf(name);
-        return lane < 0 ? (lanes.length === 0 ? 0 : lowest) : (offsets[lane] ?? 0);
-      });
+      // A sink that is new, or that was away, takes part from where the file stands.
+      const known = offsets.filter((offset) => offset !== undefined);
+      const lowest = known.length === 0 ? 0 : Math.min(...known);
+      const safe = this.#names.slice(0, count).map((name) => offsets[lanes.indexOf(name)] ?? lowest);
       const marks = { key, number, identity, safe, offered: [...safe], isCurrent: true, awaitsStart: false };
       this.#files.set(key, marks);
     }
@@ -207,10 +208,7 @@ export class Checkpoints implements CheckpointStore {
     const isSame = state !== undefined && this.#names.every((name, lane) => state.lanes[lane] === name);
     if (!isSame || !this.isExact || this.#isBulky()) {
       this.#compact();
-      return;
     }
-    const wasInFlight = this.interrupted.flatMap((amount, lane) => (amount.records > 0 ? [lane] : []));
-    if (wasInFlight.length > 0) this.#write({ l: wasInFlight.map((lane) => [lane, { i: [0, 0] }]) });
   }
 
   #add(key: string, identity: unknown, offset: number): FileMarks {

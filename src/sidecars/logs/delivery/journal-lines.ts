@@ -43,7 +43,7 @@ export interface FileRecord {
   readonly key: string;
   readonly identity: unknown;
   /** By the journal's own lane numbers. */
-  readonly offsets: number[];
+  readonly offsets: (number | undefined)[];
 }
 
 export interface JournalState {

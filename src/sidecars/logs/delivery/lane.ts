@@ -294,10 +294,14 @@ export class Lane {
     return this.#run?.batch.from === "memory" || this.#moving !== undefined;
   }
 
-  /** Whether the queue has to go to disk now, as far as the shelf takes it. */
-  #mustShelve(): boolean {
-    if (this.#queue.isEmpty || this.#clock.monotonic() < this.#shelfRestsUntil) return false;
+  /** Whether what is in memory has to go to disk now, as far as the shelf takes it. */
+  #mustEmptyMemory(): boolean {
+    if (this.#clock.monotonic() < this.#shelfRestsUntil) return false;
     return this.#keepSince !== undefined || (this.#isFull && this.#because !== undefined);
+  }
+
+  #mustShelve(): boolean {
+    return !this.#queue.isEmpty && this.#mustEmptyMemory();
   }
 
   /** What only the lane's own loop may do; true when there was something. */
@@ -418,8 +422,7 @@ export class Lane {
     this.#flush();
     while (!this.#isStopped) {
       const now = this.#clock.monotonic();
-      const mustMakeWay = this.#keepSince !== undefined || this.#mustShelve();
-      if (mustMakeWay && this.#run?.batch.from === "memory") return false;
+      if (this.#run?.batch.from === "memory" && this.#mustEmptyMemory()) return false;
       if (now >= this.#pace.resumeAt) return true;
       if (!(await this.#doChores())) await this.#wait(this.#pace.resumeAt - now);
     }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Problem } from "../../../kernel/problem.ts";
 import type { Outcome, Refusal } from "../sinks/sink.ts";
@@ -599,5 +599,69 @@ test("a buffer gives its files back as they are delivered", async () => {
   sink.behaviour = () => ACCEPTED;
   await elapse(world, world.delivery.drain(false));
   expect([existsSync(buffer), readdirSync(buffer)]).toEqual([true, []]);
+  await world.delivery.stop();
+});
+
+test("a batch as large as the memory makes way in an outage, too", async () => {
+  using folder = testFolder();
+  const { world, sink, file } = await begin({ folder: folder.path, limits: SMALL }, () => DOWN, {
+    maxRecords: 100,
+  });
+  const offers = [world.delivery.offer(file.lot(15)), world.delivery.offer(file.lot(15))];
+  await quiet(world);
+  world.clock.advance(1_000);
+  await quiet(world);
+  await Promise.all(offers);
+  expect(world.delivery.undelivered().records).toBe(30);
+  expect(offsetOf(world)).toBe(300);
+  sink.behaviour = () => ACCEPTED;
+  await elapse(world, world.delivery.drain(false));
+  await world.delivery.stop();
+});
+
+test("damaged checkpoints and buffers cost duplicates or counted records, never the others", async () => {
+  using folder = testFolder();
+  const first = await begin({ folder: folder.path, limits: SMALL }, () => DOWN);
+  for (let lot = 0; lot < 10; lot += 1) await first.world.delivery.offer(first.file.lot(10));
+  await elapse(first.world, first.world.delivery.drain(true));
+  await first.world.delivery.stop();
+  const buffer = join(folder.path, "buffers", "http", "buffer");
+  const [segment = ""] = readdirSync(buffer);
+  const bytes = readFileSync(join(buffer, segment));
+  bytes[100] = (bytes[100] ?? 0) ^ 1;
+  writeFileSync(join(buffer, segment), bytes);
+  writeFileSync(join(folder.path, "checkpoints"), "garbage\n");
+  writeFileSync(join(folder.path, "dead-letters", "records.jsonl"), "garbage\n{");
+  const next = await begin({ folder: folder.path });
+  expect(offsetOf(next.world)).toBe(0);
+  await elapse(next.world, next.world.delivery.drain(false));
+  expect(codes(next.world.delivery.checkpoints.troubles())).toEqual(["E_CHECKPOINTS_DAMAGED"]);
+  expect(codes(next.world.delivery.troubles())).toEqual(["E_BUFFER_DAMAGED"]);
+  expect(await next.world.delivery.deadLetters.list()).toEqual([]);
+  const delivered = next.sink.calls.flat();
+  expect([delivered.length + next.world.counts.damaged, new Set(delivered).size]).toEqual([
+    100,
+    delivered.length,
+  ]);
+  expect(next.world.counts.damaged).toBeGreaterThan(0);
+  expect(readdirSync(buffer)).toEqual([`${segment}.damaged-1`]);
+  await next.world.delivery.stop();
+  const last = await begin({ folder: folder.path });
+  expect([...last.world.delivery.checkpoints.troubles(), ...last.world.delivery.troubles()]).toEqual([]);
+  await last.world.delivery.stop();
+});
+
+test("a state folder that disappears costs what was in it, and delivery goes on", async () => {
+  using folder = testFolder();
+  const state = join(folder.path, "state");
+  const { world, sink, file } = await begin({ folder: state, limits: SMALL }, () => DOWN);
+  for (let lot = 0; lot < 3; lot += 1) await world.delivery.offer(file.lot(10));
+  await quiet(world);
+  rmSync(state, { recursive: true });
+  for (let lot = 0; lot < 3; lot += 1) void world.delivery.offer(file.lot(10));
+  await quiet(world);
+  sink.behaviour = () => ACCEPTED;
+  await elapse(world, world.delivery.drain(false));
+  expect(new Set(sink.calls.flat())).toContain("a:60");
   await world.delivery.stop();
 });

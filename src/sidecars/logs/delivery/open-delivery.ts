@@ -107,6 +107,7 @@ export class FolderDelivery implements Delivery {
   async start(): Promise<void> {
     await this.#letters.recover();
     this.#reportInterrupted();
+    this.#checkpoints.forgetInterrupted();
     for (const lane of this.#lanes) lane.start();
   }
 
