@@ -36,6 +36,19 @@ test(
 );
 
 test(
+  "an attempt that fails in this process does not give the folder to another one",
+  inFolder(async (folder) => {
+    const lock = lockFolder(folder);
+    expect(codeOf(() => lockFolder(folder))).toBe("E_FOLDER_IN_USE");
+    const script = `const { lockFolder } = await import(${JSON.stringify(join(import.meta.dir, "folder-lock.ts"))});
+      try { lockFolder(${JSON.stringify(folder)}); console.log("locked"); } catch (error) { console.log(error.code); }`;
+    await using child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
+    expect((await child.stdout.text()).trim()).toBe("E_FOLDER_IN_USE");
+    lock.release();
+  }),
+);
+
+test(
   "another process cannot lock it, and its death by kill -9 frees it",
   inFolder(async (folder) => {
     const script = `const { lockFolder } = await import(${JSON.stringify(join(import.meta.dir, "folder-lock.ts"))});

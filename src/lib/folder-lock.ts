@@ -17,7 +17,7 @@ export function lockFolder(folder: string): FolderLock {
   const path = join(folder, "lock");
   let claim: Database | undefined;
   try {
-    closeSync(openSync(path, "a", 0o600));
+    makeIfMissing(path);
     claim = new Database(path, { strict: true });
     claim.run("BEGIN EXCLUSIVE");
     const held = claim;
@@ -25,6 +25,15 @@ export function lockFolder(folder: string): FolderLock {
   } catch (error) {
     claim?.close();
     throw problemOf(folder, error);
+  }
+}
+
+/** Closing any descriptor of a file gives up all the claims of this process (fcntl(2)): one that is there is not opened. */
+function makeIfMissing(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600));
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
   }
 }
 

@@ -99,3 +99,13 @@ test("a sync under way outlives a replace and a close", async () => {
   expect(await journal.sync()).toBe(false);
   expect(openJournal(path).lines).toEqual([9]);
 });
+
+test("a closed journal leaves the file to its successor", () => {
+  const path = newPath();
+  const { journal } = openJournal(path);
+  journal.replace([0]);
+  journal.close();
+  journal.close();
+  expect([journal.append(1), journal.replace([2])]).toEqual([false, false]);
+  expect(openJournal(path).lines).toEqual([0]);
+});

@@ -44,6 +44,7 @@ export class Journal {
   #size = 0;
   #trouble: unknown;
   #syncs = 0;
+  #isClosed = false;
   /** Replaced while a sync was under way in another thread: closed when that is over. */
   readonly #retired: number[] = [];
 
@@ -86,6 +87,8 @@ export class Journal {
 
   /** Begins anew with these lines, in one step; they are on the disk when it returns true. */
   replace(lines: readonly unknown[]): boolean {
+    // The file may be somebody else's by now.
+    if (this.#isClosed) return false;
     const bytes = Buffer.from(lines.map(encode).join(""));
     try {
       writeFileAtomic(this.#path, bytes, MODE);
@@ -115,7 +118,9 @@ export class Journal {
     return false;
   }
 
+  /** From now on every write is refused. */
   close(): void {
+    this.#isClosed = true;
     this.#retire();
     this.#file = undefined;
   }
