@@ -85,8 +85,6 @@ export class LogFile {
   isGone = false;
   /** Not found where it was when it was to be opened. */
   isMissing = false;
-  /** Renamed by Pillion: unlinked once it is delivered. */
-  isOurs = false;
   /** Removed by Pillion, which had made sure that everything was delivered. */
   isRemoved = false;
   #mark: { offset: number; at: number; since: number | undefined } | undefined;

@@ -32,6 +32,8 @@ export interface UpkeepOptions {
   readonly isClosed: (path: string) => boolean;
 }
 
+/** Stands in the names of files that were renamed here, before a time and a number. */
+const ROTATED_HERE = ".pillion-";
 const BLOCK_BYTES = 4096;
 /** What stands before the delivered offset stays, so that the file is recognised by it. */
 const KEPT_BYTES = 2 * BLOCK_BYTES;
@@ -41,13 +43,15 @@ const SURELY_QUIET_MS = 5 * 60_000;
 export class Upkeep {
   readonly #options: UpkeepOptions;
   readonly #troubles = new Map<LogFile, unknown>();
+  /** How large renamed files were when nobody could have noticed yet. */
+  readonly #sizeAtRename = new WeakMap<LogFile, number>();
   #sequence = 0;
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
   }
 
-  /** What could not be done, and is tried no more for that file. */
+  /** What could not be done. Only the removal of a file that was rotated here is tried again. */
   troubles(): Iterable<unknown> {
     for (const log of this.#troubles.keys())
       if (!this.#options.catalog.logs.has(log)) this.#troubles.delete(log);
@@ -57,9 +61,10 @@ export class Upkeep {
   /** Looks after one file. True when a name has changed, so that it is time to look for files. */
   tend(log: LogFile): boolean {
     const { rotate, remove, isClosed } = this.#options;
-    if (log.where === undefined || log.isReplaced || this.#troubles.has(log)) return false;
+    if (log.where === undefined || log.isReplaced) return false;
+    if (isRotatedHere(log, log.where.path)) return this.#removeRotated(log);
+    if (this.#troubles.has(log)) return false;
     if (isClosed(log.where.path)) return this.#remove(log, 0);
-    if (log.isOurs) return this.#removeRotated(log);
     if (rotate?.by === "hole") this.#punch(log, rotate.size);
     if (rotate?.by === "rename" && this.#rename(log, rotate.size)) return true;
     return remove !== undefined && this.#remove(log, remove.after);
@@ -111,7 +116,7 @@ export class Upkeep {
     )
       return false;
     const time = new Date(clock.now()).toISOString().replaceAll(/[:.]/g, "-");
-    const path = `${log.name}.pillion-${time}-${++this.#sequence}`;
+    const path = `${log.name}${ROTATED_HERE}${time}-${++this.#sequence}`;
     try {
       if (lstatSync(log.name).isSymbolicLink() || descriptors.open(log) === "missing") return false;
       if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return false;
@@ -120,27 +125,36 @@ export class Upkeep {
       this.#troubles.set(log, cannotChange("rename", log.name, error));
       return false;
     }
-    log.isOurs = true;
     log.where = { ...where, path };
     events.ownRotation(log.name, log.size);
     return true;
   }
 
   #removeRotated(log: LogFile): boolean {
-    const { rotate, quietMs, clock, descriptors } = this.#options;
+    const { quietMs, clock, descriptors } = this.#options;
     const fd = log.fd ?? this.#open(log);
     if (fd === undefined) return false;
-    const isNoticed = statIfThere(log.name) !== undefined;
-    if (!isNoticed && rotate !== undefined && log.size > 2 * rotate.size) {
+    if (this.#isUnnoticed(log)) {
       this.#troubles.set(log, keepsDescriptor(log.name));
       return false;
     }
+    this.#troubles.delete(log);
     const isWritten = hasWriter(fd);
     const mustWait = isWritten ?? clock.monotonic() - log.changedAt < SURELY_QUIET_MS;
     if (mustWait) return false;
     const isRemoved = this.#remove(log, quietMs);
     if (isRemoved) descriptors.close(log);
     return isRemoved;
+  }
+
+  /** The application has had time enough, by what it wrote, to open its log again. */
+  #isUnnoticed(log: LogFile): boolean {
+    const sizeAtRename = this.#sizeAtRename.get(log) ?? log.size;
+    this.#sizeAtRename.set(log, sizeAtRename);
+    const { rotate } = this.#options;
+    return (
+      rotate !== undefined && log.size > sizeAtRename + rotate.size && statIfThere(log.name) === undefined
+    );
   }
 
   /** Only what is delivered to its last byte, has been unchanged for so long, and is written to by nobody. */
@@ -181,4 +195,9 @@ export class Upkeep {
       return undefined;
     }
   }
+}
+
+/** Also by an earlier run: its name is all that tells. */
+function isRotatedHere(log: LogFile, path: string): boolean {
+  return path.startsWith(`${log.name}${ROTATED_HERE}`);
 }
