@@ -1,6 +1,6 @@
 /** The few calls on files that the runtime's own file system module lacks. They answer "no" where the system does not know them. */
 import { fstatSync, statSync } from "node:fs";
-import { dlopen } from "bun:ffi";
+import { openLibc } from "./libc.ts";
 
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
@@ -12,11 +12,8 @@ const F_UNLCK = 2;
 /** Ignored unless a program asks for it. The default for a broken lease, SIGIO, would end the process. */
 const SIGURG = 23;
 
-/** The C library, by the names that glibc and musl give it. */
-const LIBRARIES = ["libc.so.6", "libc.so", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
-
 type FileCalls = ReturnType<typeof load>;
-let loaded: FileCalls | null | undefined;
+let loaded: FileCalls | undefined;
 
 /** Gives the blocks of a part of a file back to the file system; its size stays. False where that is not possible. Needs a descriptor that may write. */
 export function punchHole(fd: number, from: number, length: number): boolean {
@@ -47,24 +44,15 @@ function mayLease(fd: number): boolean {
   return uid === 0 || fstatSync(fd).uid === uid;
 }
 
-function calls(): FileCalls | null {
-  if (loaded !== undefined) return loaded;
-  for (const library of LIBRARIES) {
-    try {
-      loaded = load(library);
-      return loaded;
-    } catch {
-      // The next name may be the right one.
-    }
-  }
-  loaded = null;
+function calls(): FileCalls {
+  loaded ??= load();
   return loaded;
 }
 
-function load(library: string) {
-  return dlopen(library, {
-    lseek: { args: ["i32", "i64_fast", "i32"], returns: "i64_fast" },
-    fallocate: { args: ["i32", "i32", "i64_fast", "i64_fast"], returns: "i32" },
+function load() {
+  return openLibc({
+    lseek: { args: ["i32", "i64", "i32"], returns: "i64" },
+    fallocate: { args: ["i32", "i32", "i64", "i64"], returns: "i32" },
     fcntl: { args: ["i32", "i32", "i32"], returns: "i32" },
-  }).symbols;
+  });
 }
