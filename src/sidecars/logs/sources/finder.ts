@@ -3,7 +3,7 @@ import type { Stats } from "node:fs";
 import type { FolderWatch, Host } from "../../../kernel/host.ts";
 import { excluder, parseGlob, type Pattern } from "./glob.ts";
 import { inodeOf } from "./identity.ts";
-import { nextTurn, Pause } from "./pause.ts";
+import { Pause } from "./pause.ts";
 import { matchesNothing, tooManyFiles, unreadable } from "./trouble.ts";
 import { walk } from "./walk.ts";
 
@@ -17,6 +17,8 @@ export interface Found {
 
 export interface FinderOptions {
   readonly patterns: readonly string[];
+  /** Patterns of files of our own, of which there may be none. */
+  readonly ownPatterns: readonly string[];
   readonly exclude: readonly string[];
   /** Never left out. */
   readonly isOurs: (path: string) => boolean;
@@ -29,6 +31,7 @@ export interface FinderOptions {
 const MOST_FILES = 100_000;
 /** Entries looked at in one go: about 2 ms. */
 const SLICE = 400;
+const PER_FOLDER = 20;
 
 export class Finder {
   readonly #options: FinderOptions;
@@ -40,8 +43,8 @@ export class Finder {
 
   constructor(options: FinderOptions) {
     this.#options = options;
-    this.#patterns = options.patterns.flatMap(parseGlob);
-    this.#matchers = options.patterns.map((pattern) => new Bun.Glob(pattern));
+    this.#patterns = [...options.patterns, ...options.ownPatterns].flatMap(parseGlob);
+    this.#matchers = [...options.patterns, ...options.ownPatterns].map((pattern) => new Bun.Glob(pattern));
     const isExcluded = excluder(options.exclude);
     this.#isExcluded = (path) => isExcluded(path) && !options.isOurs(path);
   }
@@ -61,14 +64,14 @@ export class Finder {
     const found = new Map<string, { path: string; stats: Stats; names: string[]; isLinked: boolean }>();
     const refused = new Map<string, unknown>();
     const folders = new Set<string>();
-    const matched = new Set<string>();
+    const matched = new Set<string>(this.#options.ownPatterns);
     let names = 0;
     const pause = new Pause(SLICE);
     for (const pattern of this.#patterns) {
       const visitor = {
         file: (path: string, stats: Stats, isLinked: boolean) => {
           if (this.#isExcluded(path) || names >= MOST_FILES) return;
-          pause.isDue(1);
+          pause.add(1);
           matched.add(pattern.text);
           const known = found.get(inodeOf(stats));
           if (known === undefined) found.set(inodeOf(stats), { path, stats, names: [path], isLinked });
@@ -82,12 +85,15 @@ export class Finder {
         },
         refused: (path: string, error: unknown) => void refused.set(path, unreadable(path, error)),
       };
-      for (const _ of walk(pattern, visitor)) if (pause.isDue(20)) await nextTurn();
+      for (const _ of walk(pattern, visitor)) {
+        pause.add(PER_FOLDER);
+        await pause.take();
+      }
     }
     this.#unwatch(folders);
     this.#troubles = [...refused.values()];
     for (const { text } of this.#patterns) {
-      if (matched.has(text) || matched.size > MOST_FILES) continue;
+      if (matched.has(text)) continue;
       matched.add(text);
       this.#troubles.push(matchesNothing(text));
     }

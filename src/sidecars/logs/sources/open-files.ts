@@ -10,7 +10,7 @@ import { type FileEvents, noEvents } from "./file-events.ts";
 import { Finder } from "./finder.ts";
 import { readPart } from "./identity.ts";
 import type { LogFile } from "./log-file.ts";
-import { nextTurn, Pause } from "./pause.ts";
+import { Pause } from "./pause.ts";
 import { resumeFiles } from "./resume.ts";
 import { Completeness, statIfThere } from "./siblings.ts";
 import type { Spooled } from "./spooled.ts";
@@ -122,7 +122,8 @@ class FileSource implements ChunkSource {
       isSerial: (path) => spoolOf(path) !== undefined,
     });
     this.#finder = new Finder({
-      patterns: [...options.patterns, ...spooled.map(({ pattern }) => pattern)],
+      patterns: options.patterns,
+      ownPatterns: spooled.map(({ pattern }) => pattern),
       exclude: options.exclude,
       isOurs: (path) => spoolOf(path) !== undefined,
       host,
@@ -164,7 +165,7 @@ class FileSource implements ChunkSource {
     const { host } = this.#options;
     const wakeAt = host.monotonic() + wakeAfterMs;
     for (;;) {
-      if (this.#pause.isDue(0)) await nextTurn();
+      await this.#pause.take();
       const chunk = await this.#readNext();
       if (this.#bug !== undefined) throw this.#bug;
       if (chunk !== undefined) return chunk;
@@ -224,13 +225,14 @@ class FileSource implements ChunkSource {
       isMoving = false;
       for (const log of this.#queue) {
         if (this.#isClosed()) return undefined;
-        if (this.#pause.isDue(PER_READ)) await nextTurn();
+        this.#pause.add(PER_READ);
+        await this.#pause.take();
         if (!this.#queue.has(log) || this.#mustWait(log)) continue;
         this.#queue.delete(log);
         isMoving = true;
         const result = await this.#tryRead(log);
         if (result === undefined) continue;
-        this.#pause.isDue(result.bytes.length);
+        this.#pause.add(result.bytes.length);
         this.#catalog.remember(log, this.#options.host.monotonic());
         return result;
       }

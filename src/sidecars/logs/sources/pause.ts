@@ -1,7 +1,7 @@
 /** Long work in slices: thousands of files are looked at without holding up the process. */
 
 /** Waits for the event loop's next turn. */
-export function nextTurn(): Promise<void> {
+function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
@@ -15,11 +15,14 @@ export class Pause {
     this.#slice = slice;
   }
 
-  /** True: it is time for `nextTurn`. */
-  isDue(done: number): boolean {
+  add(done: number): void {
     this.#done += done;
-    if (this.#done < this.#slice) return false;
+  }
+
+  /** Resolves at once, or with the next turn when a slice has been done. */
+  async take(): Promise<void> {
+    if (this.#done < this.#slice) return;
     this.#done = 0;
-    return true;
+    await nextTurn();
   }
 }

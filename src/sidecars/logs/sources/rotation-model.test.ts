@@ -15,7 +15,7 @@ import {
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { expect, test } from "bun:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { Reading, temporaryFolder } from "./reading.test-support.ts";
 
 const OPERATIONS = [

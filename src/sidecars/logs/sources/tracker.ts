@@ -90,7 +90,7 @@ export class Tracker {
       if (log.isReplaced) await this.replace(log);
       else if (!log.names.includes(log.name)) await this.#follow(log);
     }
-    newcomers.sort((a, b) => a.stats.mtimeMs - b.stats.mtimeMs || (a.path < b.path ? -1 : 1));
+    newcomers.sort(byAge);
     for (const one of newcomers) {
       if (catalog.holder(one.stats) === undefined) await this.#welcome(one);
     }
@@ -130,10 +130,13 @@ export class Tracker {
       const isHere = ({ stats }: Sibling) =>
         inodeOf(stats) === inodeOf(place) && isSameBirth(place, placeOf(stats));
       const stats = statIfThere(path);
+      const isUnlinked = log.fd !== undefined && fstatSync(log.fd).nlink === 0;
       const sibling =
         stats !== undefined && isHere({ path, stats })
           ? { path, stats }
-          : siblingsOf(log.family).find(isHere);
+          : isUnlinked
+            ? undefined
+            : siblingsOf(log.family).find(isHere);
       if (sibling !== undefined) {
         log.where = { ...log.where, path: sibling.path };
         log.look(sibling.stats, monotonic());
@@ -348,15 +351,19 @@ export class Tracker {
   /** What stands beside a log when it is found was there before us, and is not ours to read. */
   #noteFamilies(): void {
     const { catalog } = this.#options;
+    const fresh = new Set<string>();
     for (const [family, logs] of catalog.families) {
-      if (!this.#since.has(family)) {
-        for (const { stats } of siblingsOf(family)) {
-          if (catalog.holder(stats) === undefined) this.#ignored.add(inodeOf(stats));
-        }
-      }
+      if (!this.#since.has(family)) fresh.add(family);
       let newest = this.#since.get(family) ?? 0;
       for (const { mtime } of logs) newest = Math.max(newest, mtime);
       this.#since.set(family, newest);
+    }
+    for (const folder of new Set([...fresh].map((family) => dirname(family)))) {
+      for (const path of filesIn(folder)) {
+        if (!fresh.has(familyOf(path)) || this.#byPath.has(path)) continue;
+        const stats = statIfThere(path);
+        if (stats !== undefined && catalog.holder(stats) === undefined) this.#ignored.add(inodeOf(stats));
+      }
     }
     for (const family of this.#since.keys()) if (!catalog.families.has(family)) this.#since.delete(family);
     for (const [name, log] of this.#latest) if (!catalog.logs.has(log)) this.#latest.delete(name);
@@ -397,4 +404,11 @@ export class Tracker {
 function isStillThere({ path, stats }: Found): boolean {
   const now = statIfThere(path);
   return now !== undefined && inodeOf(now) === inodeOf(stats);
+}
+
+/** Written to last comes last; of those that were written to in the same moment, the rotated ones come first. */
+function byAge(one: Found, other: Found): number {
+  if (one.stats.mtimeMs !== other.stats.mtimeMs) return one.stats.mtimeMs - other.stats.mtimeMs;
+  const isRotated = ({ names }: Found): number => (names.length === 0 ? 0 : 1);
+  return isRotated(one) - isRotated(other) || (one.path > other.path ? -1 : 1);
 }
