@@ -23,7 +23,7 @@ const MODE = 0o622;
 const PIPE_BYTES = TURN_BYTES;
 /** Linux tells of a write into a FIFO only by giving its bytes, so it is looked at: the more rarely, the longer it is quiet. */
 const SHORTEST_LOOK_MS = 1;
-const LONGEST_LOOK_MS = 40;
+const LONGEST_LOOK_MS = 100;
 /** While the spool is full, or cannot be written to. */
 const BLOCKED_MS = 200;
 /** How often it is seen whether the FIFO is still the one at its path. */
