@@ -139,3 +139,20 @@ test("checkpoints of a newer version are left alone", () => {
   })();
   expect([code, readdirSync(folder.path)]).toEqual(["E_STATE_NEWER", ["checkpoints"]]);
 });
+
+test("a store that is closed leaves the journal to its successor, whatever is still noted", async () => {
+  using folder = testFolder();
+  const clock = new ManualClock();
+  const former = openCheckpoints({ folder: folder.path, lanes: ["http"], clock, log: SILENT });
+  move(former, 0, { a: 10 });
+  former.close();
+  const successor = open(folder.path, ["http"]);
+  former.remember("late", null);
+  former.clearReplayed();
+  await Promise.resolve();
+  expect(clock.pending).toBe(0);
+  clock.advance(5_000);
+  move(successor, 0, { a: 20 });
+  successor.close();
+  expect(known(open(folder.path, ["http"]))).toEqual({ a: 20 });
+});

@@ -75,6 +75,7 @@ export class Checkpoints implements CheckpointStore {
   /** The file lacks lines: only writing it anew mends that. */
   #isBehind = false;
   #cancelRetry: (() => void) | undefined;
+  #isClosed = false;
   #snapshotBytes = 0;
 
   constructor({ lanes, clock }: CheckpointOptions, journal: Journal, { state, damagedFile }: Found) {
@@ -183,9 +184,11 @@ export class Checkpoints implements CheckpointStore {
     this.#write({ d: 0 });
   }
 
+  /** What is still noted afterwards counts in memory only: the file may have another owner. */
   close(): void {
     this.#flush();
     if (this.#isBehind) this.#compact();
+    this.#isClosed = true;
     this.#cancelRetry?.();
     this.#journal.close();
   }
@@ -284,6 +287,7 @@ export class Checkpoints implements CheckpointStore {
 
   #fallBehind(): void {
     this.#isBehind = true;
+    if (this.#isClosed) return;
     this.#cancelRetry ??= this.#clock.schedule(RETRY_MS, () => {
       this.#cancelRetry = undefined;
       if (this.#isBehind) this.#compact();

@@ -31,7 +31,7 @@ export function encodeLot({ origin, records, end }: Lot, { sink, marks, after, a
     ends.push(record.end);
     sizes.push(Buffer.byteLength(piece.text));
   }
-  return { marks, path: origin.path, pieces, ends, sizes, end, at, taken: 0 };
+  return { marks, path: origin.path, pieces, ends, sizes, end: Math.max(after, end), at, taken: 0 };
 }
 
 function encode(sink: Sink, record: LogRecord): Piece {

@@ -40,9 +40,9 @@ async function outage(folder: string): Promise<unknown> {
   const file = new NumberedFile("a");
   world.delivery.checkpoints.remember("a", {});
   let lots = 0;
-  let isStopped = false;
+  const stop = new AbortController();
   const reader = (async () => {
-    for (; lots < 1_000 && !isStopped; lots += 1) await world.delivery.offer(file.lot(50));
+    for (; lots < 1_000 && !stop.signal.aborted; lots += 1) await world.delivery.offer(file.lot(50));
   })();
   await quiet(world);
   for (let second = 0; second < 120; second += 1) {
@@ -52,7 +52,7 @@ async function outage(folder: string): Promise<unknown> {
   const seen = { lots, isHeld: lots < 1_000, codes: codes(world) };
   sink.calls.length = 0;
   sink.behaviour = () => ACCEPTED;
-  isStopped = true;
+  stop.abort();
   await elapse(world, reader);
   await elapse(world, world.delivery.drain(false));
   world.clock.advance(2_000);

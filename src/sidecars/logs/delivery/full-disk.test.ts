@@ -16,8 +16,15 @@ test.skipIf(!canMount())(
     const script = 'mount -t tmpfs -o size=600k none "$1" && exec "$2" "$3" "$1"';
     const program = join(import.meta.dir, "full-disk.test-support.ts");
     const { stdout, stderr, exitCode } = Bun.spawnSync([
-      ...["unshare", "-m", "sh", "-c", script, "sh"],
-      ...[folder.path, process.execPath, program],
+      "unshare",
+      "-m",
+      "sh",
+      "-c",
+      script,
+      "sh",
+      folder.path,
+      process.execPath,
+      program,
     ]);
     expect([stderr.toString(), exitCode]).toEqual(["", 0]);
     expect(JSON.parse(stdout.toString())).toEqual({

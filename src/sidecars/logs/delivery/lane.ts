@@ -12,8 +12,8 @@ import type { LaneMetrics } from "./delivery-metrics.ts";
 import { encodeLot } from "./encode-lot.ts";
 import type { FileMarks } from "./file-marks.ts";
 import { type Amount, type LaneChange, mergeChanges } from "./lane-change.ts";
+import { LaneMemory } from "./lane-memory.ts";
 import { LaneWaiters } from "./lane-waiters.ts";
-import { MemoryQueue } from "./memory-queue.ts";
 import { Narrowing } from "./narrowing.ts";
 import { Pace } from "./pace.ts";
 import type { Shelf } from "./shelf.ts";
@@ -36,16 +36,12 @@ export interface LaneOptions {
 const KEEP_GRACE_MS = 300;
 /** How long an aborted request may take to end. */
 const ABORT_MS = 100;
-/** How long a shelf that had no room is left alone. */
-const SHELF_REST_MS = 5_000;
-const UNLIMITED = { maxBytes: Number.POSITIVE_INFINITY, maxRecords: Number.POSITIVE_INFINITY };
-const LONG_AGO = Number.NEGATIVE_INFINITY;
 
 export class Lane {
   readonly #options: LaneOptions;
   readonly #clock: Clock;
   readonly #shelf: Shelf;
-  readonly #queue = new MemoryQueue();
+  readonly #memory: LaneMemory;
   readonly #bell: Bell;
   readonly #courier: Courier;
   readonly #pace: Pace;
@@ -53,25 +49,20 @@ export class Lane {
   readonly #waiters = new LaneWaiters();
   /** What others want to have done to the shelf, which only the lane's own loop touches. */
   readonly #jobs: (() => Promise<void>)[] = [];
-  /** The batch on its way. */
-  #run: BatchRun | undefined;
-  /** On the way from memory to the shelf. */
-  #moving: Batch | undefined;
   /** Noted and not yet in the journal. */
   #pending: LaneChange | undefined;
   #because: unknown;
   #isHurried = false;
   #isStopped = false;
   #isBusy = false;
-  /** Since when everything in memory is to go to disk first; undefined when it need not. */
-  #keepSince: number | undefined;
-  #shelfRestsUntil = LONG_AGO;
   #done: Promise<void> = Promise.resolve();
 
   constructor(options: LaneOptions) {
     this.#options = options;
     this.#clock = options.clock;
     this.#shelf = options.shelf;
+    const { shelf, clock, memoryBytes } = options;
+    this.#memory = new LaneMemory({ shelf, clock, limitBytes: memoryBytes });
     this.#bell = new Bell(options.clock);
     this.#courier = new Courier(options.sink, this.#bell);
     this.#pace = new Pace(options.clock, options.random);
@@ -92,21 +83,23 @@ export class Lane {
     const { lane, sink } = this.#options;
     const isStale = marks.awaitsStart;
     const after = isStale ? -1 : (marks.offered[lane] ?? 0);
-    if (lot.end <= after) return;
+    // Records may lie behind their lot's end, where an event that began before them is not finished yet.
+    if (lot.end <= after && (lot.records.at(-1)?.end ?? 0) <= after) return;
     const at = this.#clock.monotonic();
     const part = encodeLot(lot, { sink, marks: isStale ? undefined : marks, after, at });
-    if (!isStale) marks.offered[lane] = lot.end;
-    if (part.pieces.length === 0 && this.#queue.isEmpty && !this.#isMemoryAtRisk) {
-      if (!isStale) this.#commit({ moves: new Map([[marks, lot.end]]) });
+    if (!isStale) marks.offered[lane] = part.end;
+    const { queue, isOlderAtRisk, run } = this.#memory;
+    if (part.pieces.length === 0 && queue.isEmpty && !isOlderAtRisk) {
+      if (!isStale) this.#commit({ moves: new Map([[marks, part.end]]) });
       return;
     }
-    this.#queue.push(part);
-    if (this.#bell.isAwaited && (this.#run === undefined || this.#mustShelve())) this.#bell.ring();
+    queue.push(part);
+    if (this.#bell.isAwaited && (run === undefined || this.#mustEmptyMemory())) this.#bell.ring();
   }
 
   /** Undefined when there is room for another lot; else resolves when there is. */
   get room(): Promise<void> | undefined {
-    if (!this.#isFull || this.#isStopped) return undefined;
+    if (!this.#memory.isFull || this.#isStopped) return undefined;
     this.#bell.ring();
     return this.#waiters.room();
   }
@@ -121,10 +114,7 @@ export class Lane {
     if (this.#isStopped) return Promise.resolve();
     this.hurry();
     this.#pace.end();
-    if (keep) {
-      this.#keepSince ??= this.#clock.monotonic();
-      this.#shelfRestsUntil = LONG_AGO;
-    }
+    if (keep) this.#memory.keep();
     return this.#waiters.drained(keep);
   }
 
@@ -155,19 +145,16 @@ export class Lane {
   }
 
   get queuedRecords(): number {
-    const running = this.#run?.batch.from === "memory" ? this.#run.leftRecords : 0;
-    return this.#queue.records + running + (this.#moving?.pieces.length ?? 0);
+    return this.#memory.records;
   }
 
   get queuedBytes(): number {
-    const running = this.#run?.batch.from === "memory" ? this.#run.leftBytes : 0;
-    const moving = this.#moving?.sizes.reduce((sum, size) => sum + size, 0) ?? 0;
-    return this.#queue.bytes + running + moving;
+    return this.#memory.bytes;
   }
 
   /** What it takes of memory, everything around the texts included. */
   get cost(): number {
-    return this.#queue.cost + (this.#run?.batch.cost ?? 0) + (this.#moving?.cost ?? 0);
+    return this.#memory.cost;
   }
 
   get keptRecords(): number {
@@ -195,7 +182,7 @@ export class Lane {
       } catch (because) {
         // A state folder that is gone, for example. Nothing was noted as safe: it goes back, and everything is tried again.
         this.#because = because;
-        this.#putBack();
+        this.#memory.putBack();
         this.#pace.failed();
       }
     }
@@ -212,23 +199,22 @@ export class Lane {
 
   /** False when the lane has stopped before the batch was through. */
   async #bring(run: BatchRun): Promise<boolean> {
-    this.#run = run;
+    this.#memory.run = run;
     while (!(await run.run())) {
       if (this.#isStopped) return false;
-      if (await this.#park(run)) break;
+      if (run.batch.from === "memory" && (await this.#park(run))) break;
     }
-    this.#run = undefined;
+    this.#memory.run = undefined;
     this.#giveRoom();
     return true;
   }
 
-  #putBack(): void {
-    const run = this.#run;
-    const moving = this.#moving;
-    this.#run = undefined;
-    this.#moving = undefined;
-    if (moving !== undefined) this.#queue.restore(moving, 0);
-    if (run?.batch.from === "memory") this.#queue.restore(run.batch, run.settled);
+  async #park(run: BatchRun): Promise<boolean> {
+    this.#flush();
+    const isParked = await this.#memory.park(run);
+    if (isParked) this.#pace.retryFirst();
+    else this.#waiters.kept();
+    return isParked;
   }
 
   /** Waits until there is something to send; undefined when the lane stops. */
@@ -238,7 +224,6 @@ export class Lane {
       await this.#doChores();
       const batch = await this.#take();
       if (batch !== undefined) return batch;
-      this.#flush();
       await this.#wait(this.#msUntilDue());
     }
     return undefined;
@@ -253,7 +238,7 @@ export class Lane {
     if (isRetryDue) return (await retry.read(limits)) ?? this.#afterDamage({ retry: retry.span });
     if (isRetryFirst || retry.bytes >= limits.maxBytes) return undefined;
     if (buffer.records > 0) return (await buffer.read(limits)) ?? this.#afterDamage({ buffer: buffer.span });
-    return this.#isReady(now) ? this.#queue.take(limits) : undefined;
+    return this.#isReady(now) ? this.#memory.queue.take(limits) : undefined;
   }
 
   /** Nothing could be read, and the place moved on. */
@@ -264,106 +249,56 @@ export class Lane {
 
   #isReady(now: number): boolean {
     const { maxBytes, maxRecords, maxWaitMs } = this.#options.sink.limits;
-    const { oldestAt, bytes, records } = this.#queue;
+    const { oldestAt, bytes, records } = this.#memory.queue;
     if (oldestAt === undefined) return false;
-    if (this.#isHurried || this.#isFull || records === 0) return true;
+    if (this.#isHurried || this.#memory.isFull || records === 0) return true;
     return bytes >= maxBytes || records >= maxRecords || now - oldestAt >= maxWaitMs;
   }
 
   #msUntilDue(): number | undefined {
     const now = this.#clock.monotonic();
-    const { oldestAt } = this.#queue;
+    const { oldestAt } = this.#memory.queue;
     let due = Number.POSITIVE_INFINITY;
     const consider = (at: number): void => {
       // What is due already and cannot be taken waits for something else, which rings.
       if (at > now && at < due) due = at;
     };
     consider(this.#pace.resumeAt);
-    consider(this.#shelfRestsUntil);
+    consider(this.#memory.shelfRestsUntil);
     if (this.#shelf.retry.records > 0) consider(this.#pace.retryAt);
     if (oldestAt !== undefined) consider(oldestAt + this.#options.sink.limits.maxWaitMs);
     return due === Number.POSITIVE_INFINITY ? undefined : due - now;
   }
 
-  get #isFull(): boolean {
-    return this.cost >= this.#options.memoryBytes;
-  }
-
-  /** Records in memory that are older than everything in the queue. */
-  get #isMemoryAtRisk(): boolean {
-    return this.#run?.batch.from === "memory" || this.#moving !== undefined;
-  }
-
-  /** Whether what is in memory has to go to disk now, as far as the shelf takes it. */
   #mustEmptyMemory(): boolean {
-    if (this.#clock.monotonic() < this.#shelfRestsUntil) return false;
-    return this.#keepSince !== undefined || (this.#isFull && this.#because !== undefined);
-  }
-
-  #mustShelve(): boolean {
-    return !this.#queue.isEmpty && this.#mustEmptyMemory();
+    return this.#memory.mustEmpty(this.#because !== undefined);
   }
 
   /** What only the lane's own loop may do; true when there was something. */
   async #doChores(): Promise<boolean> {
     const jobs = this.#jobs.splice(0);
     for (const job of jobs) await job();
-    // Behind a batch in memory nothing can be noted as safe.
-    if (this.#run?.batch.from === "memory" || !this.#mustShelve()) return jobs.length > 0;
-    await this.#shelve();
-    return true;
-  }
-
-  async #shelve(): Promise<void> {
+    const { queue, isBatchAtRisk } = this.#memory;
+    if (isBatchAtRisk || queue.isEmpty) return jobs.length > 0;
+    if (queue.records === 0) {
+      // Only records that were dropped: nobody has to be asked.
+      const batch = queue.take(this.#options.sink.limits);
+      if (batch !== undefined) this.#note(batch.settle(0));
+      return true;
+    }
+    if (!this.#mustEmptyMemory()) return jobs.length > 0;
     this.#flush();
-    const batch = this.#queue.take(UNLIMITED);
-    if (batch === undefined) return;
-    if (batch.pieces.length === 0) {
-      this.#note(batch.settle(0));
-      return;
-    }
-    this.#moving = batch;
-    const kept = batch.pieces.map((piece, index) => ({
-      piece,
-      size: batch.sizes[index] ?? 0,
-      path: batch.paths[index] ?? "",
-    }));
-    const changeFor = (count: number) => batch.settle(count);
-    const count = await this.#shelf.put("buffer", kept, { changeFor, isWhole: false });
-    this.#moving = undefined;
-    if (count < kept.length) {
-      this.#queue.restore(batch, count);
-      this.#letShelfRest();
-    }
+    if (!(await this.#memory.shelve())) this.#waiters.kept();
     this.#giveRoom();
-  }
-
-  /** A batch out of memory makes way: it goes to disk, ahead of everything else. False when there is no room. */
-  async #park(run: BatchRun): Promise<boolean> {
-    const { batch } = run;
-    if (batch.from !== "memory") return false;
-    this.#flush();
-    const changeFor = () => batch.settle(batch.pieces.length);
-    if ((await this.#shelf.put("retry", run.left(), { changeFor, isWhole: true })) === 0) {
-      this.#letShelfRest();
-      return false;
-    }
-    this.#shelf.putRetryFirst();
-    this.#pace.retryFirst();
     return true;
-  }
-
-  #letShelfRest(): void {
-    this.#shelfRestsUntil = this.#clock.monotonic() + SHELF_REST_MS;
-    this.#keepSince = undefined;
-    this.#waiters.kept();
   }
 
   /** The only place where the lane stands still. */
   async #wait(ms?: number): Promise<void> {
-    if (this.queuedRecords === 0 && this.#queue.isEmpty) {
+    this.#flush();
+    if (this.#memory.isEmpty) {
       this.#waiters.kept();
-      if (this.#shelf.records === 0 && this.#run === undefined) this.#waiters.done();
+      if (this.#shelf.records === 0 && this.#memory.run === undefined) this.#waiters.done();
     }
     this.#isBusy = false;
     await this.#bell.wait(ms);
@@ -398,12 +333,13 @@ export class Lane {
     let abortedAt: number | undefined;
     while (this.#courier.isOut && !this.#isStopped) {
       if (await this.#doChores()) continue;
-      if (this.#keepSince === undefined || this.#run?.batch.from !== "memory") {
+      const { keepSince, isBatchAtRisk } = this.#memory;
+      if (keepSince === undefined || !isBatchAtRisk) {
         await this.#wait();
         continue;
       }
       const now = this.#clock.monotonic();
-      const end = abortedAt === undefined ? this.#keepSince + KEEP_GRACE_MS : abortedAt + ABORT_MS;
+      const end = abortedAt === undefined ? keepSince + KEEP_GRACE_MS : abortedAt + ABORT_MS;
       if (now < end) await this.#wait(end - now);
       else if (abortedAt === undefined) {
         abortedAt = now;
@@ -419,10 +355,9 @@ export class Lane {
 
   async #pause(retryAfterMs?: number): Promise<boolean> {
     this.#pace.failed(retryAfterMs);
-    this.#flush();
     while (!this.#isStopped) {
       const now = this.#clock.monotonic();
-      if (this.#run?.batch.from === "memory" && this.#mustEmptyMemory()) return false;
+      if (this.#memory.isBatchAtRisk && this.#mustEmptyMemory()) return false;
       if (now >= this.#pace.resumeAt) return true;
       if (!(await this.#doChores())) await this.#wait(this.#pace.resumeAt - now);
     }
@@ -438,7 +373,7 @@ export class Lane {
   #note(change: LaneChange): void {
     this.#pending = mergeChanges(this.#pending, change);
     if (this.#shelf.retry.records === 0) this.#pace.retried();
-    if (change.buffer !== undefined || change.retry !== undefined) this.#shelfRestsUntil = LONG_AGO;
+    if (change.buffer !== undefined || change.retry !== undefined) this.#memory.wakeShelf();
   }
 
   #flush(): void {
@@ -459,6 +394,6 @@ export class Lane {
   }
 
   #giveRoom(): void {
-    if (!this.#isFull) this.#waiters.giveRoom();
+    if (!this.#memory.isFull) this.#waiters.giveRoom();
   }
 }

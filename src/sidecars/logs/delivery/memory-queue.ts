@@ -13,7 +13,10 @@ export interface Part {
   readonly ends: readonly number[];
   /** Bytes of each text. */
   readonly sizes: readonly number[];
-  /** Offset that is reached when all are safe: dropped records behind the last one included. */
+  /**
+   * Offset that is reached when all are safe: dropped records behind the last one included. Less than where records end when
+   * something that began before them is not finished yet.
+   */
   end: number;
   /** When it came, of the monotonic clock. */
   readonly at: number;
@@ -169,7 +172,8 @@ class MemoryBatch implements Batch {
       const done = Math.min(count - before, to - from);
       const isDone = done === to - from;
       const end = isDone && to === part.pieces.length ? part.end : part.ends[from + done - 1];
-      if (part.marks !== undefined && end !== undefined && (done > 0 || isDone)) moves.set(part.marks, end);
+      if (part.marks !== undefined && end !== undefined && (done > 0 || isDone))
+        moves.set(part.marks, Math.min(end, part.end));
       if (!isDone) break;
       before += to - from;
     }
@@ -183,7 +187,7 @@ class MemoryBatch implements Batch {
     for (const { part, from, to } of this.#slices) {
       const start = from + Math.max(0, Math.min(count - before, to - from));
       before += to - from;
-      if (start === to && !(from === to && before > count)) continue;
+      if (start === to && !(from === to && before >= count)) continue;
       const isEnd = to === part.pieces.length;
       parts.push({
         ...part,

@@ -665,3 +665,14 @@ test("a state folder that disappears costs what was in it, and delivery goes on"
   expect(new Set(sink.calls.flat())).toContain("a:60");
   await world.delivery.stop();
 });
+
+test("dropped records behind an outage move the checkpoint without the sink", async () => {
+  using folder = testFolder();
+  const { world, sink, file } = await begin({ folder: folder.path, limits: SMALL }, () => DOWN);
+  for (let lot = 0; lot < 4; lot += 1) await world.delivery.offer(file.lot(10));
+  await elapse(world, world.delivery.drain(true));
+  await world.delivery.offer(file.lot(10, () => true));
+  await quiet(world);
+  expect([offsetOf(world), sink.calls.length > 0]).toEqual([500, true]);
+  await world.delivery.stop();
+});
