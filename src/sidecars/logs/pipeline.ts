@@ -83,6 +83,7 @@ export class Pipeline {
 
   async #take(chunk: Chunk): Promise<void> {
     const file = await this.#fileOf(chunk);
+    this.#parts.metrics.readBytes.add(chunk.bytes.length);
     const events = file.framer.push(chunk);
     file.readTo = chunk.start + chunk.bytes.length;
     const end = file.framer.pendingFrom ?? file.readTo;
@@ -136,7 +137,6 @@ export class Pipeline {
     if (lot.end === next && lot.events.texts.length === 0) return undefined;
     file.next = lot.end;
     const records = this.#recordsOf(file, lot.events);
-    this.#parts.metrics.readBytes.add(lot.bytes);
     const made: Lot = { origin: file.origin, records, start: next, end: lot.end, bytes: lot.bytes };
     this.#parts.onLot(made);
     return delivery.offer(made);
