@@ -2,23 +2,23 @@
 import { join } from "node:path";
 import type { Clock } from "../../../kernel/clock.ts";
 import type { Log } from "../../../kernel/host.ts";
-import { messageOf, Problem } from "../../../kernel/problem.ts";
 import { type Journal, openJournal } from "../../../lib/journal.ts";
+import { checkpointsDamaged, checkpointsUnwritable } from "./checkpoint-problems.ts";
 import type { Checkpoint, CheckpointStore } from "./delivery.ts";
 import { type FileMarks, lowestOf } from "./file-marks.ts";
 import {
   addUp,
+  changeLine,
+  chunked,
   emptyLane,
-  type FileLine,
+  fileLine,
   FORMAT,
   type JournalLine,
   type JournalState,
   laneLine,
-  type LaneLine,
   type LaneRecord,
 } from "./journal-lines.ts";
 import { type Amount, type LaneChange, NOTHING } from "./lane-change.ts";
-import { spanLine } from "./position.ts";
 
 export interface CheckpointOptions {
   readonly folder: string;
@@ -31,8 +31,6 @@ export interface CheckpointOptions {
 /** The file is written anew when it has grown by so much and by three times what is in it, bytes. */
 const COMPACT_BYTES = 2 ** 20;
 const COMPACT_TIMES = 3;
-/** Files in one line, so that no line is huge. */
-const FILES_PER_LINE = 200;
 /** How often a file that could not be written is tried again, milliseconds. */
 const RETRY_MS = 1_000;
 
@@ -130,8 +128,8 @@ export class Checkpoints implements CheckpointStore {
 
   troubles(): readonly unknown[] {
     const troubles: unknown[] = [];
-    if (this.#damagedFile !== undefined) troubles.push(damaged(this.#damagedFile));
-    if (this.#isBehind) troubles.push(unwritable(this.#journal.trouble));
+    if (this.#damagedFile !== undefined) troubles.push(checkpointsDamaged(this.#damagedFile));
+    if (this.#isBehind) troubles.push(checkpointsUnwritable(this.#journal.trouble));
     return troubles;
   }
 
@@ -162,14 +160,14 @@ export class Checkpoints implements CheckpointStore {
 
   /** Notes a change, on disk where that is possible, and tells who listens. */
   commit(lane: number, change: LaneChange): void {
-    this.#write({ l: [[lane, lineOf(change)]], ...replayedLine(change) });
+    this.#write(changeLine(lane, change));
     this.#tell(this.#apply(lane, change));
     if (this.#isBulky()) this.#compact();
   }
 
   /** Notes a change that others rely upon: false when it is not on the disk, and then nothing has changed. */
   async commitDurably(lane: number, change: LaneChange): Promise<boolean> {
-    if (!this.#write({ l: [[lane, lineOf(change)]], ...replayedLine(change) })) return false;
+    if (!this.#write(changeLine(lane, change))) return false;
     const moved = this.#apply(lane, change);
     const isDurable = await this.#journal.sync();
     // The line is in the kernel's hands in any case: a crash of the machine may cost it, the end of this process does not.
@@ -319,45 +317,4 @@ export class Checkpoints implements CheckpointStore {
 
 function checkpointOf(marks: FileMarks): Checkpoint {
   return { key: marks.key, offset: lowestOf(marks), identity: marks.identity };
-}
-
-function fileLine({ number, key, identity, safe }: FileMarks): FileLine {
-  return [number, key, identity, safe];
-}
-
-function* chunked(files: readonly FileLine[]): Iterable<readonly FileLine[]> {
-  for (let from = 0; from < files.length; from += FILES_PER_LINE)
-    yield files.slice(from, from + FILES_PER_LINE);
-}
-
-function replayedLine({ replayed }: LaneChange): JournalLine {
-  return replayed === undefined ? {} : { d: replayed };
-}
-
-function lineOf({ moves, inFlight, buffer, retry }: LaneChange): LaneLine {
-  const m: number[] = [];
-  for (const [marks, offset] of moves ?? []) if (marks.isCurrent) m.push(marks.number, offset);
-  return {
-    ...(m.length > 0 ? { m } : {}),
-    ...(inFlight === undefined ? {} : { i: [inFlight.records, inFlight.bytes] as const }),
-    ...(buffer === undefined ? {} : { b: spanLine(buffer) }),
-    ...(retry === undefined ? {} : { r: spanLine(retry) }),
-  };
-}
-
-function damaged(keptAs: string): Problem {
-  return new Problem({
-    code: "E_CHECKPOINTS_DAMAGED",
-    message: `Cannot read all checkpoints: their file was damaged${keptAs === "" ? "" : `, it is kept as "${keptAs}"`}`,
-    fix: "Check the disk. Some records are sent again; nothing is lost. The next start forgets this",
-  });
-}
-
-function unwritable(cause: unknown): Problem {
-  return new Problem({
-    code: "E_CHECKPOINTS_UNWRITABLE",
-    message: `Cannot write the checkpoints: ${messageOf(cause)}; after a crash, records since then are sent again`,
-    fix: "Free space on the disk of the state folder, or make the folder writable; it is tried again every second",
-    cause,
-  });
 }

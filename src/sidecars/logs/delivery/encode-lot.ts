@@ -29,7 +29,7 @@ export function encodeLot({ origin, records, end }: Lot, { sink, marks, after, a
     const piece = encode(sink, record);
     pieces.push(piece);
     ends.push(record.end);
-    sizes.push(Buffer.byteLength(piece.text));
+    sizes.push(piece.size ?? Buffer.byteLength(piece.text));
   }
   return { marks, path: origin.path, pieces, ends, sizes, end: Math.max(after, end), at, taken: 0 };
 }

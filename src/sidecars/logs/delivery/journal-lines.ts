@@ -1,8 +1,11 @@
 /** The lines in which checkpoints are kept, and what a journal of them adds up to. */
 import { Problem } from "../../../kernel/problem.ts";
-import { type Amount, NOTHING } from "./lane-change.ts";
+import type { FileMarks } from "./file-marks.ts";
+import { type Amount, type LaneChange, NOTHING } from "./lane-change.ts";
 import { type Span, type SpanLine, spanLine, spanOf } from "./position.ts";
 
+/** Files in one line, so that no line is huge. */
+const FILES_PER_LINE = 200;
 /** Grows with every change that an older version would misread. */
 export const FORMAT = 1;
 
@@ -122,4 +125,32 @@ function newer(format: number): Problem {
     message: `Cannot read the checkpoints: they have format ${format}, this version knows up to ${FORMAT}`,
     fix: "Use the version of Pillion that wrote them, or give the sidecar another state folder",
   });
+}
+
+/** A file as a line declares it. */
+export function fileLine({ number, key, identity, safe }: FileMarks): FileLine {
+  return [number, key, identity, safe];
+}
+
+/** Not too many in one line. */
+export function* chunked(files: readonly FileLine[]): Iterable<readonly FileLine[]> {
+  for (let from = 0; from < files.length; from += FILES_PER_LINE)
+    yield files.slice(from, from + FILES_PER_LINE);
+}
+
+/** What a lane's change is in a line of its own. */
+export function changeLine(lane: number, change: LaneChange): JournalLine {
+  const { replayed } = change;
+  return { l: [[lane, lineOf(change)]], ...(replayed === undefined ? {} : { d: replayed }) };
+}
+
+function lineOf({ moves, inFlight, buffer, retry }: LaneChange): LaneLine {
+  const m: number[] = [];
+  for (const [marks, offset] of moves ?? []) if (marks.isCurrent) m.push(marks.number, offset);
+  return {
+    ...(m.length > 0 ? { m } : {}),
+    ...(inFlight === undefined ? {} : { i: [inFlight.records, inFlight.bytes] as const }),
+    ...(buffer === undefined ? {} : { b: spanLine(buffer) }),
+    ...(retry === undefined ? {} : { r: spanLine(retry) }),
+  };
 }
