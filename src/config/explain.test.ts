@@ -163,3 +163,13 @@ describe("explain()", () => {
     );
   });
 });
+
+test("a value that stands where only the place of a secret may is shown in no excerpt", () => {
+  const text = "a: { token: hunter2, port: x }\n";
+  const shown = explain("f.yaml", text, [
+    { path: ["a", "token"], message: "Write where the secret is", hides: true },
+    { path: ["a", "port"], message: "Expected a number" },
+  ]);
+  expect(shown).not.toContain("hunter2");
+  expect(shown.match(/\*{7}/g)).toHaveLength(2);
+});

@@ -9,6 +9,8 @@ export interface Issue {
   readonly message: string;
   /** Points at the last key of `path` instead of its value; for keys that should not be there. */
   readonly atKey?: boolean;
+  /** The value itself is not shown, in no excerpt: it stands where only the place of a secret may. */
+  readonly hides?: boolean;
   /** More about the same thing, one line each, printed below the message. */
   readonly notes?: readonly string[];
 }
@@ -52,9 +54,20 @@ export function explainIn(source: Source, issues: readonly Issue[]): string {
     .map((issue) => ({ issue, position: positionOf(source, issue.path, issue.atKey) }))
     .toSorted((a, b) => a.position.line - b.position.line || a.position.column - b.position.column);
   return render(
-    source,
+    { ...source, text: withoutSecrets(source, issues) },
     placed.map(({ issue, position }) => ({ position, where: pathText(issue.path), issue })),
   );
+}
+
+/** The text with a mark for every character of the values that issues hide, line by line as long as before. */
+function withoutSecrets(source: Source, issues: readonly Issue[]): string {
+  return issues
+    .filter(({ hides }) => hides === true)
+    .reduce((text, { path }) => {
+      const node = source.document.getIn(path, true);
+      const [start, end] = rangeOf(node) ?? [0, 0];
+      return text.slice(0, start) + text.slice(start, end).replaceAll(/[^\r\n]/g, "*") + text.slice(end);
+    }, source.text);
 }
 
 /** What makes the text no usable YAML, in the same look; undefined when the text is well-formed. */
@@ -192,9 +205,16 @@ function childOf(source: Source, node: unknown, step: string | number): Pair | u
 }
 
 function startOf(node: unknown): number | undefined {
+  return rangeOf(node)?.[0];
+}
+
+/** Offsets of the first character of a node and of what follows it. */
+function rangeOf(node: unknown): readonly [number, number] | undefined {
   if (typeof node !== "object" || node === null || !("range" in node)) return undefined;
   const { range } = node;
-  return Array.isArray(range) && typeof range[0] === "number" ? range[0] : undefined;
+  if (!Array.isArray(range)) return undefined;
+  const [start, end] = range;
+  return typeof start === "number" && typeof end === "number" ? [start, end] : undefined;
 }
 
 function positionAt(source: Source, offset: number | undefined): Position {

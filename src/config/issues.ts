@@ -21,7 +21,16 @@ export function issuesOf(error: z.ZodError, schema: z.ZodType, input: unknown): 
   const found = error.issues.flatMap((issue) => toIssues(issue, [], { shape, input }));
   // A misspelt key is missing as well; said once is enough.
   const meant = new Set(found.flatMap(({ meant }) => meant ?? []));
-  return found.filter(({ missing }) => missing === undefined || !meant.has(missing));
+  return found
+    .filter(({ missing }) => missing === undefined || !meant.has(missing))
+    .map((issue) =>
+      standsForSecret(shapesAt(shape, issue.path, input)) ? { ...issue, hides: true } : issue,
+    );
+}
+
+/** What was written there may be the secret itself. */
+function standsForSecret(shapes: Shapes): boolean {
+  return shapes.some((shape) => shape["x-secret"] === true);
 }
 
 /** An issue that remembers which key is missing, or was meant: its whole path as JSON. */

@@ -4,6 +4,8 @@
 export interface Shape {
   readonly description?: string | undefined;
   readonly const?: unknown;
+  /** The value says where a secret is; see `secret()` in kernel/config-types.ts. */
+  readonly "x-secret"?: unknown;
   readonly properties?: Readonly<Record<string, unknown>> | undefined;
   readonly additionalProperties?: unknown;
   readonly items?: unknown;

@@ -56,15 +56,17 @@ export function absolutePath() {
   return absolutePathType;
 }
 
-const secretType = z.union(
-  [
-    z.strictObject({
-      file: absolutePath().describe("A file whose content is the secret; read at each use."),
-    }),
-    z.strictObject({ env: z.string().min(1).describe("An environment variable that holds the secret.") }),
-  ],
-  "Write where the secret is: `{ file: /path }` or `{ env: NAME }`",
-) satisfies z.ZodType<SecretSource>;
+const secretType = z
+  .union(
+    [
+      z.strictObject({
+        file: absolutePath().describe("A file whose content is the secret; read at each use."),
+      }),
+      z.strictObject({ env: z.string().min(1).describe("An environment variable that holds the secret.") }),
+    ],
+    "Write where the secret is: `{ file: /path }` or `{ env: NAME }`",
+  )
+  .meta({ "x-secret": true }) satisfies z.ZodType<SecretSource>;
 
 /** `{ file: /path }` or `{ env: NAME }`: the secret itself never stands in a configuration. */
 export function secret() {
