@@ -22,8 +22,8 @@ interface Mark {
 }
 
 export interface LagParts {
-  readonly source: ChunkSource;
-  readonly delivery: Delivery;
+  readonly source: Pick<ChunkSource, "progress">;
+  readonly delivery: Pick<Delivery, "lanes">;
   /** The monotonic clock. */
   readonly monotonic: () => number;
 }
@@ -59,9 +59,14 @@ export class LagTracker {
   all(): readonly Lag[] {
     const files = [...this.#parts.source.progress()];
     const lanes = [...this.#parts.delivery.lanes()];
-    const byFile = files
-      .map((file) => lanes.map((lane) => this.#lagOf(file, lane)))
-      .toSorted((a, b) => worst(b) - worst(a));
+    const byPath = new Map<string, readonly Lag[]>();
+    for (const file of files) {
+      const { path } = file.origin;
+      const others = byPath.get(path);
+      const lags = lanes.map((lane) => this.#lagOf(file, lane));
+      byPath.set(path, others === undefined ? lags : lags.map((lag, lane) => both(lag, others[lane])));
+    }
+    const byFile = [...byPath.values()].toSorted((a, b) => worst(b) - worst(a));
     const others = byFile.slice(MAX_FILES);
     return [...byFile.slice(0, MAX_FILES).flat(), ...(others.length === 0 ? [] : summed(others, lanes))];
   }
@@ -74,6 +79,12 @@ export class LagTracker {
     const seconds = isBehind ? Math.max(0, this.#parts.monotonic() - since) / 1_000 : 0;
     return { file: origin.path, sink: lane.sink, bytes, seconds };
   }
+}
+
+/** What was rotated away and what came into its place have one name. */
+function both(one: Lag, other: Lag | undefined): Lag {
+  if (other === undefined) return one;
+  return { ...one, bytes: one.bytes + other.bytes, seconds: Math.max(one.seconds, other.seconds) };
 }
 
 function worst(lags: readonly Lag[]): number {

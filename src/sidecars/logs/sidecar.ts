@@ -10,7 +10,7 @@ import { quietMsOf } from "./lines/config.ts";
 import { createFramers } from "./lines/framer.ts";
 import { declareMetrics, fileEvents, type LogsMetrics } from "./metrics.ts";
 import { createParser } from "./parse/create-parser.ts";
-import { Pipeline } from "./pipeline.ts";
+import { Pipeline, type PipelineParts } from "./pipeline.ts";
 import { createProcessor } from "./process/processor.ts";
 import { createSinks } from "./sinks/create-sinks.ts";
 import type { ChunkSource } from "./sources/chunk.ts";
@@ -31,7 +31,7 @@ export default defineSidecar({
   gates: "none",
   metrics: declareMetrics,
   async start(config, context) {
-    const { host, metrics, signal } = context;
+    const { host, metrics } = context;
     const processor = createProcessor({
       config,
       pod: host.pod,
@@ -39,6 +39,15 @@ export default defineSidecar({
       redacted: metrics.redacted,
       monotonic: () => host.monotonic(),
     });
+    const parse = createParser(config, host);
+    const isBare = config.parse.format === "none";
+    // What is received as syslog is syslog, unless somebody knows better.
+    const parseReceived = isBare ? createParser({ ...config, parse: { format: "syslog" } }, host) : parse;
+    const stages: Stages = {
+      createFramer: createFramers(config),
+      parserOf: ({ path }) => (path === SYSLOG_ORIGIN ? parseReceived : parse),
+      process: processor.process,
+    };
     const sinks = createSinks(config.to, { host });
     const delivery = await openDelivery({
       folder: host.stateFolder,
@@ -47,37 +56,58 @@ export default defineSidecar({
       limits: { memoryBytes: QUEUE_BYTES, bufferBytes: config.buffer, deadLetterBytes: config.deadLetters },
       metrics,
     });
-    if (signal.aborted) {
+    try {
+      context.signal.throwIfAborted();
+      return begin({ config, context, stages, delivery });
+    } catch (error) {
+      // Who holds the folder would keep the next attempt from it.
       await delivery.stop();
-      signal.throwIfAborted();
+      throw error;
     }
-    const source = openSources({
-      config,
-      host,
-      checkpoints: delivery.checkpoints,
-      events: fileEvents(metrics),
-      lostMessages: (messages) => metrics.lostMessages.add(messages),
-    });
-    const lag = new LagTracker({ source, delivery, monotonic: () => host.monotonic() });
-    delivery.checkpoints.onMoved((key, offset) => lag.moved(key, offset));
-    const parse = createParser(config, host);
-    const isBare = config.parse.format === "none";
-    // What is received as syslog is syslog, unless somebody knows better.
-    const parseReceived = isBare ? createParser({ ...config, parse: { format: "syslog" } }, host) : parse;
-    const pipeline = new Pipeline({
-      source,
-      delivery,
-      createFramer: createFramers(config),
-      parserOf: ({ path }) => (path === SYSLOG_ORIGIN ? parseReceived : parse),
-      process: processor.process,
-      onLot: (lot) => lag.read(lot),
-      clock: host,
-      metrics,
-      quietMs: quietMsOf(config),
-    });
-    return running({ context, source, delivery, pipeline, lag });
   },
 });
+
+type Stages = Pick<PipelineParts, "createFramer" | "parserOf" | "process">;
+
+interface Opened {
+  readonly config: LogsConfig;
+  readonly context: Context;
+  readonly stages: Stages;
+  readonly delivery: Delivery;
+}
+
+/** Throws what `openSources` throws. */
+function begin({ config, context, stages, delivery }: Opened): Running {
+  const { host, metrics } = context;
+  const source = openSources({
+    config: { ...config, exclude: [...config.exclude, ...ownFiles(config)] },
+    host,
+    checkpoints: delivery.checkpoints,
+    events: fileEvents(metrics),
+    lostMessages: (messages) => metrics.lostMessages.add(messages),
+  });
+  const lag = new LagTracker({ source, delivery, monotonic: () => host.monotonic() });
+  delivery.checkpoints.onMoved((key, offset) => lag.moved(key, offset));
+  const pipeline = new Pipeline({
+    ...stages,
+    source,
+    delivery,
+    onLot: (lot) => lag.read(lot),
+    clock: host,
+    metrics,
+    quietMs: quietMsOf(config),
+  });
+  return running({ context, source, delivery, pipeline, lag });
+}
+
+/** Patterns of what the sidecar itself writes: read again, every record would make another one, for ever. */
+function ownFiles({ to }: LogsConfig): string[] {
+  return to.flatMap(({ file }) => {
+    if (file === undefined) return [];
+    const path = file.path.replaceAll(/[*?![\]{}\\]/g, String.raw`\$&`);
+    return [path, `${path}.*`];
+  });
+}
 
 interface Parts {
   readonly context: Context;
