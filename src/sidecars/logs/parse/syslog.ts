@@ -1,4 +1,5 @@
 /** Syslog as RFC 5424 has it, as RFC 3164 describes what programs write, and as files and `/dev/log` leave parts of it out. */
+import { FACILITIES } from "../syslog-facilities.ts";
 import { collect, put, unparsed } from "./fields.ts";
 import type { Fields } from "./fields.ts";
 import { isoTime } from "./iso-time.ts";
@@ -9,26 +10,6 @@ import { rememberLast } from "./time.ts";
 import type { TimeReader } from "./time.ts";
 import type { TimeContext } from "./time-reader.ts";
 
-/** By number, RFC 5424 section 6.2.1; `local0` to `local7` are 16 to 23. */
-export const FACILITIES: readonly string[] = [
-  "kern",
-  "user",
-  "mail",
-  "daemon",
-  "auth",
-  "syslog",
-  "lpr",
-  "news",
-  "uucp",
-  "cron",
-  "authpriv",
-  "ftp",
-  "ntp",
-  "audit",
-  "alert",
-  "clock",
-  ...Array.from({ length: 8 }, (_, index) => `local${index}`),
-];
 /** By number, in the words of nginx and Apache, so that one filter fits them all. */
 export const LEVELS: readonly string[] = [
   "emerg",

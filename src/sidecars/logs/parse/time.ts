@@ -104,44 +104,6 @@ export function rememberLast(read: TimeReader): TimeReader {
   };
 }
 
-let lastMinuteText = "";
-let lastMinuteSeconds = 0;
-
-/**
- * Nanoseconds since the epoch as decimal text, exact, for what `rfc3339` makes and any other RFC 3339 text with zone;
- * `"0"` for anything else. Negative before 1970.
- */
-export function nanosOf(time: string): string {
-  const minuteText = time.slice(0, 16);
-  if (minuteText !== lastMinuteText) {
-    lastMinuteSeconds = secondsOfMinute(minuteText);
-    lastMinuteText = minuteText;
-  }
-  const second = twoDigits(time, 17);
-  const digits = time.charCodeAt(19) === 46 ? digitsAt(time, 20) : 0;
-  const east = offsetIn(time, digits === 0 ? 19 : 20 + digits);
-  const seconds = lastMinuteSeconds + second - east;
-  if (Number.isNaN(seconds)) return "0";
-  const fraction = time.slice(20, 20 + Math.min(digits, NANO_DIGITS)).padEnd(NANO_DIGITS, "0");
-  if (seconds > 0) return `${seconds}${fraction}`;
-  return String(BigInt(seconds) * 1_000_000_000n + BigInt(fraction));
-}
-
-function secondsOfMinute(text: string): number {
-  const year = fourDigits(text, 0);
-  const wall = { year, month: twoDigits(text, 5), day: twoDigits(text, 8), second: 0, fraction: "" };
-  const moment = { ...wall, hour: twoDigits(text, 11), minute: twoDigits(text, 14) };
-  return isOnCalendar(moment) ? wallSecondsOf(moment) : Number.NaN;
-}
-
-function offsetIn(time: string, at: number): number {
-  const sign = time.charCodeAt(at);
-  if (sign === 90 || sign === 122) return 0;
-  if (sign !== 43 && sign !== 45) return Number.NaN;
-  const east = twoDigits(time, at + 1) * 3_600 + twoDigits(time, at + 4) * 60;
-  return sign === 45 ? -east : east;
-}
-
 function two(number: number): string {
   return PADDED[number] ?? "";
 }

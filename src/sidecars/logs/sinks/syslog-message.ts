@@ -2,35 +2,8 @@
 import type { PodIdentity } from "../../../kernel/host.ts";
 import { utcMicros } from "../../../lib/rfc3339.ts";
 import type { LogRecord } from "../record.ts";
+import { FACILITIES } from "../syslog-facilities.ts";
 import { levelOf } from "./severity.ts";
-
-/** RFC 5424 section 6.2.1. */
-export const FACILITIES = [
-  "kern",
-  "user",
-  "mail",
-  "daemon",
-  "auth",
-  "syslog",
-  "lpr",
-  "news",
-  "uucp",
-  "cron",
-  "authpriv",
-  "ftp",
-  "ntp",
-  "audit",
-  "alert",
-  "clock",
-  "local0",
-  "local1",
-  "local2",
-  "local3",
-  "local4",
-  "local5",
-  "local6",
-  "local7",
-] as const;
 
 export interface SyslogForm {
   readonly facility: (typeof FACILITIES)[number];

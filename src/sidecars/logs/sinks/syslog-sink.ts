@@ -3,6 +3,7 @@ import { isIPv6 } from "node:net";
 import { z } from "zod";
 import { duration, size } from "../../../kernel/config-types.ts";
 import type { Host } from "../../../kernel/host.ts";
+import { FACILITIES } from "../syslog-facilities.ts";
 import { Problem } from "../../../kernel/problem.ts";
 import { batchOptions, limitsOf } from "./batch-options.ts";
 import { tlsOptions } from "./http-options.ts";
@@ -11,7 +12,7 @@ import { answerProblem, connectionProblem, type Target, timeoutProblem } from ".
 import { recordJson } from "./record-json.ts";
 import type { Outcome, Piece, Sink } from "./sink.ts";
 import { StreamConnection, type StreamTarget } from "./stream-connection.ts";
-import { createFrames, FACILITIES } from "./syslog-message.ts";
+import { createFrames } from "./syslog-message.ts";
 import { TlsFiles } from "./tls-files.ts";
 
 const ADDRESS = /^(tcp|tls):\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/;
