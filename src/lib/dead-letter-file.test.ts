@@ -79,8 +79,9 @@ test("lines that are no letters are left out of the list and left in the file", 
   expect(readFileSync(path, "utf8")).toBe('not json\n{"id":"half"}\n42\nnull\n\n');
 });
 
-test("a full file takes what fits and says so; a file that is gone says why", async () => {
-  const path = newPath();
+test("a full file takes what fits and says so; a folder that is gone says why", async () => {
+  const inside = mkdtempSync(join(folder, "gone-"));
+  const path = join(inside, "letters.jsonl");
   const file = new DeadLetterFile(path, 300);
   expect(await file.append(["a", "b", "c", "d"].map((id) => letter(id)))).toEqual({
     count: 2,
@@ -89,7 +90,7 @@ test("a full file takes what fits and says so; a file that is gone says why", as
   expect((await file.append([letter("e")])).trouble).toBe("full");
   await file.remove(new Set(["a", "b"]));
   expect(await file.append([letter("e")])).toEqual({ count: 1, trouble: undefined });
-  rmSync(path);
+  rmSync(inside, { recursive: true });
   expect(await file.append([letter("f")])).toMatchObject({ count: 0, trouble: { code: "ENOENT" } });
 });
 
@@ -110,4 +111,21 @@ test("what somebody appended by hand is read too", async () => {
   await first.append([letter("a")]);
   appendFileSync(path, `${JSON.stringify(letter("b"))}\n{"torn`);
   expect((await new DeadLetterFile(path, LIMIT).list()).map(({ id }) => id)).toEqual(["a", "b"]);
+});
+
+test("a file that somebody removes, empties or cuts goes on with what comes", async () => {
+  for (const change of [
+    (path: string) => rmSync(path),
+    (path: string) => writeFileSync(path, ""),
+    (path: string) => writeFileSync(path, `${JSON.stringify(letter("a"))}\n{"id`),
+  ]) {
+    const path = newPath();
+    const file = new DeadLetterFile(path, LIMIT);
+    await file.append(["a", "b", "c"].map((id) => letter(id)));
+    change(path);
+    const kept = await file.list();
+    expect(await file.append([letter("d")])).toEqual({ count: 1, trouble: undefined });
+    expect(await file.list()).toEqual([...kept, letter("d")]);
+    expect(file.size).toBe(statSync(path).size);
+  }
 });

@@ -2,7 +2,16 @@
  * The file in which records wait that no retry can deliver: one JSON object per line, oldest first, for people and for `jq`
  * as much as for us.
  */
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, truncateSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  statSync,
+  truncateSync,
+} from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import type { DeadLetter } from "../kernel/dead-letters.ts";
 
@@ -87,6 +96,11 @@ export class DeadLetterFile {
   }
 
   async #append(letters: readonly KeptLetter[]): Promise<AppendedLetters> {
+    try {
+      this.#noteEmptied();
+    } catch (error) {
+      return { count: 0, trouble: error };
+    }
     const lines: Buffer[] = [];
     let size = this.#size;
     for (const letter of letters) {
@@ -98,7 +112,7 @@ export class DeadLetterFile {
     const trouble = lines.length === letters.length ? undefined : "full";
     if (lines.length === 0) return { count: 0, trouble };
     try {
-      const file = await open(this.#path, "r+");
+      const file = await open(this.#path, constants.O_RDWR | constants.O_CREAT, MODE);
       try {
         await writeAll(file, Buffer.concat(lines), this.#size);
         await file.datasync();
@@ -113,6 +127,12 @@ export class DeadLetterFile {
     return { count: lines.length, trouble };
   }
 
+  /** Somebody has removed or emptied it: what comes next begins there, not behind a hole. */
+  #noteEmptied(): void {
+    const size = statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
+    if (size < this.#size) this.#size = size === 0 ? 0 : openWhole(this.#path);
+  }
+
   #cut(): void {
     try {
       truncateSync(this.#path, this.#size);
@@ -124,7 +144,8 @@ export class DeadLetterFile {
 
   /** Whole lines, some at a time. */
   async *#lines(): AsyncIterable<string[]> {
-    const file = await open(this.#path, "r");
+    const file = await open(this.#path, constants.O_RDONLY).catch(absent);
+    if (file === undefined) return;
     try {
       const buffer = Buffer.allocUnsafe(READ_BYTES);
       let rest = Buffer.alloc(0);
@@ -157,6 +178,11 @@ function isLetter(value: unknown): value is KeptLetter {
   if (typeof value !== "object" || value === null || !("resend" in value)) return false;
   const fields: Readonly<Record<string, unknown>> = { ...value };
   return ["id", "at", "sink", "reason", "origin", "record"].every((name) => typeof fields[name] === "string");
+}
+
+function absent(error: unknown): undefined {
+  if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+  throw error;
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {

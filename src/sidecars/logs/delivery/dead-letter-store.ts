@@ -79,6 +79,11 @@ export class DeadLetterStore implements DeadLetters {
     return done;
   }
 
+  /** Resolves when no replay is under way. */
+  async settled(): Promise<void> {
+    await this.#turn;
+  }
+
   troubles(): readonly unknown[] {
     if (this.#trouble === undefined) return [];
     const why = this.#trouble === "full" ? "the dead-letter file is full" : messageOf(this.#trouble);

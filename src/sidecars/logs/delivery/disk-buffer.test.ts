@@ -1,6 +1,17 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { cpSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { Kept } from "./block.ts";
 import { testFolder } from "./delivery.test-support.ts";
@@ -204,4 +215,19 @@ test("a file that disappears costs its records, not the others", async () => {
   rmSync(join(folder.path, name));
   const numbers = await drain(buffer);
   expect([numbers.at(-1), numbers.length + lost.records]).toEqual([200, 200]);
+});
+
+test("what cannot be read for now is not given up", async () => {
+  using folder = testFolder();
+  const { buffer, lost } = open(folder.path);
+  await fill(buffer, kept(1, 10));
+  const [name = ""] = readdirSync(folder.path);
+  const path = join(folder.path, name);
+  renameSync(path, `${path}.away`);
+  mkdirSync(path);
+  expect(await buffer.read(MANY).catch((error: unknown) => error)).toMatchObject({ code: "EISDIR" });
+  rmdirSync(path);
+  renameSync(`${path}.away`, path);
+  expect(await drain(buffer)).toEqual(range(1, 10));
+  expect(lost.bytes).toBe(0);
 });

@@ -124,7 +124,10 @@ export class DiskBuffer {
     Object.assign(last, { size: segment.size, records: segment.records, bytes: segment.bytes });
   }
 
-  /** The oldest pieces, at least one; undefined when there are none that can be read. They stay until they are settled. */
+  /**
+   * The oldest pieces, at least one; undefined when there are none that can be read. They stay until they are settled. Rejects
+   * with what hinders it for now.
+   */
   async read({
     maxBytes,
     maxRecords,
@@ -189,8 +192,9 @@ export class DiskBuffer {
     let block: ReadBlock;
     try {
       block = segment === undefined ? { is: "lost" } : await readBlock(segment.path, at.offset);
-    } catch {
-      block = { is: "lost" }; // The disk cannot read it (EIO), or somebody removed it: the same as damaged.
+    } catch (error) {
+      if (!isLost(error)) throw error;
+      block = { is: "lost" };
     }
     this.#block = { at, block };
     return block;
@@ -286,6 +290,13 @@ export class DiskBuffer {
     this.#bytes -= before.bytes;
     this.#moveTo(head);
   }
+}
+
+/** The disk cannot read it, or somebody removed it: the same as damaged. Anything else may be better later (EMFILE, ENOMEM). */
+function isLost(error: unknown): boolean {
+  return (
+    !(error instanceof Error && "code" in error) || ["ENOENT", "EIO", "EUCLEAN"].includes(String(error.code))
+  );
 }
 
 function blockBytes({ length }: BlockHeader): number {

@@ -173,6 +173,7 @@ export class FolderDelivery implements Delivery {
   async #stop(): Promise<void> {
     const { host, sinks } = this.#options;
     await Promise.all(this.#lanes.map((lane) => lane.stop()));
+    await this.#letters.settled();
     this.#checkpoints.close();
     const closed = Promise.allSettled(sinks.map((sink) => sink.close()));
     const { promise: tooLate, resolve } = Promise.withResolvers<void>();

@@ -96,15 +96,9 @@ export class Shelf {
     const store = this[part];
     const { records, trouble } = await store.append(kept);
     this.#trouble = records === kept.length ? undefined : (trouble ?? "full");
-    if (records === 0 || (isWhole && records < kept.length)) {
-      store.discard();
-      return 0;
-    }
+    if (records === 0 || (isWhole && records < kept.length)) return this.#discard(store);
     const change = { ...changeFor(records), [part]: store.appendedSpan };
-    if (!(await checkpoints.commitDurably(lane, change))) {
-      store.discard();
-      return 0;
-    }
+    if (!(await checkpoints.commitDurably(lane, change))) return this.#discard(store);
     store.accept();
     return records;
   }
@@ -121,6 +115,17 @@ export class Shelf {
   /** There is room again, as far as one can tell. */
   calm(): void {
     this.#trouble = undefined;
+  }
+
+  /** A disk that takes nothing may not let go of anything either. */
+  #discard(store: DiskBuffer): 0 {
+    try {
+      store.discard();
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error)) throw error;
+      this.#trouble = error;
+    }
+    return 0;
   }
 
   #damaged(records: number, bytes: number): void {
