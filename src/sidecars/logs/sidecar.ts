@@ -22,7 +22,9 @@ type Context = SidecarContext<LogsMetrics>;
 /** Memory for records that one sink has not acknowledged yet, bytes. */
 const QUEUE_BYTES = 3 * 2 ** 20;
 /** After so long without a way out, what is left in memory goes to disk: the kernel may kill us 2 s after SIGTERM (KEP-753). */
-const KEEP_AFTER_MS = 1_000;
+const KEEP_AFTER_MS = 700;
+/** An application that has used up the pod's time is killed when we get SIGTERM, not before: it may write for so long yet. */
+const LAST_WORDS_MS = 200;
 
 export default defineSidecar({
   kind: "logs",
@@ -163,8 +165,9 @@ async function live({ context, source, delivery, pipeline }: Parts): Promise<voi
     delivery.hurry();
     if (reason === "reload") leave();
     else {
-      source.finish();
-      void keepAfterAWhile(context.host, delivery, AbortSignal.any([deadline, listening.signal]));
+      const stopping = AbortSignal.any([deadline, listening.signal]);
+      void finishAfterLastWords(context.host, source, stopping);
+      void keepAfterAWhile(context.host, delivery, stopping);
     }
   });
   if (once) source.finish();
@@ -176,6 +179,10 @@ async function live({ context, source, delivery, pipeline }: Parts): Promise<voi
     source.close();
     await delivery.stop();
   }
+}
+
+async function finishAfterLastWords(host: Host, source: ChunkSource, signal: AbortSignal): Promise<void> {
+  if (await host.sleep(LAST_WORDS_MS, signal)) source.finish();
 }
 
 /** When the receivers do not take what is left within a moment, it goes to disk first, and on from there. */

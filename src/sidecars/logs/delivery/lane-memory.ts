@@ -87,10 +87,10 @@ export class LaneMemory {
     this.#shelfRestsUntil = LONG_AGO;
   }
 
-  /** Whether it has to go to disk now, as far as the shelf takes it. A sink that is merely slow is no reason. */
-  mustEmpty(isSinkDown: boolean): boolean {
+  /** Whether it has to go to disk now, as far as the shelf takes it. A sink that is merely slow is no reason, unless time runs out. */
+  mustEmpty(mayNotWait: boolean): boolean {
     if (this.#options.clock.monotonic() < this.#shelfRestsUntil) return false;
-    return this.#keepSince !== undefined || (this.isFull && isSinkDown);
+    return this.#keepSince !== undefined || (this.isFull && mayNotWait);
   }
 
   /** Puts a queue with records in it into the buffer. False when not all of it had room. */

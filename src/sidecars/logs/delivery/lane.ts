@@ -271,7 +271,8 @@ export class Lane {
   }
 
   #mustEmptyMemory(): boolean {
-    return this.#memory.mustEmpty(this.#because !== undefined);
+    // Back-pressure of a slow receiver ends where the pod does: what is not read by then may go with it.
+    return this.#memory.mustEmpty(this.#because !== undefined || this.#isHurried);
   }
 
   /** What only the lane's own loop may do; true when there was something. */

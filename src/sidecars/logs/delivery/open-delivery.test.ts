@@ -126,6 +126,25 @@ test("a sink that is merely slow holds the readers and puts nothing on disk", as
   await world.delivery.stop();
 });
 
+test("a sink that is merely slow holds no reader when the pod ends: what it does not take goes to disk, in order", async () => {
+  using folder = testFolder();
+  const { world, sink, file } = await begin({ folder: folder.path, limits: SMALL }, () => undefined);
+  world.delivery.hurry();
+  let offered = 0;
+  const reader = (async () => {
+    for (; offered < 10; offered += 1) await world.delivery.offer(file.lot(30));
+  })();
+  await quiet(world);
+  expect(offered).toBe(10);
+  const { records, bytes, keptBytes } = world.delivery.undelivered();
+  expect([records, keptBytes]).toEqual([300, bytes]);
+  sink.behaviour = () => ACCEPTED;
+  sink.answer(ACCEPTED);
+  await elapse(world, Promise.all([reader, world.delivery.drain(false)]));
+  expect(sink.calls.flat()).toEqual(texts(1, 300));
+  await world.delivery.stop();
+});
+
 test("an outage goes to disk when the memory is full, and comes back oldest first", async () => {
   using folder = testFolder();
   const { world, sink, file } = await begin({ folder: folder.path, limits: SMALL }, () => DOWN);
