@@ -2,6 +2,7 @@
 import type { CheckpointStore } from "../delivery/delivery.ts";
 import type { Descriptors } from "./descriptors.ts";
 import { inodeOf, parseIdentity, type Place } from "./identity.ts";
+import type { RecentBytes } from "./recent-bytes.ts";
 import type { LogFile, Whereabouts } from "./log-file.ts";
 
 /** A checkpoint's identity is written anew at most so often for the sake of what was read since; with many files less often. */
@@ -14,9 +15,11 @@ export class Catalog {
   readonly #byName = new Map<string, Set<LogFile>>();
   readonly #checkpoints: CheckpointStore;
   readonly #descriptors: Descriptors;
+  readonly #recent: RecentBytes;
   #generation: number | undefined;
 
-  constructor(checkpoints: CheckpointStore, descriptors: Descriptors) {
+  constructor(checkpoints: CheckpointStore, descriptors: Descriptors, recent: RecentBytes) {
+    this.#recent = recent;
     this.#checkpoints = checkpoints;
     this.#descriptors = descriptors;
   }
@@ -61,6 +64,7 @@ export class Catalog {
     this.#descriptors.close(log);
     this.place(log, undefined);
     this.#logs.delete(log);
+    this.#recent.forget(log);
     const namesakes = this.#byName.get(log.family);
     namesakes?.delete(log);
     if (namesakes?.size === 0) this.#byName.delete(log.family);
@@ -90,17 +94,18 @@ export class Catalog {
 
   /** Where it is found again after a restart. What was read since is noted now and then; the rest at once. */
   remember(log: LogFile, now: number): void {
-    const identity = log.identity();
-    if (identity === undefined) return;
-    const { path, dev, ino, head, tail } = identity;
-    const mark = `${path} ${dev} ${ino} ${head.from} ${head.length} ${identity.wholeSize} ${identity.finishedAt}`;
-    const isMoved =
-      tail.from + tail.length !== log.rememberedTo && now - log.rememberedAt >= this.#rememberMs();
-    if (mark === log.remembered && !isMoved) return;
-    log.remembered = mark;
-    log.rememberedAt = now;
-    log.rememberedTo = tail.from + tail.length;
-    this.#checkpoints.remember(log.origin.key, identity, log.begin);
+    const { where, head, readTo, remembered } = log;
+    if (where === undefined) return;
+    const isSame =
+      remembered?.where === where &&
+      remembered.head === head &&
+      remembered.wholeSize === log.wholeSize &&
+      remembered.finishedAt === log.finishedAt;
+    const isDue = remembered === undefined || now - remembered.at >= this.#rememberMs();
+    if (isSame && (remembered.readTo === readTo || !isDue)) return;
+    const { wholeSize, finishedAt } = log;
+    log.remembered = { where, head, readTo, wholeSize, finishedAt, at: now };
+    this.#checkpoints.remember(log.origin.key, log.identity(), log.hasHandedOut ? log.begin : readTo);
   }
 
   #rememberMs(): number {

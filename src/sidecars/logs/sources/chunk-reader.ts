@@ -6,6 +6,7 @@ import { cutLines } from "./cut-lines.ts";
 import type { Descriptors } from "./descriptors.ts";
 import { GzipText } from "./gzip-text.ts";
 import { HEAD_BYTES, partOf, readPart } from "./identity.ts";
+import type { RecentBytes } from "./recent-bytes.ts";
 import type { LogFile } from "./log-file.ts";
 
 /** Most that one read takes. */
@@ -20,6 +21,7 @@ export type ReadResult = Chunk | "nothing" | "more" | "replaced" | "missing";
 export interface ReaderOptions {
   readonly maxLine: number;
   readonly descriptors: Descriptors;
+  readonly recent: RecentBytes;
   readonly skippedNuls: (bytes: number) => void;
   /** A compressed file that ended before its end. */
   readonly damaged: (log: LogFile, error: Error) => void;
@@ -77,6 +79,7 @@ export class ChunkReader {
     const { bytes, isCut, isLast, fd } = part;
     const start = log.readTo;
     log.handOut(bytes);
+    this.#options.recent.note(log, bytes);
     log.hasSaidLast = isLast;
     log.finishedAt = isLast && log.limit === undefined ? log.readTo : undefined;
     const { from, length } = log.head;

@@ -26,6 +26,17 @@ export interface LogFileOptions {
   readonly now: number;
 }
 
+/** As of when its checkpoint was written last. */
+interface Remembered {
+  readonly where: Whereabouts;
+  readonly head: Part;
+  readonly readTo: number;
+  readonly wholeSize: number | undefined;
+  readonly finishedAt: number | undefined;
+  /** Of the monotonic clock. */
+  readonly at: number;
+}
+
 export class LogFile {
   readonly origin: Origin;
   readonly name: string;
@@ -75,10 +86,8 @@ export class LogFile {
   wholeSize: number | undefined;
   /** Compressed and damaged: no further try until it changes. */
   isStuck = false;
-  /** What was remembered of it, as text, so that it is remembered again only after a change. */
-  remembered = "";
-  rememberedAt = Number.NEGATIVE_INFINITY;
-  rememberedTo = -1;
+  /** What was remembered of it: it is remembered again only after a change. */
+  remembered: Remembered | undefined;
   /** Why it cannot be read right now. */
   trouble: unknown;
   /** Its content stands nowhere any more: what is unread of it is lost. */

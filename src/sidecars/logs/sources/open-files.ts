@@ -11,6 +11,7 @@ import { Finder } from "./finder.ts";
 import { readPart } from "./identity.ts";
 import type { LogFile } from "./log-file.ts";
 import { Pause } from "./pause.ts";
+import { RecentBytes } from "./recent-bytes.ts";
 import { resumeFiles } from "./resume.ts";
 import { Completeness, statIfThere } from "./siblings.ts";
 import type { Spooled } from "./spooled.ts";
@@ -102,7 +103,8 @@ class FileSource implements ChunkSource {
     this.#pace = { ...PACE, ...options.pace };
     const events: FileEvents = { ...noEvents, ...options.events };
     const descriptors = new Descriptors(options.mostOpen);
-    const catalog = new Catalog(checkpoints, descriptors);
+    const recent = new RecentBytes();
+    const catalog = new Catalog(checkpoints, descriptors, recent);
     const monotonic = (): number => host.monotonic();
     this.#descriptors = descriptors;
     this.#catalog = catalog;
@@ -115,6 +117,7 @@ class FileSource implements ChunkSource {
       catalog,
       descriptors,
       completeness: this.#completeness,
+      recent,
       events,
       monotonic,
       originOf: (path) => spoolOf(path)?.origin ?? path,
@@ -132,6 +135,7 @@ class FileSource implements ChunkSource {
     this.#reader = new ChunkReader({
       maxLine: maxLineBytes,
       descriptors,
+      recent,
       skippedNuls: (bytes) => events.skippedNuls(bytes),
       damaged: (log, error) => {
         log.isStuck = true;

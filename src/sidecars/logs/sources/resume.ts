@@ -93,7 +93,7 @@ async function isItself({ path, stats }: Sibling, identity: Identity): Promise<b
       tail,
       now: 0,
     });
-    return isHeldByGzip(path, log);
+    return isHeldByGzip({ path, stats }, log);
   }
   const { tail } = identity;
   const holds = (fd: number): boolean =>

@@ -102,42 +102,31 @@ export function recallEnd(log: LogFile, fd: number): void {
 }
 
 /** Whether the text of a compressed file begins with what was read of a log. */
-export async function isHeldByGzip(path: string, log: LogFile): Promise<boolean> {
-  const head = log.head;
-  const tail = log.tail();
+export async function isHeldByGzip(file: Sibling, log: LogFile): Promise<boolean> {
+  const { head } = log;
   if (head.length === 0) return false;
-  let fd: number | undefined;
-  let text: GzipText | undefined;
-  try {
-    fd = openIfThere(path);
-    if (fd === undefined) return false;
-    text = new GzipText(fd);
-    if (!(await holdsParts(text, [head, tail]))) return false;
-    if (log.finishedAt !== log.readTo) return true;
-    return (await endOfGzip(path))?.length === log.readTo;
-  } catch {
-    return false;
-  } finally {
-    text?.close();
-    if (fd !== undefined) closeSync(fd);
-  }
+  const holds = await withGzip(file, (text) => holdsParts(text, [head, log.tail()]));
+  if (holds !== true || log.finishedAt !== log.readTo) return holds === true;
+  return (await endOfGzip(file))?.length === log.readTo;
 }
 
 /** Whether the text of a compressed file is the beginning of an open one, as far as its last bytes say. */
-export async function isGzipOfBeginning(path: string, original: number): Promise<boolean> {
-  const end = await endOfGzip(path);
+export async function isGzipOfBeginning(file: Sibling, original: number): Promise<boolean> {
+  const end = await endOfGzip(file);
   if (end === undefined) return false;
   const { length, bytes } = end;
   return Buffer.from(bytes).equals(readPart(original, length - bytes.length, bytes.length));
 }
 
-async function endOfGzip(path: string): Promise<{ length: number; bytes: Uint8Array } | undefined> {
-  let fd: number | undefined;
-  let text: GzipText | undefined;
-  try {
-    fd = openIfThere(path);
-    if (fd === undefined) return undefined;
-    text = new GzipText(fd);
+export interface End {
+  /** Of the whole text. */
+  readonly length: number;
+  /** Its last ones. */
+  readonly bytes: Uint8Array;
+}
+
+export function endOfGzip(file: Sibling): Promise<End | undefined> {
+  return withGzip(file, async (text) => {
     let bytes = Buffer.alloc(0);
     let length = 0;
     for (let piece = await text.next(); piece !== undefined; piece = await text.next()) {
@@ -145,6 +134,33 @@ async function endOfGzip(path: string): Promise<{ length: number; bytes: Uint8Ar
       length += piece.length;
     }
     return { length, bytes };
+  });
+}
+
+export function endOfPlain(file: Sibling): End | undefined {
+  return withFile(file, (fd) => {
+    const { size } = fstatSync(fd);
+    const from = Math.max(0, size - TAIL_BYTES);
+    return { length: size, bytes: readPart(fd, from, size - from) };
+  });
+}
+
+/** The hash of the part of a file that another's beginning is. */
+export function beginningHash(file: Sibling, { from, length }: Part): string | undefined {
+  return withFile(file, (fd) => partOf(readPart(fd, from, length), from).hash);
+}
+
+async function withGzip<Result>(
+  { path, stats }: Sibling,
+  use: (text: GzipText) => Promise<Result>,
+): Promise<Result | undefined> {
+  let fd: number | undefined;
+  let text: GzipText | undefined;
+  try {
+    fd = openIfThere(path);
+    if (fd === undefined || inodeOf(fstatSync(fd)) !== inodeOf(stats)) return undefined;
+    text = new GzipText(fd);
+    return await use(text);
   } catch {
     return undefined;
   } finally {

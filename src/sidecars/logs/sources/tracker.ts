@@ -2,30 +2,23 @@
 import { fstatSync } from "node:fs";
 import type { FileEvents } from "./file-events.ts";
 import type { Catalog } from "./catalog.ts";
+import { Families } from "./families.ts";
 import type { Descriptors } from "./descriptors.ts";
 import type { Found } from "./finder.ts";
-import { HEAD_BYTES, holdsContent, inodeOf, isSameBirth, partOf, placeOf, readPart } from "./identity.ts";
+import { HEAD_BYTES, inodeOf, isSameBirth, partOf, placeOf, readPart } from "./identity.ts";
 import { LogFile, whereaboutsOf } from "./log-file.ts";
-import { familyOf, isGzipName, originalsOf } from "./rotated-names.ts";
-import { dirname } from "node:path";
-import {
-  type Completeness,
-  filesIn,
-  isCopyOfBeginning,
-  isGzipOfBeginning,
-  isHeldBy,
-  isHeldByGzip,
-  recallEnd,
-  type Sibling,
-  siblingsOf,
-  statIfThere,
-} from "./siblings.ts";
+import { Pause } from "./pause.ts";
+import type { RecentBytes } from "./recent-bytes.ts";
+import { Relations } from "./relations.ts";
+import { familyOf, isGzipName } from "./rotated-names.ts";
+import { type Completeness, recallEnd, type Sibling, siblingsOf, statIfThere } from "./siblings.ts";
 import { unreadable } from "./trouble.ts";
 
 export interface TrackerOptions {
   readonly catalog: Catalog;
   readonly descriptors: Descriptors;
   readonly completeness: Completeness;
+  readonly recent: RecentBytes;
   readonly events: FileEvents;
   readonly monotonic: () => number;
   /** What records call a file. */
@@ -36,29 +29,26 @@ export interface TrackerOptions {
   readonly isSerial: (path: string) => boolean;
 }
 
-/** A series of files with one name and thousands of dates is not compared each with each. */
-const MOST_RELATIVES = 64;
-
-/** Where the content of a file has gone: "later" when a candidate is not complete yet. */
-type Location = Sibling | "later" | undefined;
+/** Files looked at in one go, and what a new one counts: about 2 ms. */
+const SLICE = 1_000;
+const PER_NEWCOMER = 50;
 
 export class Tracker {
   readonly #options: TrackerOptions;
+  readonly #relations: Relations;
+  readonly #families: Families;
   /** Copies of what is read elsewhere, by inode, with the size at which they were compared. */
   readonly #copies = new Map<string, number>();
   /** What each matched name held at the last scan. */
   readonly #byPath = new Map<string, LogFile>();
   /** What was written last under each name, or came last in each series. */
   readonly #latest = new Map<string, LogFile>();
-  /** Per family, when the newest of its contents had been changed at the last scan. */
-  readonly #since = new Map<string, number>();
-  /** Compressed files that are not complete yet. */
-  readonly #awaited = new Set<string>();
-  /** Files beside logs that were there before us. */
-  readonly #ignored = new Set<string>();
 
   constructor(options: TrackerOptions) {
     this.#options = options;
+    const { catalog, completeness, recent } = options;
+    this.#families = new Families(catalog);
+    this.#relations = new Relations({ catalog, completeness, recent, hold: (log) => this.hold(log) });
   }
 
   /** What records call a file. */
@@ -80,23 +70,32 @@ export class Tracker {
   /** Takes over what a scan has found. */
   async settle(found: ReadonlyMap<string, Found>): Promise<void> {
     const { catalog } = this.#options;
-    const newcomers = this.#unseenSiblings(found);
+    const pause = new Pause(SLICE);
+    const newcomers = await this.#families.unseen(found, pause);
     for (const log of catalog.logs) log.names = [];
     for (const one of found.values()) {
+      await pause.take();
       if (!this.#recognise(one)) newcomers.push(one);
+      pause.add(1);
     }
     for (const log of catalog.logs) {
+      pause.add(1);
+      await pause.take();
       if (log.hasShrunk) this.#seeWhetherReplaced(log);
       if (log.isReplaced) await this.replace(log);
       else if (!log.names.includes(log.name)) await this.#follow(log);
     }
     newcomers.sort(byAge);
     for (const one of newcomers) {
+      pause.add(PER_NEWCOMER);
+      await pause.take();
       if (catalog.holder(one.stats) === undefined) await this.#welcome(one);
     }
     this.#noteNames(found);
-    this.#noteFamilies();
-    for (const inode of this.#copies.keys()) if (!found.has(inode)) this.#copies.delete(inode);
+    await this.#families.note(pause);
+    for (const [name, log] of this.#latest) if (!catalog.logs.has(log)) this.#latest.delete(name);
+    const unseen = new Set(newcomers.map(({ stats }) => inodeOf(stats)));
+    for (const inode of this.#copies.keys()) if (!unseen.has(inode)) this.#copies.delete(inode);
   }
 
   /** A file that is known and still the same inode. */
@@ -151,37 +150,42 @@ export class Tracker {
     if (log.fd === undefined) await this.#relocate(log);
   }
 
-  /** Finds the content in a copy; else it is gone. True when that is decided. */
-  async #relocate(log: LogFile): Promise<boolean> {
+  /** Finds the content in a copy; else it is gone. */
+  async #relocate(log: LogFile): Promise<void> {
     const { events } = this.#options;
-    const location = await this.#locate(log);
-    if (location === "later") return false;
+    const location = await this.#relations.locate(log);
+    if (location === "later") return;
     log.isReplaced = false;
     log.isCaughtUp = false;
-    if (location !== undefined) {
-      this.#adopt(log, location);
-      return true;
+    if (location?.isWhole === true) {
+      this.#adopt(log, location.sibling);
+      return;
     }
+    if (location !== undefined) this.#takeAsRead(log, location.sibling, location.length);
     log.isGone = true;
     const unread = Math.max(0, log.size - log.readTo);
     if (unread > 0) events.replaced(log.name, unread);
     log.size = log.readTo;
-    return true;
   }
 
-  async #locate(log: LogFile): Promise<Location> {
-    const { catalog, completeness } = this.#options;
-    const candidates = siblingsOf(log.family)
-      .filter(({ stats }) => catalog.holder(stats) === undefined)
-      .toSorted((a, b) => b.stats.mtimeMs - a.stats.mtimeMs);
-    let mustWait = false;
-    const plain = candidates.find((one) => !isGzipName(one.path) && isHeldBy(one, log));
-    if (plain !== undefined) return plain;
-    for (const candidate of candidates.filter(({ path }) => isGzipName(path))) {
-      if (!completeness.isComplete(candidate.path, candidate.stats)) mustWait = true;
-      else if (await isHeldByGzip(candidate.path, log)) return candidate;
-    }
-    return mustWait ? "later" : undefined;
+  /** A copy of which nothing is left to read; noted, so that it is not read after a restart either. */
+  #takeAsRead({ name, head, begin }: LogFile, { path, stats }: Sibling, length: number): void {
+    const { catalog, originOf } = this.#options;
+    const now = this.#options.monotonic();
+    const where = whereaboutsOf(path, stats, isGzipName(path));
+    const origin = { path: originOf(name), key: catalog.newKey(where.place) };
+    const log = new LogFile({ origin, name, where, offset: length, head, mtime: stats.mtimeMs, now });
+    log.begin = begin;
+    log.size = length;
+    log.leavingSince = now;
+    log.hasSaidLast = true;
+    log.isCaughtUp = true;
+    log.finishedAt = length;
+    if (where.isGzip) log.wholeSize = stats.size;
+    this.#copies.delete(inodeOf(stats));
+    catalog.add(log);
+    this.holdAndRecall(log);
+    catalog.remember(log, now);
   }
 
   #adopt(log: LogFile, { path, stats }: Sibling): void {
@@ -222,12 +226,11 @@ export class Tracker {
     if (this.#copies.get(inode) === stats.size) return;
     this.#copies.delete(inode);
     if (!completeness.isComplete(path, stats)) {
-      this.#awaited.add(inode);
+      this.#families.awaits(stats);
       return;
     }
-    this.#awaited.delete(inode);
-    for (const log of this.#relativesOf(path)) {
-      const relation = await this.#relationOf(found, log);
+    for (const log of this.#relations.relativesOf(path)) {
+      const relation = await this.#relations.between(found, log);
       if (relation === undefined) continue;
       if (relation === "copy") this.#copies.set(inode, stats.size);
       else if (relation === "moved") this.#adopt(log, found);
@@ -241,56 +244,9 @@ export class Tracker {
     if (isMissed) log.leavingSince = monotonic();
   }
 
-  /** Contents of which a file may be a copy, the newest first. */
-  #relativesOf(path: string): LogFile[] {
-    const { catalog, isSerial } = this.#options;
-    // Each of a series is its own, however much they are alike.
-    if (isSerial(path)) return [];
-    const families = new Set([...originalsOf(path), familyOf(path)]);
-    const relatives = [...families].flatMap((family) => [...catalog.namesakes(family)]);
-    return relatives
-      .filter(({ name }) => name !== path)
-      .toReversed()
-      .slice(0, MOST_RELATIVES);
-  }
-
-  /** Whether what was read of it is still where it was. */
-  #stillHolds(log: LogFile): boolean {
-    if (log.where === undefined || log.where.isGzip) return true;
-    const fd = this.hold(log);
-    if (fd === undefined) return true;
-    return fstatSync(fd).size >= log.readTo && holdsContent(fd, { head: log.head, tail: log.tail() });
-  }
-
   #seeWhetherReplaced(log: LogFile): void {
     log.hasShrunk = false;
-    if (!this.#stillHolds(log)) log.isReplaced = true;
-  }
-
-  /**
-   * "copy": the same as what is read elsewhere. "moved": the only place where that content is now. "replaced": it is here, and
-   * something else has come into the place where it was.
-   */
-  async #relationOf(
-    { path, stats }: Found,
-    log: LogFile,
-  ): Promise<"copy" | "moved" | "replaced" | undefined> {
-    const isElsewhere = log.where !== undefined || log.fd !== undefined;
-    if (isGzipName(path)) {
-      if (!(await isHeldByGzip(path, log))) return undefined;
-      if (!isElsewhere) return "moved";
-      if (!this.#stillHolds(log)) return "replaced";
-      if (log.where?.isGzip === true) return "copy";
-      const fd = this.hold(log);
-      return fd !== undefined && (await isGzipOfBeginning(path, fd)) ? "copy" : undefined;
-    }
-    if (!isElsewhere) return isHeldBy({ path, stats }, log) ? "moved" : undefined;
-    // A copy that is being made is empty at first.
-    if (stats.size === 0) return log.names.includes(log.name) ? "copy" : undefined;
-    if (log.where?.isGzip === true) return undefined;
-    const fd = this.hold(log);
-    if (fd !== undefined && isCopyOfBeginning({ path, stats }, fd)) return "copy";
-    return isHeldBy({ path, stats }, log) && !this.#stillHolds(log) ? "replaced" : undefined;
+    if (!this.#relations.stillHolds(log)) log.isReplaced = true;
   }
 
   /** Begins to read a content. */
@@ -348,56 +304,10 @@ export class Tracker {
     }
   }
 
-  /** What stands beside a log when it is found was there before us, and is not ours to read. */
-  #noteFamilies(): void {
-    const { catalog } = this.#options;
-    const fresh = new Set<string>();
-    for (const [family, logs] of catalog.families) {
-      if (!this.#since.has(family)) fresh.add(family);
-      let newest = this.#since.get(family) ?? 0;
-      for (const { mtime } of logs) newest = Math.max(newest, mtime);
-      this.#since.set(family, newest);
-    }
-    for (const folder of new Set([...fresh].map((family) => dirname(family)))) {
-      for (const path of filesIn(folder)) {
-        if (!fresh.has(familyOf(path)) || this.#byPath.has(path)) continue;
-        const stats = statIfThere(path);
-        if (stats !== undefined && catalog.holder(stats) === undefined) this.#ignored.add(inodeOf(stats));
-      }
-    }
-    for (const family of this.#since.keys()) if (!catalog.families.has(family)) this.#since.delete(family);
-    for (const [name, log] of this.#latest) if (!catalog.logs.has(log)) this.#latest.delete(name);
-  }
-
-  /**
-   * Files that no pattern matches, but that look like rotations of what we read, came after the last scan, and are newer than
-   * what was known then: a log may be rotated several times while nobody looks, or copied and emptied.
-   */
-  #unseenSiblings(found: ReadonlyMap<string, Found>): Found[] {
-    const { catalog } = this.#options;
-    const folders = new Set([...this.#since.keys()].map((family) => dirname(family)));
-    const unseen: Found[] = [];
-    for (const folder of folders) {
-      for (const path of filesIn(folder)) {
-        const family = familyOf(path);
-        const since = this.#since.get(family);
-        if (since === undefined || path === family || this.#byPath.has(path)) continue;
-        const stats = statIfThere(path);
-        if (stats?.isFile() !== true || found.has(inodeOf(stats))) continue;
-        if (catalog.holder(stats) !== undefined || this.#ignored.has(inodeOf(stats))) continue;
-        // Programs that keep times may know milliseconds only.
-        if (stats.mtimeMs >= Math.floor(since) || this.#awaited.has(inodeOf(stats)))
-          unseen.push({ path, stats, names: [], isLinked: false });
-        else this.#ignored.add(inodeOf(stats));
-      }
-    }
-    return unseen;
-  }
-
   /** Says what was known before the first scan. */
   expect(log: LogFile, mtime: number): void {
     this.#latest.set(log.name, log);
-    this.#since.set(log.family, Math.max(mtime, this.#since.get(log.family) ?? 0));
+    this.#families.expect(log, mtime);
   }
 }
 
