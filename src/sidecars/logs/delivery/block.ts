@@ -30,7 +30,8 @@ export interface Kept {
 type Content = (string | 0)[];
 const FIELDS = 5;
 
-export function encodeBlock(kept: readonly Kept[]): Buffer {
+/** The block stands in `scratch` where it has room: an outage must not fill the memory with buffers that wait to be collected. */
+export function encodeBlock(kept: readonly Kept[], scratch: Buffer): Buffer {
   const content: Content = [];
   let bytes = 0;
   let group: string | undefined;
@@ -44,7 +45,8 @@ export function encodeBlock(kept: readonly Kept[]): Buffer {
   }
   const json = JSON.stringify(content);
   const length = Buffer.byteLength(json);
-  const block = Buffer.allocUnsafe(HEADER_BYTES + length);
+  const size = HEADER_BYTES + length;
+  const block = size <= scratch.length ? scratch.subarray(0, size) : Buffer.allocUnsafe(size);
   block.write(json, HEADER_BYTES);
   block.writeUInt32BE(MAGIC, 0);
   block.writeUInt32BE(length, 4);

@@ -20,7 +20,7 @@ export interface CheckpointStore {
   get(key: string): Checkpoint | undefined;
   /** Begins or updates what is known of a file; its offsets stay as they are, 0 for a new one unless `offset` says otherwise. */
   remember(key: string, identity: unknown, offset?: number): void;
-  /** The file was emptied: every sink begins again at 0. */
+  /** The file was emptied: every sink begins again at 0. Lots from before still go out, but move nothing; the first that starts at 0 counts again. */
   reset(key: string, identity: unknown): void;
   /** The file is gone for good and delivered. */
   forget(key: string): void;

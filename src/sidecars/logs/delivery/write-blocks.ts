@@ -34,9 +34,11 @@ export async function writeBlocks(kept: readonly Kept[], place: WritePlace): Pro
   const opened: OpenSegment[] = [];
   let [records, bytes, written] = [0, 0, 0];
   let trouble: unknown;
+  const texts = kept.reduce((sum, { size }) => sum + size, 0);
+  const scratch = Buffer.allocUnsafe(2 * Math.min(texts, BLOCK_BYTES));
   try {
     for (const block of blocksOf(kept)) {
-      const content = encodeBlock(block);
+      const content = encodeBlock(block, scratch);
       if (written + content.length > place.roomBytes) break;
       if (file === undefined || file.segment.size >= place.segmentBytes) {
         file = await openSegment(place);
