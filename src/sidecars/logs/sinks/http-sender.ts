@@ -210,10 +210,10 @@ async function readBody(response: Response, maxBytes: number): Promise<Read> {
   return { text, isWhole };
 }
 
-/** On the thread pool, so that other sidecars of this process run meanwhile. */
-function pack(body: string, compress: HttpOptions["compress"]): Promise<Buffer> | Buffer {
+/** On the thread pool, so that other sidecars of this process run meanwhile. A text is sent without another copy of it. */
+function pack(body: string, compress: HttpOptions["compress"]): Promise<Buffer> | string {
+  if (compress === "none") return body;
   const bytes = Buffer.from(body);
-  if (compress === "none") return bytes;
   return compress === "gzip" ? gzipAsync(bytes, GZIP) : Bun.zstdCompress(bytes, { level: 1 });
 }
 

@@ -1,7 +1,8 @@
 /** The two forms in which a record becomes one line: JSON, or as the application wrote it. */
 import { z } from "zod";
 import type { LogRecord } from "../record.ts";
-import { recordJson } from "./record-json.ts";
+import { encodeRecord } from "./record-json.ts";
+import { RecordPiece } from "./record-piece.ts";
 import type { Piece } from "./sink.ts";
 
 export function lineFormat() {
@@ -21,8 +22,9 @@ export function idOf({ origin, end }: LogRecord): string {
 }
 
 export function lineOf(format: LineFormat): (record: LogRecord) => Piece {
-  const textOf = format === "json" ? recordJson : ({ text }: LogRecord) => text;
-  return (record) => ({ text: textOf(record), group: "", nanos: "", id: idOf(record) });
+  return format === "json"
+    ? (record) => new RecordPiece(record, encodeRecord(record))
+    : (record) => new RecordPiece(record, { text: record.text, size: undefined });
 }
 
 /** Every record's line with its line end. */

@@ -5,6 +5,8 @@ import type { LogRecord } from "../record.ts";
 export interface Piece {
   /** The record in the sink's own form, complete as it is. */
   readonly text: string;
+  /** Bytes of `text` in UTF-8, where the encoder knows them anyway. Not kept on disk. */
+  readonly size?: number | undefined;
   /** What the sink sends together, for example Loki's labels; empty for most. */
   readonly group: string;
   /** Nanoseconds since the epoch as decimal text, where the sink needs them; else empty. */
