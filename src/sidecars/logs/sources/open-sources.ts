@@ -57,10 +57,8 @@ function withPush(files: ChunkSource, push: readonly PushSource[]): ChunkSource 
       isFinishing = true;
       void Promise.all(push.map((source) => source.finish())).then(() => files.finish());
     },
-    abandon() {
-      closePush();
-      files.abandon();
-    },
+    // What comes in meanwhile is for the successor. Who writes to a FIFO that nobody reads is killed (SIGPIPE).
+    abandon: () => files.abandon(),
     progress: () => files.progress(),
     troubles: () => [...push.flatMap((source) => source.troubles()), ...files.troubles()],
     close() {
