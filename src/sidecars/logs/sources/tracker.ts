@@ -25,7 +25,7 @@ export interface TrackerOptions {
   readonly originOf: (path: string) => string;
   /** Where reading begins in a file that nobody has seen before. */
   readonly beginningOf: (fd: number, size: number) => number;
-  /** Files of one series: the one before is read first. */
+  /** Files of one series, which are ours: the one before is read first, and none is a copy of another. */
   readonly isSerial: (path: string) => boolean;
 }
 
@@ -152,8 +152,8 @@ export class Tracker {
 
   /** Finds the content in a copy; else it is gone. */
   async #relocate(log: LogFile): Promise<void> {
-    const { events } = this.#options;
-    const location = await this.#relations.locate(log);
+    const { events, isSerial } = this.#options;
+    const location = isSerial(log.name) ? undefined : await this.#relations.locate(log);
     if (location === "later") return;
     log.isReplaced = false;
     log.isCaughtUp = false;
@@ -220,7 +220,7 @@ export class Tracker {
 
   /** A file that nobody knows: a copy or another form of what is known, or a content of its own. */
   async #welcome(found: Found): Promise<void> {
-    const { catalog, completeness, monotonic } = this.#options;
+    const { catalog, completeness, monotonic, isSerial } = this.#options;
     const { path, stats } = found;
     const inode = inodeOf(stats);
     if (this.#copies.get(inode) === stats.size) return;
@@ -229,7 +229,9 @@ export class Tracker {
       this.#families.awaits(stats);
       return;
     }
-    for (const log of this.#relations.relativesOf(path)) {
+    // Nobody copies the files of a series: two that hold the same are two.
+    const relatives = isSerial(path) ? [] : this.#relations.relativesOf(path);
+    for (const log of relatives) {
       const relation = await this.#relations.between(found, log);
       if (relation === undefined) continue;
       if (relation === "copy") this.#copies.set(inode, stats.size);
