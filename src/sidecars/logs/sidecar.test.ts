@@ -43,3 +43,12 @@ test("what a sidecar writes does not come back to it, whatever its patterns matc
   expect(await play(host, config)).toBe("done");
   expect(readFileSync(out, "utf8")).toBe("one\n");
 });
+
+test("logs of two days that hold the same are both delivered", async () => {
+  using host = new FakeHost({ clock: systemClock });
+  for (const day of ["20260130", "20260131"])
+    writeFileSync(join(host.stateFolder, `app-${day}.log`), "started\nstopped\n");
+  const config = { files: [join(host.stateFolder, "*.log")], to: [{ stdout: { format: "text" } }] };
+  expect(await play(host, config)).toBe("done");
+  expect(host.stdout.split("\n").toSorted()).toEqual(["", "started", "started", "stopped", "stopped"]);
+});

@@ -1,10 +1,11 @@
 /** Says how files and contents belong together: which file is a copy, which has taken a content over, where a content went. */
 import { fstatSync } from "node:fs";
+import { basename } from "node:path";
 import type { Catalog } from "./catalog.ts";
 import { holdsContent, TAIL_BYTES } from "./identity.ts";
 import type { LogFile } from "./log-file.ts";
 import type { RecentBytes } from "./recent-bytes.ts";
-import { familyOf, isGzipName, originalsOf } from "./rotated-names.ts";
+import { familyOf, isGzipName, mayBeCopyOf, originalsOf } from "./rotated-names.ts";
 import {
   beginningHash,
   type Completeness,
@@ -70,6 +71,11 @@ export class Relations {
   }
 
   async between(file: Sibling, log: LogFile): Promise<Relation | undefined> {
+    const relation = await this.#relation(file, log);
+    return relation === "copy" && !isNamedAsCopy(file, log) ? undefined : relation;
+  }
+
+  async #relation(file: Sibling, log: LogFile): Promise<Relation | undefined> {
     const isElsewhere = log.where !== undefined || log.fd !== undefined;
     if (isGzipName(file.path)) return this.#betweenGzip(file, log, isElsewhere);
     if (!isElsewhere) return isHeldBy(file, log) ? "moved" : undefined;
@@ -136,4 +142,9 @@ export class Relations {
     const known = this.#options.recent.read(log, length - bytes.length, length);
     return known !== undefined && Buffer.from(known).equals(bytes);
   }
+}
+
+/** The logs of two days that hold the same are two: a copy has the name of what it was made of, and something behind it. */
+function isNamedAsCopy({ path }: Sibling, { name, where }: LogFile): boolean {
+  return [name, where?.path ?? name].some((original) => mayBeCopyOf(basename(original), basename(path)));
 }
