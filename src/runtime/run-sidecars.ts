@@ -175,21 +175,26 @@ async function play(options: RunSidecarsOptions, parts: Parts): Promise<RunResul
   await (once ? Promise.race([ended, stopped]) : stopped);
   message.end();
   phases.end();
-  tellUndelivered(sidecars, logger);
+  const isAllDelivered = tellUndelivered(sidecars, logger);
   await atMost(LAST_OUTPUT_MS, clock, doors.stop());
   const problems = once
     ? sidecars.all.flatMap(({ failure }) => (failure === undefined ? [] : [failure]))
     : [];
-  return { exitCode: problems.length > 0 ? 1 : 0, problems };
+  const isFailure = problems.length > 0 || (once && !isAllDelivered);
+  return { exitCode: isFailure ? 1 : 0, problems };
 }
 
-function tellUndelivered(sidecars: SidecarSet, logger: Logger): void {
+/** False when something was not delivered. */
+function tellUndelivered(sidecars: SidecarSet, logger: Logger): boolean {
+  let isAllDelivered = true;
   for (const sidecar of sidecars.all) {
     const { records, bytes, keptBytes } = sidecar.undelivered() ?? { records: 0, bytes: 0, keptBytes: 0 };
     if (records === 0 && bytes === 0) continue;
+    isAllDelivered = false;
     logger.forSidecar(sidecar.name).warn("Not everything was delivered", { records, bytes, keptBytes });
   }
   logger.log.info("Ended");
+  return isAllDelivered;
 }
 
 /** Waits for the work, but no longer than that. */
