@@ -52,3 +52,20 @@ test("logs of two days that hold the same are both delivered", async () => {
   expect(await play(host, config)).toBe("done");
   expect(host.stdout.split("\n").toSorted()).toEqual(["", "started", "started", "stopped", "stopped"]);
 });
+
+test("a file whose name is not UTF-8 cannot be opened, and is told of", async () => {
+  using host = new FakeHost({ clock: systemClock });
+  const name = Buffer.concat([Buffer.from(host.stateFolder), Buffer.from("/caf\xe9.log", "latin1")]);
+  writeFileSync(name, "lost?\n");
+  const metrics = sidecar.metrics(new RecordingMeter());
+  const handheld = handheldContext({ host, metrics });
+  const files = [join(host.stateFolder, "*.log")];
+  const running = await sidecar.start(
+    sidecar.config.parse({ files, to: [{ stdout: {} }] }),
+    handheld.context,
+  );
+  while (host.reports.at(-1)?.state !== "degraded") await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(host.reports.at(-1)).toMatchObject({ because: { code: "E_FILE_UNREADABLE" } });
+  handheld.stop();
+  await running.done;
+});

@@ -110,6 +110,9 @@ function lookAt(
   try {
     const stats = statSync(path, { throwIfNoEntry: false });
     if (stats?.isFile() === true) visitor.file(path, stats, isLinked || entry?.isSymbolicLink() === true);
+    // What stands for bytes that are no UTF-8 leads to no file.
+    else if (stats === undefined && entry?.isFile() === true && entry.name.includes("\uFFFD"))
+      visitor.refused(path, new Error("its name is not UTF-8, rename it"));
   } catch (error) {
     if (!isGone(error)) visitor.refused(path, error);
   }
