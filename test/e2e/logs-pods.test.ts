@@ -2,7 +2,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { Running } from "../../src/testing/pillion.ts";
 import { claim, configMap, type LogCluster, openLogCluster, to } from "./log-pods.ts";
 
@@ -15,14 +15,9 @@ beforeAll(async () => {
   cluster = await openLogCluster();
 }, TEST_MS);
 
-afterEach(async () => {
-  for (const { kill, exited } of followers.splice(0)) {
-    kill("SIGTERM");
-    await exited;
-  }
-});
-
 afterAll(async () => {
+  for (const running of followers) running.kill("SIGTERM");
+  await Promise.all(followers.map(({ exited }) => exited));
   await cluster[Symbol.asyncDispose]();
 }, TEST_MS);
 
@@ -47,7 +42,7 @@ function logs(target: string, more: object = {}): Record<string, object> {
   return { app: { kind: "logs", files: ["/var/log/app/*.log"], to: [to(url)], ...more } };
 }
 
-/** A kubectl that goes on until the test is over. */
+/** A kubectl that goes on until the tests are over. */
 function follow(args: readonly string[]): Running {
   const running = cluster.kubectl.start(args);
   followers.push(running);
@@ -101,7 +96,8 @@ describe("a pod is deleted", () => {
     TEST_MS,
   );
 
-  test.each([
+  // These mostly wait for grace periods to pass.
+  test.concurrent.each([
     ["knows the grace period", "knows", ["--grace", "2s"], 0],
     ["is killed", "killed", [], 137],
   ] as const)(
@@ -138,7 +134,7 @@ describe("a pod is deleted", () => {
     TEST_MS,
   );
 
-  test(
+  test.concurrent(
     "while receivers refuse or hang: it ends within its grace period, and tells what each did not take",
     async () => {
       const files = ["/var/log/app/*.log"];
