@@ -5,8 +5,8 @@ import { PillionHome, type Running } from "../../src/testing/pillion.ts";
 import { type KubectlSession, openKubectl } from "../conformance/kubectl-session.ts";
 
 /**
- * Appends each record's text to a file and tells the last one. `slow-NAME` beside that file holds how
- * long it takes, in milliseconds; `closed-NAME` makes it unavailable.
+ * Appends each record's text to a file and tells the last one. `slow-NAME` beside that file holds how long it takes,
+ * in milliseconds.
  */
 const RECEIVER = `
 const { appendFileSync, existsSync, readFileSync } = require("node:fs");
@@ -16,7 +16,6 @@ Bun.serve({
     const name = new URL(request.url).pathname.slice(1);
     const texts = (await request.text()).trimEnd().split("\\n").map((line) => JSON.parse(line).message);
     if (name === "hang") return new Promise(() => {});
-    if (existsSync("/received/closed-" + name)) return new Response(null, { status: 503 });
     const slow = "/received/slow-" + name;
     if (existsSync(slow)) await Bun.sleep(Number(readFileSync(slow, "utf8")));
     appendFileSync("/received/" + name, texts.join("\\n") + "\\n");
