@@ -8,10 +8,14 @@ import { formatProblem, messageOf, Problem } from "../kernel/problem.ts";
 import { startAdminServer } from "../runtime/admin-server.ts";
 import { startControlSocket } from "../runtime/control-socket.ts";
 import { isTerminal } from "../lib/is-terminal.ts";
+import { dropProgramPages } from "../lib/program-pages.ts";
 import { podIdentity } from "../runtime/pod-identity.ts";
 import { type Doors, runSidecars } from "../runtime/run-sidecars.ts";
 import type { RuntimeView } from "../runtime/view.ts";
 import { VERSION } from "./version.ts";
+
+/** When the sidecars have begun, when they are at work, and when the compilers have seen enough; after the doors are open. */
+const TIDY_AFTER_MS = [200, 3_000, 30_000];
 
 export interface SidecarProcess {
   readonly catalogue: Catalogue;
@@ -61,6 +65,7 @@ async function openDoors(view: RuntimeView, { admin }: RuntimeSettings): Promise
     const control = await startControlSocket(view, admin.socket);
     // What only a start does is behind us (`sidecar-main.ts`).
     Bun.unsafe.setJITPolicy(1);
+    for (const ms of TIDY_AFTER_MS) systemClock.schedule(ms, dropProgramPages);
     return {
       port: server.port,
       async stop() {

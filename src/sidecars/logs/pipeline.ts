@@ -1,5 +1,6 @@
 /** The one loop of a log sidecar: pull a chunk, cut it into events, make records of them, hand them to delivery, wait for room. */
 import type { Clock } from "../../kernel/clock.ts";
+import { GarbageMeter } from "../../lib/garbage-meter.ts";
 import type { Delivery } from "./delivery/delivery.ts";
 import type { Events, Framer } from "./lines/events.ts";
 import type { Parser } from "./parse/parser.ts";
@@ -24,6 +25,8 @@ export interface PipelineParts {
 
 /** How often the loop comes back while nothing is to be read, milliseconds. */
 const IDLE_MS = 1_000;
+/** So much text leaves about twelve times as much garbage. More often takes CPU time, less often memory. */
+const GARBAGE_BYTES = 3 * 2 ** 20;
 /** How long the loop may run without a turn for others, milliseconds. */
 const SLICE_MS = 8;
 
@@ -44,11 +47,13 @@ export class Pipeline {
   readonly #files = new Map<string, FileState>();
   /** Files with an unfinished event. */
   readonly #pending = new Set<FileState>();
+  readonly #garbage: GarbageMeter;
   #sliceEnd = 0;
   #leavesPending = false;
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
+    this.#garbage = new GarbageMeter({ clock: parts.clock, bytes: GARBAGE_BYTES });
   }
 
   /** Resolves when the source has nothing more and everything read has been offered. Rejects for bugs only. */
@@ -57,7 +62,10 @@ export class Pipeline {
     for (;;) {
       const chunk = await source.next(this.#waitMs());
       if (chunk === undefined) break;
-      if (chunk !== "idle") await this.#take(chunk);
+      if (chunk !== "idle") {
+        await this.#take(chunk);
+        this.#garbage.made(chunk.bytes.length);
+      }
       if (this.#pending.size > 0) await this.#flushQuiet(clock.monotonic() - this.#parts.quietMs);
       await this.#giveWay();
     }

@@ -1,0 +1,31 @@
+import { expect, test } from "bun:test";
+import { GarbageMeter } from "./garbage-meter.ts";
+
+function meterOf(collectMs: number) {
+  let [now, collections] = [0, 0];
+  const clock = { monotonic: () => now };
+  const collect = () => {
+    collections += 1;
+    now += collectMs;
+  };
+  const meter = new GarbageMeter({ clock, bytes: 100, collect });
+  return {
+    work(bytes: number, ms = 0) {
+      now += ms;
+      meter.made(bytes);
+      return collections;
+    },
+  };
+}
+
+test("garbage is collected each time that so much work was done", () => {
+  const meter = meterOf(0);
+  expect([99, 1, 50, 49, 1, 500, 99].map((bytes) => meter.work(bytes))).toEqual([0, 1, 1, 1, 2, 3, 3]);
+});
+
+test("a collection that takes long is not repeated before four fifths of the time went into work", () => {
+  const meter = meterOf(10);
+  expect(meter.work(100)).toBe(1);
+  expect(meter.work(1_000, 49)).toBe(1);
+  expect(meter.work(1, 1)).toBe(2);
+});
