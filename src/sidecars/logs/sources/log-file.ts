@@ -140,6 +140,13 @@ export class LogFile {
     this.#keptTail = undefined;
   }
 
+  /** What stands between is no text: reading goes on here. */
+  stepTo(offset: number): void {
+    this.#beforeLength = 0;
+    this.readTo = offset;
+    this.#keptTail = undefined;
+  }
+
   /** The hash of what stands before `readTo`. */
   tail(): Part {
     this.#keptTail ??= partOf(this.before, this.readTo - this.#beforeLength);

@@ -7,11 +7,11 @@ import { systemClock } from "../../../kernel/clock.ts";
 import { FolderWatches } from "../../../runtime/folder-watches.ts";
 import { FakeHost } from "../../../testing/fake-host.ts";
 import { MemoryCheckpoints, temporaryFolder } from "./reading.test-support.ts";
-import { openFiles } from "./open-files.ts";
+import { type FilesOptions, openFiles } from "./open-files.ts";
 
 const LOGROTATE = "/usr/sbin/logrotate";
 const LINES_PER_SECOND = 20_000;
-const WRITING_MS = 1_500;
+const WRITING_MS = 1_200;
 const ROTATE_EVERY_MS = 250;
 const WRITER = join(import.meta.dir, "log-writer.test-support.ts");
 
@@ -55,6 +55,34 @@ for (const way of WAYS) {
   );
 }
 
+for (const by of ["rename", "hole"] as const) {
+  test(`rotation by Pillion itself (${by}): every line written arrives once, and the space is free again`, async () => {
+    using folder = temporaryFolder();
+    const log = folder.at("logs/app.log");
+    writeFileSync(log, "");
+    let given = 0;
+    const events = {
+      ownRotation: (_: string, bytes: number) => (given += by === "hole" ? bytes : 0),
+      removed: (path: string) => (given += path.includes(".pillion-") ? 2 * 256 * 1024 : 0),
+    };
+    const { lines } = await readWhile(
+      { patterns: [log], rotate: { size: 256 * 1024, by }, pace: { pollMs: 100, quietMs: 200 }, events },
+      startWriter(log, by === "rename" ? "reopen" : "keep"),
+    );
+    const written = Number(readFileSync(`${log}.count`, "utf8"));
+    expect({ lines: lines.size, twice: [...lines.values()].filter((count) => count > 1) }).toEqual({
+      lines: written,
+      twice: [],
+    });
+    expect(given).toBeGreaterThan(256 * 1024);
+  });
+}
+
+function startWriter(log: string, way: Way["writer"]) {
+  const argv = [process.execPath, WRITER, log, String(LINES_PER_SECOND), String(WRITING_MS), way];
+  return Bun.spawn(argv, { stdio: ["ignore", "ignore", "inherit"] });
+}
+
 async function run({ options, writer, pattern }: Way, folder: string) {
   const logs = join(folder, "logs");
   mkdirSync(logs, { mode: 0o755 });
@@ -63,16 +91,26 @@ async function run({ options, writer, pattern }: Way, folder: string) {
   const state = join(folder, "state");
   writeFileSync(config, `${log} {\nrotate 50\nmissingok\n${options}\n}\n`, { mode: 0o644 });
   writeFileSync(log, "");
+  const application = startWriter(log, writer);
+  let rotations = 0;
+  const { lines } = await readWhile({ patterns: [join(logs, pattern)] }, application, async () => {
+    const argv = [LOGROTATE, "-f", "-s", state, config];
+    const rotated = Bun.spawn(argv, { stdio: ["ignore", "ignore", "inherit"] });
+    if ((await rotated.exited) === 0) rotations++;
+  });
+  return { left: linesLeft(logs), lines, rotations };
+}
+
+/** Reads until the application has ended, and returns how often each line arrived. */
+async function readWhile(
+  options: Partial<FilesOptions> & Pick<FilesOptions, "patterns">,
+  application: Bun.Subprocess,
+  meanwhile: () => Promise<void> = () => Promise.resolve(),
+) {
   const host = realHost();
   const checkpoints = new MemoryCheckpoints();
-  const source = openFiles({
-    patterns: [join(logs, pattern)],
-    exclude: ["*.count"],
-    readFrom: "beginning",
-    maxLineBytes: 256 * 1024,
-    checkpoints,
-    host,
-  });
+  const fixed = { exclude: ["*.count"], readFrom: "beginning", maxLineBytes: 256 * 1024 } as const;
+  const source = openFiles({ ...fixed, ...options, checkpoints, host });
   const lines = new Map<string, number>();
   const reading = (async () => {
     for (;;) {
@@ -84,21 +122,15 @@ async function run({ options, writer, pattern }: Way, folder: string) {
       checkpoints.deliver(chunk.origin.key, chunk.start + chunk.bytes.length);
     }
   })();
-  const argv = [process.execPath, WRITER, log, String(LINES_PER_SECOND), String(WRITING_MS), writer];
-  await using application = Bun.spawn(argv, { stdio: ["ignore", "ignore", "inherit"] });
-  let rotations = 0;
   while (application.exitCode === null) {
     await Promise.race([application.exited, Bun.sleep(ROTATE_EVERY_MS)]);
-    const rotated = Bun.spawn([LOGROTATE, "-f", "-s", state, config], {
-      stdio: ["ignore", "ignore", "inherit"],
-    });
-    if ((await rotated.exited) === 0) rotations++;
+    await meanwhile();
   }
   source.finish();
   await reading;
   source.close();
   host.end();
-  return { left: linesLeft(logs), lines, rotations };
+  return { lines };
 }
 
 function linesLeft(folder: string): Set<string> {

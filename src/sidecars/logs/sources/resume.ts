@@ -1,8 +1,9 @@
 /** After a restart: finds every file again that checkpoints know, under whatever name, in whatever form it is now. */
 import { fstatSync } from "node:fs";
+import type { Host } from "../../../kernel/host.ts";
 import type { CheckpointStore } from "../delivery/delivery.ts";
 import type { Catalog } from "./catalog.ts";
-import type { Found } from "./finder.ts";
+import type { Finder, Found } from "./finder.ts";
 import { holdsContent, inodeOf, isSameBirth, placeOf, type Identity } from "./identity.ts";
 import { LogFile, whereaboutsOf } from "./log-file.ts";
 import { isGzipName } from "./rotated-names.ts";
@@ -13,26 +14,36 @@ export interface ResumeParts {
   readonly catalog: Catalog;
   readonly tracker: Tracker;
   readonly checkpoints: CheckpointStore;
-  readonly monotonic: () => number;
+  readonly host: Host;
+  readonly finder: Finder;
   readonly originOf: (path: string) => string;
-  readonly isOurs: (name: string) => boolean;
 }
 
 /** Puts every known content into the catalog; those that are not found are looked for by the tracker. */
 export async function resumeFiles(parts: ResumeParts, found: ReadonlyMap<string, Found>): Promise<void> {
-  const { catalog, tracker, monotonic, originOf, isOurs } = parts;
+  const { catalog, tracker, host, finder, originOf } = parts;
+  const isOurs = (name: string): boolean => finder.matches(name);
   const stored = [...catalog.stored(isOurs)].toSorted((a, b) => a.identity.mtime - b.identity.mtime);
   const latest = new Map<string, LogFile>();
   for (const { key, offset, identity } of stored) {
     const { name, head, tail, mtime } = identity;
     const origin = { path: originOf(name), key };
-    const log = new LogFile({ origin, name, where: undefined, offset, head, tail, mtime, now: monotonic() });
+    const log = new LogFile({
+      origin,
+      name,
+      where: undefined,
+      offset,
+      head,
+      tail,
+      mtime,
+      now: host.monotonic(),
+    });
     log.begin = head.from;
     log.finishedAt = identity.finishedAt;
     const where = await findAgain(identity, offset, found);
     if (where !== undefined && catalog.holder(where.stats) === undefined) {
       log.where = whereaboutsOf(where.path, where.stats, identity.isGzip);
-      log.look(where.stats, monotonic());
+      log.look(where.stats, host.monotonic());
     } else {
       // Compared with copies by what is known of it: the end of what was read, which may lie behind the checkpoint.
       log.size = Math.max(offset, tail.from + tail.length);

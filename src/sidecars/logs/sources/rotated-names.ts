@@ -2,7 +2,7 @@
 import { basename, dirname, extname, join } from "node:path";
 
 /** What a rotation adds: separators, digits, the parts of a time. */
-const ADDED = /^[-._]?\d[-.:_\dTZ]*$|^\.(?:old|bak|prev|pillion-[-\dTZ]+)$/;
+const ADDED = /^[-._]\d[-.:_\dTZ]*$|^\.(?:old|bak|prev|pillion-[-\dTZ]+)$/;
 
 /** Whether `candidate` is a name that rotation gives to `name`. */
 export function isRotationOf(name: string, candidate: string): boolean {

@@ -51,11 +51,6 @@ export class Tracker {
     this.#relations = new Relations({ catalog, completeness, recent, hold: (log) => this.hold(log) });
   }
 
-  /** What records call a file. */
-  get originOf(): (path: string) => string {
-    return this.#options.originOf;
-  }
-
   /** The content under a matched name. */
   at(path: string): LogFile | undefined {
     return this.#byPath.get(path);

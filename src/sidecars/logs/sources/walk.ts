@@ -1,5 +1,5 @@
 /** Finds the files that patterns match, each folder once, whatever symlinks there are. */
-import { readdirSync, statSync, type Dirent, type Stats } from "node:fs";
+import { readdirSync, realpathSync, statSync, type Dirent, type Stats } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Pattern, Segment } from "./glob.ts";
 
@@ -17,6 +17,12 @@ interface Step {
   readonly index: number;
   readonly isLinked: boolean;
 }
+
+/**
+ * An application may plant symlinks among its logs, and they lead to files of this container. These hold no logs, but the
+ * token of our service account and secrets of the kernel.
+ */
+const NO_LOGS = /^\/(?:proc|sys|dev|run\/secrets|var\/run\/secrets)\//;
 
 /** How many entries are looked at between two pauses. */
 const PAUSE_ENTRIES = 200;
@@ -109,7 +115,12 @@ function lookAt(
   if (entry !== undefined && !entry.isFile() && !entry.isSymbolicLink()) return;
   try {
     const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats?.isFile() === true) visitor.file(path, stats, isLinked || entry?.isSymbolicLink() === true);
+    if (stats?.isFile() === true) {
+      const real = realpathSync(path);
+      if (real !== path && NO_LOGS.test(real))
+        visitor.refused(path, new Error(`it is a link to "${real}", where no logs are`));
+      else visitor.file(path, stats, isLinked || entry?.isSymbolicLink() === true);
+    }
     // What stands for bytes that are no UTF-8 leads to no file.
     else if (stats === undefined && entry?.isFile() === true && entry.name.includes("\uFFFD"))
       visitor.refused(path, new Error("its name is not UTF-8, rename it"));
