@@ -20,7 +20,7 @@ export const fileKeys = {
     .array(glob())
     .optional()
     .describe(
-      "Files to read, as patterns of paths: `*`, `?`, `[a-z]`, `{a,b}` and `**` for folders of any depth. Files and folders may come later.",
+      "Files to read, as patterns of paths: `*`, `?`, `[a-z]`, `{a,b}` and `**` for folders of any depth. Files and folders may come later. Symlinks are followed, but not to `/proc`, `/sys`, `/dev` and `/run/secrets`.",
     ),
   exclude: z
     .array(z.string().min(1))

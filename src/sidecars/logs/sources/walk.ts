@@ -22,7 +22,7 @@ interface Step {
  * An application may plant symlinks among its logs, and they lead to files of this container. These hold no logs, but the
  * token of our service account and secrets of the kernel.
  */
-const NO_LOGS = /^\/(?:proc|sys|dev|run\/secrets|var\/run\/secrets)\//;
+const NO_LOGS = /^\/(?:proc|sys|dev|run\/secrets|var\/run\/secrets)(?:\/|$)/;
 
 /** How many entries are looked at between two pauses. */
 const PAUSE_ENTRIES = 200;
@@ -59,6 +59,7 @@ function enter({ folder, index }: Step, visited: Set<string>, visitor: Visitor):
     const key = `${stats.dev}:${stats.ino}:${index}`;
     if (!stats.isDirectory() || visited.has(key)) return false;
     visited.add(key);
+    refuseNoLogs(folder);
     return true;
   } catch (error) {
     if (!isGone(error)) visitor.refused(folder, error);
@@ -116,10 +117,8 @@ function lookAt(
   try {
     const stats = statSync(path, { throwIfNoEntry: false });
     if (stats?.isFile() === true) {
-      const real = realpathSync(path);
-      if (real !== path && NO_LOGS.test(real))
-        visitor.refused(path, new Error(`it is a link to "${real}", where no logs are`));
-      else visitor.file(path, stats, isLinked || entry?.isSymbolicLink() === true);
+      if (entry?.isFile() !== true) refuseNoLogs(path);
+      visitor.file(path, stats, isLinked || entry?.isSymbolicLink() === true);
     }
     // What stands for bytes that are no UTF-8 leads to no file.
     else if (stats === undefined && entry?.isFile() === true && entry.name.includes("\uFFFD"))
@@ -127,6 +126,13 @@ function lookAt(
   } catch (error) {
     if (!isGone(error)) visitor.refused(path, error);
   }
+}
+
+/** Throws where links lead to such a place from outside; a pattern that names it is meant so. */
+function refuseNoLogs(path: string): void {
+  if (NO_LOGS.test(path)) return;
+  const real = realpathSync(path);
+  if (NO_LOGS.test(real)) throw new Error(`it is a link to "${real}", where no logs are`);
 }
 
 function nameOf(segment: Segment): string {
