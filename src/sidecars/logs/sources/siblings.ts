@@ -12,7 +12,7 @@ export interface Sibling {
   readonly stats: Stats;
 }
 
-export interface Content {
+interface Content {
   readonly head: Part;
   readonly tail: Part;
 }
