@@ -199,6 +199,22 @@ describe("reading", () => {
     });
   });
 
+  test("steps over a hole amid the text, and goes on behind it after a restart", async () => {
+    using folder = temporaryFolder();
+    const log = folder.at("app.log");
+    writeFileSync(log, "first\n");
+    truncateSync(log, 10 * 2 ** 30);
+    appendFileSync(log, "last\n");
+    let skipped = 0;
+    const reading = new Reading({ patterns: [log], events: { skippedNuls: (bytes) => (skipped += bytes) } });
+    await reading.until(() => reading.lines.at(-1) === "last");
+    expect(reading.lines.filter((line) => !line.includes("\0"))).toEqual(["first", "last"]);
+    expect(skipped).toBeGreaterThan(10 * 2 ** 30 - 8_192);
+    appendFileSync(log, "more\n");
+    const next = new Reading({ patterns: [log], checkpoints: reading.kill() });
+    expect(await next.finish()).toEqual(["more"]);
+  });
+
   test("gives up the thread while it reads a huge line of NULs", async () => {
     using folder = temporaryFolder();
     const log = folder.at("app.log");
@@ -548,6 +564,23 @@ describe("upkeep", () => {
     );
     closeSync(file);
     reading.close();
+  });
+
+  test("rename: a file that an earlier run renamed is removed too, and one that grew fast before it", async () => {
+    using folder = temporaryFolder();
+    const log = folder.at("app.log");
+    const file = openSync(log, "a");
+    writeSync(file, text.repeat(4));
+    const options = { patterns: [log], rotate: { size, by: "rename" } } as const;
+    const reading = new Reading(options);
+    await reading.pass(2_000);
+    const troubles = reading.source.troubles().filter((trouble) => !JSON.stringify(trouble).includes("NONE"));
+    expect({ isRenamed: !existsSync(log), troubles }).toEqual({ isRenamed: true, troubles: [] });
+    closeSync(file);
+    const next = new Reading({ ...options, checkpoints: reading.kill() });
+    await next.pass(2 * LONG_QUIET_MS);
+    expect([...new Bun.Glob("app.log.pillion-*").scanSync(folder.path)]).toEqual([]);
+    next.close();
   });
 
   test("hole: delivered blocks are given back while the application writes on, and restarts go on", async () => {
