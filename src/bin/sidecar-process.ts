@@ -14,8 +14,8 @@ import { type Doors, runSidecars } from "../runtime/run-sidecars.ts";
 import type { RuntimeView } from "../runtime/view.ts";
 import { VERSION } from "./version.ts";
 
-/** When the sidecars have begun, when they are at work, and when the compilers have seen enough; after the doors are open. */
-const TIDY_AFTER_MS = [200, 3_000, 30_000];
+/** After the doors are open: when the sidecars have begun, are at work, and when the compilers have seen enough, milliseconds. */
+const TIDY_AFTER_MS = [150, 1_000, 3_000, 30_000];
 
 export interface SidecarProcess {
   readonly catalogue: Catalogue;

@@ -23,9 +23,9 @@ test("garbage is collected each time that so much work was done", () => {
   expect([99, 1, 50, 49, 1, 500, 99].map((bytes) => meter.work(bytes))).toEqual([0, 1, 1, 1, 2, 3, 3]);
 });
 
-test("a collection that takes long is not repeated before four fifths of the time went into work", () => {
+test("a collection that takes long is not repeated before three times as long has passed", () => {
   const meter = meterOf(10);
   expect(meter.work(100)).toBe(1);
-  expect(meter.work(1_000, 49)).toBe(1);
+  expect(meter.work(1_000, 29)).toBe(1);
   expect(meter.work(1, 1)).toBe(2);
 });

@@ -13,8 +13,8 @@ export interface GarbageMeterOptions {
   readonly collect?: () => void;
 }
 
-/** Where much is alive a collection takes long: then at most this part of the time goes into it. */
-const LARGEST_SHARE = 1 / 5;
+/** Where much is alive a collection takes long: the next one waits for this many times as long. */
+const REST = 3;
 
 export class GarbageMeter {
   readonly #clock: Pick<Clock, "monotonic">;
@@ -38,7 +38,7 @@ export class GarbageMeter {
     this.#made = 0;
     this.#collect();
     const ended = this.#clock.monotonic();
-    this.#restsUntil = ended + (ended - begun) / LARGEST_SHARE;
+    this.#restsUntil = ended + (ended - begun) * REST;
   }
 }
 

@@ -26,7 +26,7 @@ export interface PipelineParts {
 /** How often the loop comes back while nothing is to be read, milliseconds. */
 const IDLE_MS = 1_000;
 /** So much text leaves about twelve times as much garbage. More often takes CPU time, less often memory. */
-const GARBAGE_BYTES = 3 * 2 ** 20;
+const GARBAGE_BYTES = 2.5 * 2 ** 20;
 /** How long the loop may run without a turn for others, milliseconds. */
 const SLICE_MS = 8;
 
