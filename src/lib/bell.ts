@@ -15,11 +15,6 @@ export class Bell {
     this.#wake?.();
   }
 
-  /** True while somebody waits for a ring that has not come. */
-  get isAwaited(): boolean {
-    return this.#wake !== undefined && !this.#isRung;
-  }
-
   /** Resolves at a ring since the last wait, or after `ms`; without `ms` only a ring ends it. One waiter at a time. */
   async wait(ms?: number): Promise<void> {
     if (!this.#isRung) {

@@ -94,7 +94,7 @@ export class Lane {
       return;
     }
     queue.push(part);
-    if (this.#bell.isAwaited && (run === undefined || this.#mustEmptyMemory())) this.#bell.ring();
+    if (run === undefined || this.#mustEmptyMemory()) this.#bell.ring();
   }
 
   /** Undefined when there is room for another lot; else resolves when there is. */
@@ -222,17 +222,18 @@ export class Lane {
     while (!this.#isStopped) {
       this.#isBusy = true;
       await this.#doChores();
-      const batch = await this.#take();
+      // One moment for both: what becomes due in between would be neither taken nor waited for.
+      const now = this.#clock.monotonic();
+      const batch = await this.#take(now);
       if (batch !== undefined) return batch;
-      await this.#wait(this.#msUntilDue());
+      await this.#wait(this.#msUntilDue(now));
     }
     return undefined;
   }
 
-  async #take(): Promise<Batch | undefined> {
+  async #take(now: number): Promise<Batch | undefined> {
     const { limits } = this.#options.sink;
     const { retry, buffer, isRetryFirst } = this.#shelf;
-    const now = this.#clock.monotonic();
     if (now < this.#pace.resumeAt || this.#courier.isOut || this.#isStopped) return undefined;
     const isRetryDue = retry.records > 0 && now >= this.#pace.retryAt;
     if (isRetryDue) return (await retry.read(limits)) ?? this.#afterDamage({ retry: retry.span });
@@ -255,8 +256,7 @@ export class Lane {
     return bytes >= maxBytes || records >= maxRecords || now - oldestAt >= maxWaitMs;
   }
 
-  #msUntilDue(): number | undefined {
-    const now = this.#clock.monotonic();
+  #msUntilDue(now: number): number | undefined {
     const { oldestAt } = this.#memory.queue;
     let due = Number.POSITIVE_INFINITY;
     const consider = (at: number): void => {
