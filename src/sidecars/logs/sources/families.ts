@@ -6,7 +6,7 @@ import type { Stats } from "node:fs";
 import { dirname } from "node:path";
 import type { Catalog } from "./catalog.ts";
 import type { Found } from "./finder.ts";
-import { inodeOf } from "./identity.ts";
+import { inodeOf, isSameBirth, placeOf } from "./identity.ts";
 import type { LogFile } from "./log-file.ts";
 import type { Pause } from "./pause.ts";
 import { familyOf } from "./rotated-names.ts";
@@ -18,7 +18,7 @@ export class Families {
   readonly #since = new Map<string, number>();
   /** Files beside logs that were there before us. */
   #ignored = new Set<string>();
-  /** Compressed files that are not complete yet. */
+  /** Files that have qualified once, but are not decided yet: compressed and not complete, or taken for another. */
   #awaited = new Set<string>();
 
   constructor(catalog: Catalog) {
@@ -47,18 +47,16 @@ export class Families {
         const since = this.#since.get(family);
         if (since === undefined || path === family) continue;
         const stats = statIfThere(path);
-        if (
-          stats?.isFile() !== true ||
-          found.has(inodeOf(stats)) ||
-          this.#catalog.holder(stats) !== undefined
-        )
-          continue;
+        if (stats?.isFile() !== true || found.has(inodeOf(stats))) continue;
         const key = keyOf(stats);
-        const isAwaited = this.#awaited.has(key);
-        if (isAwaited) awaited.add(key);
         // Programs that keep times may know milliseconds only.
-        const isNewer = stats.mtimeMs >= Math.floor(since);
-        if (this.#ignored.has(key) || !(isNewer || isAwaited)) ignored.add(key);
+        const qualifies = stats.mtimeMs >= Math.floor(since) || this.#awaited.has(key);
+        const isIgnored = this.#ignored.has(key) || !qualifies;
+        if (!isIgnored) awaited.add(key);
+        const held = this.#catalog.holder(stats)?.where?.place;
+        // An inode that was used again belongs to nobody yet.
+        if (held !== undefined && isSameBirth(held, placeOf(stats))) continue;
+        if (isIgnored) ignored.add(key);
         else unseen.push({ path, stats, names: [], isLinked: false });
       }
     }

@@ -5,7 +5,7 @@ import type { Catalog } from "./catalog.ts";
 import { holdsContent, TAIL_BYTES } from "./identity.ts";
 import type { LogFile } from "./log-file.ts";
 import type { RecentBytes } from "./recent-bytes.ts";
-import { familyOf, isGzipName, mayBeCopyOf, originalsOf } from "./rotated-names.ts";
+import { familyOf, isGzipName, mayBeCopyOf, numberless, originalsOf } from "./rotated-names.ts";
 import {
   beginningHash,
   type Completeness,
@@ -71,6 +71,8 @@ export class Relations {
   }
 
   async between(file: Sibling, log: LogFile): Promise<Relation | undefined> {
+    // That a content is gone was decided: what begins like it is another.
+    if (log.isGone) return undefined;
     const relation = await this.#relation(file, log);
     return relation === "copy" && !isNamedAsCopy(file, log) ? undefined : relation;
   }
@@ -108,20 +110,23 @@ export class Relations {
     const plain = candidates.filter(({ path }) => !isGzipName(path));
     const whole = plain.find((sibling) => isHeldBy(sibling, log));
     if (whole !== undefined) return { sibling: whole, isWhole: true };
-    for (const sibling of plain) {
-      const length = this.#endsWithin(sibling, log);
+    const packed = candidates.filter(({ path }) => isGzipName(path));
+    for (const sibling of packed) {
+      if (!completeness.isComplete(sibling.path, sibling.stats)) return "later";
+      if (await isHeldByGzip(sibling, log)) return { sibling, isWhole: true };
+    }
+    // Only what was emptied under our eyes may have been copied before we read the last of it.
+    return log.isReplaced ? this.#locateBeginning(log, [...plain, ...packed]) : undefined;
+  }
+
+  async #locateBeginning(log: LogFile, candidates: readonly Sibling[]): Promise<Location> {
+    for (const sibling of candidates) {
+      const length = isGzipName(sibling.path)
+        ? await this.#endsWithinGzip(sibling, log)
+        : this.#endsWithin(sibling, log);
       if (length !== undefined) return { sibling, isWhole: false, length };
     }
-    let mustWait = false;
-    for (const sibling of candidates.filter(({ path }) => isGzipName(path))) {
-      if (!completeness.isComplete(sibling.path, sibling.stats)) mustWait = true;
-      else if (await isHeldByGzip(sibling, log)) return { sibling, isWhole: true };
-      else {
-        const length = await this.#endsWithinGzip(sibling, log);
-        if (length !== undefined) return { sibling, isWhole: false, length };
-      }
-    }
-    return mustWait ? "later" : undefined;
+    return undefined;
   }
 
   /** Length of a file that is the beginning of what was read of a log, as far as its own beginning and its last bytes say. */
@@ -146,5 +151,8 @@ export class Relations {
 
 /** The logs of two days that hold the same are two: a copy has the name of what it was made of, and something behind it. */
 function isNamedAsCopy({ path }: Sibling, { name, where }: LogFile): boolean {
-  return [name, where?.path ?? name].some((original) => mayBeCopyOf(basename(original), basename(path)));
+  if ([name, where?.path ?? name].some((original) => mayBeCopyOf(basename(original), basename(path))))
+    return true;
+  // Numbers move on while files are compressed: `app.log.1` becomes `app.log.2.gz`. Dates do not.
+  return isGzipName(path) && numberless(path) === numberless(name);
 }

@@ -109,6 +109,9 @@ async function isItself({ path, stats }: Sibling, identity: Identity): Promise<b
   const { tail } = identity;
   const holds = (fd: number): boolean =>
     fstatSync(fd).size >= tail.from + tail.length && holdsContent(fd, identity);
-  // What may not be read now is still the same inode.
-  return withFile({ path, stats }, holds) ?? true;
+  const isHeld = withFile({ path, stats }, holds);
+  if (isHeld !== undefined) return isHeld;
+  // What may not be read now is still the same inode, unless it has been moved meanwhile.
+  const now = statIfThere(path);
+  return now !== undefined && inodeOf(now) === inodeOf(stats);
 }

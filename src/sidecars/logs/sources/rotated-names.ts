@@ -38,6 +38,11 @@ export function* originalsOf(path: string): Generator<string> {
   }
 }
 
+/** A name without the number that rotation has given it, and without `.gz`. */
+export function numberless(path: string): string {
+  return path.replace(/\.gz$/, "").replace(/\.\d{1,4}$/, "");
+}
+
 /** The name that a rotated one was made of, as far as names tell; any other is its own family. */
 export function familyOf(path: string): string {
   const folder = dirname(path);

@@ -12,11 +12,6 @@ export interface Sibling {
   readonly stats: Stats;
 }
 
-interface Content {
-  readonly head: Part;
-  readonly tail: Part;
-}
-
 /** A compressed file is taken for complete when its size has been the same for so long. */
 const COMPLETE_AFTER_MS = 1_500;
 /** Copies are compared by so many bytes at both ends. */
