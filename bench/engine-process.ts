@@ -1,9 +1,14 @@
-/** What an engine costs, as /proc tells of its process. */
+/** What an engine or a sidecar costs, as /proc tells of its process. */
 import { readFileSync } from "node:fs";
 import { processStat } from "../src/lib/process-stat.ts";
 
 export function rssMiB(pid: number): number {
-  const kib = readFileSync(`/proc/${pid}/status`, "utf8").match(/VmRSS:\s+(\d+)/)?.[1];
+  return memoryMiB(pid, "VmRSS");
+}
+
+/** What of it is in memory now, what of that is no file's (`RssAnon`), or the most that ever was (`VmHWM`). */
+export function memoryMiB(pid: number, name: "VmRSS" | "RssAnon" | "VmHWM"): number {
+  const kib = new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   return Number(kib) / 1024;
 }
 

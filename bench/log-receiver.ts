@@ -1,6 +1,6 @@
 /**
- * Receives batches of records over HTTP, acknowledges and counts them; a process of its own, so that its work is not counted.
- * Speaks plain NDJSON and Elasticsearch's `_bulk`. Prints its port; `GET /count` says how many records came.
+ * Receives records and counts them; a process of its own, so that its work is not counted. Over HTTP it acknowledges NDJSON and
+ * Elasticsearch's `_bulk`, over TCP it only counts lines. Prints both ports; `GET /count` says how many records came.
  */
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 
@@ -36,4 +36,16 @@ const server = Bun.serve({
     return Response.json({ took: 1, errors: false, items: [] });
   },
 });
-console.log(server.port);
+
+const listener = Bun.listen({
+  port: 0,
+  hostname: "127.0.0.1",
+  socket: {
+    data(_socket, part) {
+      records += countLines(part);
+      bytes += part.length;
+    },
+  },
+});
+
+console.log(`${server.port} ${listener.port}`);

@@ -1,88 +1,54 @@
 /**
- * What shipping 2 million nginx lines costs: read, parse, JSON, HTTP with acknowledgement and checkpoints, beside rsyslog doing
- * the same work in the same run. Run: `bun bench/logs.ts [LINES]` (rsyslog and rsyslog-elasticsearch from Debian, else no
- * comparison). Prints a table and removes what it made.
+ * What shipping 2 million nginx lines costs: read, parse, JSON, HTTP with acknowledgement and checkpoints, beside rsyslog in the
+ * same run; and what a log sidecar costs that has nothing to do. Pillion runs as its image has it, bundled with bytecode. Run:
+ * `bun bench/logs.ts [LINES]` (rsyslog and rsyslog-elasticsearch from Debian, else no comparison). Prints tables and removes
+ * what it made.
  */
-import {
-  createWriteStream,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cpuMs, rssMiB } from "./engine-process.ts";
+import { ownProgram } from "../src/bin/own-program.ts";
+import { cpuMs, memoryMiB } from "./engine-process.ts";
+import { writeAccessLog } from "./access-log.ts";
+
+type Shipper = Bun.Subprocess<"ignore", "ignore", "inherit">;
+
+interface Receiver {
+  readonly pid: number;
+  readonly httpPort: number;
+  readonly tcpPort: number;
+  count(): Promise<{ readonly records: number; readonly bytes: number }>;
+  close(): Promise<void>;
+}
+
+/** One row of the table, by the names of its columns. */
+type Figures = Readonly<Record<string, string>>;
 
 const LINES = Number(process.argv[2] ?? 2_000_000);
 const MIB = 2 ** 20;
 const GIVE_UP_MS = 300_000;
-const main = join(import.meta.dirname, "../src/bin/main.ts");
+const READY_ROUNDS = 10;
+/** What only a start needs is given back by then, and what is needed now and then has come again. */
+const IDLE_MS = [5_000, 40_000];
+const RSYSLOGD = "/usr/sbin/rsyslogd";
+
 const folder = mkdtempSync(join(tmpdir(), "pillion-bench-"));
 const log = join(folder, "access.log");
-
-interface Figures {
-  readonly name: string;
-  readonly mibPerCpuSecond: number;
-  readonly mibPerSecond: number;
-  readonly peakMiB: number;
-}
-
-/** Lines as a busy site has them: 172 bytes on average. */
-async function writeLog(): Promise<void> {
-  const out = createWriteStream(log);
-  const agents = [
-    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101",
-    "curl/8.14.1",
-    "kube-probe/1.36 (pod)",
-  ];
-  const paths = [
-    "/",
-    "/assets/app.4f3a9c.js",
-    "/api/v1/orders/81237/items?expand=product",
-    "/healthz",
-    "/img/logo.png",
-  ];
-  for (let from = 0; from < LINES; from += 10_000) {
-    const lines: string[] = [];
-    for (let i = from; i < Math.min(LINES, from + 10_000); i++) {
-      const time = new Date(Date.UTC(2026, 10, 21) + i * 3).toISOString();
-      const stamp = `21/Nov/2026:${time.slice(11, 19)} +0000`;
-      const client = `10.${i % 7}.${i % 251}.${i % 13}`;
-      const request = `${i % 9 === 0 ? "POST" : "GET"} ${paths[i % paths.length]} HTTP/1.1`;
-      const referer = i % 3 === 0 ? "https://shop.example.org/catalogue/page/12" : "-";
-      const status = i % 50 === 0 ? 502 : 200;
-      lines.push(
-        `${client} - - [${stamp}] "${request}" ${status} ${i % 40_000} "${referer}" "${agents[i % 3]}"`,
-      );
-    }
-    if (!out.write(`${lines.join("\n")}\n`)) await once(out, "drain");
-  }
-  out.end();
-  await once(out, "close");
-}
-
-interface Receiver {
-  readonly port: number;
-  count(): Promise<number>;
-  close(): Promise<void>;
-}
+const program = [process.execPath, join(folder, "bundle/pillion.js")];
 
 async function startReceiver(): Promise<Receiver> {
   const child = Bun.spawn([process.execPath, join(import.meta.dirname, "log-receiver.ts")], {
     stdout: "pipe",
   });
-  const reader = child.stdout.getReader();
-  const { value } = await reader.read();
-  const port = Number(new TextDecoder().decode(value));
+  const { value } = await child.stdout.getReader().read();
+  const [httpPort = 0, tcpPort = 0] = new TextDecoder().decode(value).split(" ").map(Number);
   return {
-    port,
+    pid: child.pid,
+    httpPort,
+    tcpPort,
     async count() {
-      const answer = (await (await fetch(`http://127.0.0.1:${port}/count`)).json()) as { records: number };
-      return answer.records;
+      const answer = await fetch(`http://127.0.0.1:${httpPort}/count`);
+      return (await answer.json()) as { records: number; bytes: number };
     },
     async close() {
       child.kill();
@@ -92,153 +58,190 @@ async function startReceiver(): Promise<Receiver> {
 }
 
 /** Runs a shipper until the receiver has every line, and ends it. */
-async function measure(
-  name: string,
-  receiver: Receiver,
-  start: () => Bun.Subprocess<"ignore", "ignore", "inherit">,
-): Promise<Figures> {
+async function measure(name: string, start: (receiver: Receiver, own: string) => Shipper): Promise<Figures> {
+  const receiver = await startReceiver();
+  const own = mkdtempSync(join(folder, "own-"));
   const startedAt = performance.now();
-  const child = start();
-  let peakMiB = 0;
-  let count = 0;
+  const child = start(receiver, own);
+  const passedMs = () => performance.now() - startedAt;
   try {
-    while (count < LINES) {
+    let count = await receiver.count();
+    while (count.records < LINES) {
+      if (passedMs() > GIVE_UP_MS || child.exitCode !== null)
+        throw new Error(`${name} delivered ${count.records} of ${LINES} lines`);
       await Bun.sleep(20);
-      peakMiB = Math.max(peakMiB, rssMiB(child.pid));
       count = await receiver.count();
-      if (performance.now() - startedAt > GIVE_UP_MS)
-        throw new Error(`${name} delivered ${count} of ${LINES} lines`);
     }
-    const seconds = (performance.now() - startedAt) / 1_000;
+    const seconds = passedMs() / 1_000;
     const mib = statSync(log).size / MIB;
-    const cpuSeconds = cpuMs(child.pid) / 1_000;
-    return { name, mibPerCpuSecond: mib / cpuSeconds, mibPerSecond: mib / seconds, peakMiB };
+    return {
+      shipper: name,
+      "MiB per CPU-second": (mib / (cpuMs(child.pid) / 1_000)).toFixed(1),
+      "MiB/s": (mib / seconds).toFixed(1),
+      "peak RSS, MiB": memoryMiB(child.pid, "VmHWM").toFixed(0),
+      "sent, MiB": (count.bytes / MIB).toFixed(0),
+      "receiver busy": `${(cpuMs(receiver.pid) / seconds / 10).toFixed(0)} %`,
+    };
   } finally {
     child.kill();
     await child.exited;
+    await receiver.close();
+    rmSync(own, { recursive: true, force: true });
   }
 }
 
-async function pillion(compress: string): Promise<Figures> {
-  const receiver = await startReceiver();
-  const own = mkdtempSync(join(folder, "pillion-"));
-  const config = join(own, "pillion.yaml");
-  writeFileSync(
-    config,
-    `state: ${own}/state
+function spawn(command: readonly string[]): Shipper {
+  return Bun.spawn([...command], { stdin: "ignore", stdout: "ignore", stderr: "inherit" });
+}
+
+function pillion(compress: "none" | "gzip" | "zstd"): Promise<Figures> {
+  return measure(`Pillion, ${compress === "none" ? "uncompressed" : compress}`, ({ httpPort }, own) => {
+    const config = join(own, "pillion.yaml");
+    writeFileSync(
+      config,
+      `state: ${own}/state
 admin: { port: 0, socket: ${own}/control.sock }
+log: { level: warn }
 sidecars:
   bench:
     kind: logs
     files: [${log}]
     parse: nginx
     metadata: { pod: false }
-    to: [{ http: { url: "http://127.0.0.1:${receiver.port}/", compress: ${compress} } }]
+    to: [{ http: { url: "http://127.0.0.1:${httpPort}/", compress: ${compress} } }]
 `,
-  );
-  try {
-    return await measure(`Pillion, ${compress === "none" ? "uncompressed" : compress}`, receiver, () =>
-      Bun.spawn([process.execPath, main, "run", "-c", config], {
-        stdin: "ignore",
-        stdout: "ignore",
-        stderr: "inherit",
-        env: { ...process.env, BUN_RUNTIME_TRANSPILER_CACHE_PATH: "0" },
-      }),
     );
-  } finally {
-    await receiver.close();
-  }
+    return spawn([...program, "run", "-c", config]);
+  });
 }
 
+/** The time stays as it is: rsyslog has no way to make RFC 3339 of it. */
 const RULES = `version=2
 rule=:%client:word% %ident:word% %user:word% [%time:char-to:]%] "%method:word% %path:word% %protocol:char-to:"%" %status:number% %bytes:number% "%referer:char-to:"%" "%agent:char-to:"%"
 `;
 
-async function rsyslog(): Promise<Figures> {
-  const receiver = await startReceiver();
-  const own = mkdtempSync(join(folder, "rsyslog-"));
-  writeFileSync(join(own, "nginx.rb"), RULES);
-  const config = join(own, "rsyslog.conf");
-  writeFileSync(
-    config,
-    `global(workDirectory="${own}" maxMessageSize="64k")
+/** One queue and small batches: of all settings tried (one or two queues, batches of 32 to 4,096) the one that costs it least. */
+function rsyslogConfig(own: string, actions: string): string {
+  return `global(workDirectory="${own}" maxMessageSize="64k")
 module(load="imfile")
 module(load="mmnormalize")
 module(load="omelasticsearch")
 template(name="record" type="list") { property(name="$!all-json") }
-ruleset(name="ship") {
-  action(type="mmnormalize" ruleBase="${own}/nginx.rb" useRawMsg="off")
-  action(type="omelasticsearch" server="127.0.0.1" serverport="${receiver.port}" bulkmode="on" maxbytes="1m" template="record"
-    searchIndex="logs" queue.type="LinkedList" queue.dequeueBatchSize="4096" queue.size="50000" action.resumeRetryCount="-1")
+template(name="line" type="list") { property(name="msg") constant(value="\\n") }
+ruleset(name="ship" queue.type="LinkedList" queue.size="20000" queue.dequeueBatchSize="128") {
+${actions}
 }
 input(type="imfile" file="${log}" tag="nginx" ruleset="ship" persistStateInterval="4096" readMode="0")
-`,
-  );
-  try {
-    return await measure("rsyslog imfile → mmnormalize → _bulk", receiver, () =>
-      Bun.spawn(["rsyslogd", "-n", "-f", config, "-i", join(own, "pid")], {
-        stdin: "ignore",
-        stdout: "ignore",
-        stderr: "inherit",
-      }),
-    );
-  } finally {
-    await receiver.close();
-  }
+`;
 }
 
-/** What a sidecar costs that has nothing to do, and how soon it is ready. */
-async function idle(): Promise<{ readonly readyMs: number; readonly rssMiB: number }> {
-  const own = mkdtempSync(join(folder, "idle-"));
+function rsyslog(name: string, actionsFor: (receiver: Receiver, own: string) => string): Promise<Figures> {
+  return measure(`rsyslog, ${name}`, (receiver, own) => {
+    const config = join(own, "rsyslog.conf");
+    writeFileSync(join(own, "nginx.rb"), RULES);
+    writeFileSync(config, rsyslogConfig(own, actionsFor(receiver, own)));
+    return spawn([RSYSLOGD, "-n", "-f", config, "-i", join(own, "pid")]);
+  });
+}
+
+function toElasticsearch({ httpPort }: Receiver, own: string): string {
+  return `  action(type="mmnormalize" ruleBase="${own}/nginx.rb" useRawMsg="off")
+  action(type="omelasticsearch" server="127.0.0.1" serverport="${httpPort}" bulkmode="on" maxbytes="1m" template="record"
+    searchIndex="logs" action.resumeRetryCount="-1")`;
+}
+
+function toTcp({ tcpPort }: Receiver): string {
+  return `  action(type="omfwd" target="127.0.0.1" port="${tcpPort}" protocol="tcp" template="line" action.resumeRetryCount="-1")`;
+}
+
+interface Idle {
+  readonly child: Shipper;
+  readonly readyMs: number;
+}
+
+/** A sidecar with an empty file. Time from exec to the first 200 of `/readyz`; asking costs up to half a millisecond of it. */
+async function startIdle(own: string): Promise<Idle> {
+  mkdirSync(own);
   const config = join(own, "pillion.yaml");
-  const quiet = join(own, "quiet.log");
-  writeFileSync(quiet, "");
+  const port = freePort();
+  writeFileSync(join(own, "quiet.log"), "");
   writeFileSync(
     config,
     `state: ${own}/state
-admin: { port: 0, socket: ${own}/control.sock }
-sidecars: { idle: { kind: logs, files: [${quiet}], to: [{ stdout: {} }] } }
+admin: { port: ${port}, socket: ${own}/control.sock }
+log: { level: warn }
+sidecars: { idle: { kind: logs, files: [${own}/quiet.log], parse: nginx, to: [{ http: { url: "http://127.0.0.1:1/" } }] } }
 `,
   );
-  const program = existsSync(process.argv[3] ?? "") ? (process.argv[3] ?? main) : main;
   const startedAt = performance.now();
-  const child = Bun.spawn([process.execPath, program, "run", "-c", config], {
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: "inherit",
-  });
-  const socket = join(own, "control.sock");
-  let readyMs = 0;
-  while (readyMs === 0) {
-    const answer = await fetch("http://pillion/status", { unix: socket }).catch(() => undefined);
-    if (answer?.ok) readyMs = performance.now() - startedAt;
-    else await Bun.sleep(1);
+  const child = spawn([...program, "run", "-c", config]);
+  while (!(await isReady(port))) {
+    if (child.exitCode !== null) throw new Error("Pillion ended before it was ready");
+    await Bun.sleep(0);
   }
-  await Bun.sleep(5_000);
-  const rss = rssMiB(child.pid);
+  return { child, readyMs: performance.now() - startedAt };
+}
+
+async function isReady(port: number): Promise<boolean> {
+  try {
+    return (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200;
+  } catch {
+    return false;
+  }
+}
+
+/** One that was free a moment ago. */
+function freePort(): number {
+  const server = Bun.serve({ port: 0, fetch: () => new Response() });
+  const { port = 0 } = server;
+  void server.stop(true);
+  return port;
+}
+
+async function idle(): Promise<readonly Figures[]> {
+  const ready: number[] = [];
+  for (let round = 0; round < READY_ROUNDS; round++) {
+    const { child, readyMs } = await startIdle(join(folder, `ready-${round}`));
+    ready.push(readyMs);
+    child.kill();
+    await child.exited;
+  }
+  ready.sort((a, b) => a - b);
+  const [least = 0, most = 0] = [ready[0], ready.at(-1)];
+  const median = ready[READY_ROUNDS / 2] ?? 0;
+  const rows: Figures[] = [
+    { what: "ready after, ms", measured: `${median.toFixed(0)} (${least.toFixed(0)}–${most.toFixed(0)})` },
+  ];
+  const startedAt = performance.now();
+  const { child } = await startIdle(join(folder, "idle"));
+  for (const ms of IDLE_MS) {
+    await Bun.sleep(ms - (performance.now() - startedAt));
+    const [all, anonymous] = [memoryMiB(child.pid, "VmRSS"), memoryMiB(child.pid, "RssAnon")];
+    rows.push({
+      what: `RSS after ${ms / 1_000} s, MiB`,
+      measured: `${all.toFixed(0)}, of which ${anonymous.toFixed(0)} anonymous`,
+    });
+  }
   child.kill();
   await child.exited;
-  return { readyMs, rssMiB: rss };
+  return rows;
 }
 
 try {
-  await writeLog();
+  mkdirSync(join(folder, "bundle"));
+  await ownProgram(folder).bundle(join(folder, "bundle"));
+  const size = await writeAccessLog(log, LINES);
   console.log(
-    `${LINES} lines, ${(statSync(log).size / MIB).toFixed(0)} MiB, ${readFileSync(log).length / LINES} bytes each`,
+    `${LINES} lines, ${(size / MIB).toFixed(0)} MiB, ${(size / LINES).toFixed(0)} bytes each; Pillion bundled as in its image`,
   );
   const table: Figures[] = [];
-  for (const compress of ["none", "gzip", "zstd"]) table.push(await pillion(compress));
-  if (Bun.which("rsyslogd", { PATH: `${process.env["PATH"]}:/usr/sbin` }) !== null)
-    table.push(await rsyslog());
-  console.table(
-    table.map(({ name, mibPerCpuSecond, mibPerSecond, peakMiB }) => ({
-      name,
-      "MiB per CPU-second": mibPerCpuSecond.toFixed(1),
-      "MiB/s": mibPerSecond.toFixed(1),
-      "peak RSS, MiB": peakMiB.toFixed(0),
-    })),
-  );
-  console.log(await idle());
+  for (const compress of ["none", "gzip", "zstd"] as const) table.push(await pillion(compress));
+  if (await Bun.file(RSYSLOGD).exists()) {
+    table.push(await rsyslog("mmnormalize → _bulk", toElasticsearch));
+    table.push(await rsyslog("unparsed → TCP, no acknowledgement", toTcp));
+  }
+  console.table(table);
+  console.table(await idle());
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
