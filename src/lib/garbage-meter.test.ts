@@ -3,12 +3,12 @@ import { GarbageMeter } from "./garbage-meter.ts";
 
 function meterOf(collectMs: number) {
   let [now, collections] = [0, 0];
-  const clock = { monotonic: () => now };
+
   const collect = () => {
     collections += 1;
     now += collectMs;
   };
-  const meter = new GarbageMeter({ clock, bytes: 100, collect });
+  const meter = new GarbageMeter({ bytes: 100, cpuMs: () => now, collect });
   return {
     work(bytes: number, ms = 0) {
       now += ms;

@@ -3,12 +3,12 @@
  * young generation that is all garbage costs next to nothing to collect often.
  */
 import { fullGC } from "bun:jsc";
-import type { Clock } from "../kernel/clock.ts";
 
 export interface GarbageMeterOptions {
-  readonly clock: Pick<Clock, "monotonic">;
   /** Work after which garbage is collected, bytes. */
   readonly bytes: number;
+  /** CPU time of this process, milliseconds; unlike the clock's it does not grow with what else a machine does. */
+  readonly cpuMs?: () => number;
   /** @default {a full collection of the engine's heap} */
   readonly collect?: () => void;
 }
@@ -17,15 +17,15 @@ export interface GarbageMeterOptions {
 const REST = 3;
 
 export class GarbageMeter {
-  readonly #clock: Pick<Clock, "monotonic">;
   readonly #bytes: number;
+  readonly #cpuMs: () => number;
   readonly #collect: () => void;
   #made = 0;
   #restsUntil = Number.NEGATIVE_INFINITY;
 
-  constructor({ clock, bytes, collect = collectAll }: GarbageMeterOptions) {
-    this.#clock = clock;
+  constructor({ bytes, cpuMs = ownCpuMs, collect = fullGC }: GarbageMeterOptions) {
     this.#bytes = bytes;
+    this.#cpuMs = cpuMs;
     this.#collect = collect;
   }
 
@@ -33,15 +33,16 @@ export class GarbageMeter {
   made(bytes: number): void {
     this.#made += bytes;
     if (this.#made < this.#bytes) return;
-    const begun = this.#clock.monotonic();
+    const begun = this.#cpuMs();
     if (begun < this.#restsUntil) return;
     this.#made = 0;
     this.#collect();
-    const ended = this.#clock.monotonic();
+    const ended = this.#cpuMs();
     this.#restsUntil = ended + (ended - begun) * REST;
   }
 }
 
-function collectAll(): void {
-  fullGC();
+function ownCpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1_000;
 }

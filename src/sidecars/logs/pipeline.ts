@@ -53,7 +53,7 @@ export class Pipeline {
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
-    this.#garbage = new GarbageMeter({ clock: parts.clock, bytes: GARBAGE_BYTES });
+    this.#garbage = new GarbageMeter({ bytes: GARBAGE_BYTES });
   }
 
   /** Resolves when the source has nothing more and everything read has been offered. Rejects for bugs only. */
