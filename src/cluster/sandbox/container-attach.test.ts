@@ -92,7 +92,8 @@ describe.if(canRunContainers())("RunningContainer.attach()", () => {
   });
 
   test("input that came before anybody attached is none, and a container without input reads its end", async () => {
-    await inContainer("cat; echo end", {}, async (container, logPath) => {
+    // It lives long enough to be attached to, however busy the machine is.
+    await inContainer("cat; sleep 1; echo end", {}, async (container, logPath) => {
       const client = container.attach(ALL);
       expect(client.stdin).toBeUndefined();
       client.detach();
