@@ -17,7 +17,7 @@ function openHome(sink: RecordSink, more: Readonly<Record<string, unknown>> = {}
   return Object.assign(home, { log });
 }
 
-describe("SIGTERM while the receiver hangs", () => {
+describe.concurrent("SIGTERM while the receiver hangs", () => {
   test("ends within the time, tells what is undelivered, and the next start delivers it", async () => {
     await using sink = await RecordSink.start();
     sink.server.outage = "hang";

@@ -51,7 +51,7 @@ describe("many files", () => {
     const running = home.start();
     expect(await missing(sink, lines, 40_000)).toEqual([]);
     const before = cpuOf(running.pid);
-    const more = Array.from({ length: 50 }, (_, index) => `more ${index}`);
+    const more = Array.from({ length: 20 }, (_, index) => `more ${index}`);
     for (const line of more) {
       appendFileSync(join(folder, "7", "7777.log"), `${line}\n`);
       expect(await missing(sink, [line])).toEqual([]);
@@ -81,7 +81,7 @@ describe("huge files", () => {
       small: { kind: "logs", files: [small], to: [http(other.server)] },
     });
     const running = home.start();
-    for (let index = 0; index < 50; index++) {
+    for (let index = 0; index < 30; index++) {
       appendFileSync(small, `line ${index}\n`);
       expect(await missing(other, [`line ${index}`])).toEqual([]);
     }

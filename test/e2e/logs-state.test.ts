@@ -199,6 +199,9 @@ describe("a configuration file that changes", () => {
 });
 
 async function untilRejected(home: SidecarHome, isRejected: boolean): Promise<void> {
-  let status = await home.status();
-  while ((status?.config.rejected !== undefined) !== isRejected) status = await home.status();
+  for (;;) {
+    const status = await home.status();
+    if (status !== undefined && (status.config.rejected !== undefined) === isRejected) return;
+    await Bun.sleep(5);
+  }
 }
