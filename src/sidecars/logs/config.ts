@@ -8,6 +8,9 @@ import { sinksConfig } from "./sinks/config.ts";
 import { fileKeys } from "./sources/config.ts";
 import { pushKeys } from "./sources/push-config.ts";
 
+/** Below it a batch of the largest common size could not be put aside for newer ones. */
+const LEAST_BUFFER = 16 * 2 ** 20;
+
 /** The schema of the kind. */
 export const LogsConfig = z
   .strictObject({
@@ -18,6 +21,7 @@ export const LogsConfig = z
     ...processFields,
     to: sinksConfig(),
     buffer: size()
+      .refine((bytes) => bytes >= LEAST_BUFFER, 'Write a size of at least "16Mi": whole batches must fit')
       .prefault("256Mi")
       .describe(
         "How much each sink may keep on disk while it cannot deliver. When it is full, reading waits: nothing is dropped.",

@@ -16,6 +16,7 @@ export interface LogsMetrics extends PipelineMetrics, DeliveryMetrics {
   readonly rotated: Counter;
   readonly replaced: Counter;
   readonly missed: Counter;
+  readonly skipped: Counter;
   readonly freed: Counter;
   readonly removed: Counter;
   readonly lostMessages: Counter;
@@ -85,6 +86,10 @@ export function declareMetrics(meter: Meter): LogsMetrics {
       "logs_missed_bytes_total",
       "Bytes that another program destroyed before they could be read, as truncating in place does.",
     ),
+    skipped: meter.counter(
+      "logs_skipped_bytes_total",
+      "Bytes of holes in files, which hold nothing, that were stepped over.",
+    ),
     freed: meter.counter(
       "logs_freed_bytes_total",
       "Bytes of delivered logs that Pillion rotated or gave back.",
@@ -111,14 +116,14 @@ export function declareMetrics(meter: Meter): LogsMetrics {
 }
 
 /** What happens to files, counted. */
-export function fileEvents({ rotated, replaced, missed, freed, removed }: LogsMetrics): FileEvents {
+export function fileEvents({ rotated, replaced, missed, skipped, freed, removed }: LogsMetrics): FileEvents {
   return {
     rotated: () => rotated.add(),
     replaced(_path, unread) {
       replaced.add();
       missed.add(unread);
     },
-    skippedNuls: () => undefined,
+    skippedNuls: (bytes) => skipped.add(bytes),
     ownRotation: (_path, bytes) => freed.add(bytes),
     removed: () => removed.add(),
   };
