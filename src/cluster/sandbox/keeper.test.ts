@@ -73,6 +73,8 @@ test("killUnknown() ends what was started and not written down, and spares the r
 test("a keeper can be found by its state folder, and goes with all that it has when a killed engine is cleared away", async () => {
   const { keeper, pid } = await startKeeper("sleep 1000 >/dev/null & echo $!; kill -9 $$");
   expect(keepsPods(stateDir)).toBe(true);
+  // While it becomes another program it has no command line.
+  while (processesOf(stateDir).length === 0) await Bun.sleep(1);
   expect(processesOf(stateDir)).toHaveLength(1);
   // Without a node there is nothing to go on with.
   expect(findKeptPods(stateDir)).toBeUndefined();
