@@ -42,11 +42,10 @@ export async function watchConfig(options: ConfigWatchOptions): Promise<void> {
 
 /** Nothing when the file was written after this process had begun: nobody knows then which one was read at the start. */
 async function fingerprintBefore(path: string, epochMs: number): Promise<string | undefined> {
-  const isOlder = await stat(path).then(
-    ({ ctimeMs }) => ctimeMs < epochMs,
-    () => true,
-  );
-  return isOlder ? await fingerprint(path) : undefined;
+  // Of one look: what is written between two of them would count as known.
+  const found = await fingerprint(path);
+  const changedAtMs = Number(found.split(":").at(-1)) / 1e6;
+  return changedAtMs >= epochMs ? undefined : found;
 }
 
 /** Waits until the file stays as it is. */
