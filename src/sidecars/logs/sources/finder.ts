@@ -32,6 +32,8 @@ const MOST_FILES = 100_000;
 /** Entries looked at in one go: about 2 ms. */
 const SLICE = 400;
 const PER_FOLDER = 20;
+/** A native sidecar starts before the application whose files it reads, and rotation takes files away for a moment. */
+const PATIENCE_MS = 10_000;
 
 export class Finder {
   readonly #options: FinderOptions;
@@ -39,6 +41,8 @@ export class Finder {
   readonly #isExcluded: (path: string) => boolean;
   readonly #watches = new Map<string, FolderWatch>();
   #troubles: unknown[] = [];
+  /** Since when patterns have had no file. */
+  #missing = new Map<string, number>();
   readonly #matchers: readonly Bun.Glob[];
 
   constructor(options: FinderOptions) {
@@ -49,9 +53,11 @@ export class Finder {
     this.#isExcluded = (path) => isExcluded(path) && !options.isOurs(path);
   }
 
-  /** As of the last search: what could not be looked at, patterns without a file. */
+  /** As of the last search: what could not be looked at, patterns that have had no file for a while. */
   get troubles(): readonly unknown[] {
-    return this.#troubles;
+    const patient = this.#options.host.monotonic() - PATIENCE_MS;
+    const missing = [...this.#missing].filter(([, since]) => since <= patient);
+    return [...this.#troubles, ...missing.map(([pattern]) => matchesNothing(pattern))];
   }
 
   /** Whether a path is one that is read. */
@@ -64,7 +70,9 @@ export class Finder {
     const found = new Map<string, { path: string; stats: Stats; names: string[]; isLinked: boolean }>();
     const refused = new Map<string, unknown>();
     const folders = new Set<string>();
-    const matched = new Set<string>(this.#options.ownPatterns);
+    const missing = new Map<string, number>();
+    for (const pattern of this.#options.patterns)
+      missing.set(pattern, this.#missing.get(pattern) ?? this.#options.host.monotonic());
     let names = 0;
     const pause = new Pause(SLICE);
     for (const pattern of this.#patterns) {
@@ -72,7 +80,7 @@ export class Finder {
         file: (path: string, stats: Stats, isLinked: boolean) => {
           if (this.#isExcluded(path) || names >= MOST_FILES) return;
           pause.add(1);
-          matched.add(pattern.text);
+          missing.delete(pattern.text);
           const known = found.get(inodeOf(stats));
           if (known === undefined) found.set(inodeOf(stats), { path, stats, names: [path], isLinked });
           else if (!known.names.includes(path)) known.names.push(path);
@@ -92,11 +100,7 @@ export class Finder {
     }
     this.#unwatch(folders);
     this.#troubles = [...refused.values()];
-    for (const { text } of this.#patterns) {
-      if (matched.has(text)) continue;
-      matched.add(text);
-      this.#troubles.push(matchesNothing(text));
-    }
+    this.#missing = missing;
     if (names >= MOST_FILES) this.#troubles.push(tooManyFiles(MOST_FILES));
     return found;
   }
