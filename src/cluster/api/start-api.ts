@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
 import { type Clock, systemClock } from "../../kernel/clock.ts";
 import { messageOf, Problem } from "../../kernel/problem.ts";
+import type { GroupResource, KubeObject } from "../../k8s/object.ts";
 import type { KubeletPort } from "../kubelet/port.ts";
 import type { Store } from "../store/store.ts";
 import { assignServiceAccount } from "./service-account-admission.ts";
@@ -16,6 +17,7 @@ import type { Pki } from "./pki.ts";
 import { serveRequest, type ServeOptions } from "./serve-request.ts";
 import type { UpgradeRequest } from "./streaming/upgrades.ts";
 import { usageSampler } from "./metrics/usage-sampler.ts";
+import { creatorFor } from "./write-verbs.ts";
 import { openServiceAccountTokens } from "./service-account-tokens.ts";
 
 export interface ApiOptions {
@@ -40,6 +42,8 @@ export interface ApiOptions {
 
 export interface ApiServer {
   readonly port: number;
+  /** Creates an object as a client would; for controllers. Rejects with a `StatusError`. */
+  readonly create: (resource: GroupResource, object: KubeObject) => Promise<KubeObject>;
   /** Ends watches and streams, then resolves. */
   close(): Promise<void>;
 }
@@ -88,6 +92,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
   const unfollow = followWaiting(serving.context);
   return {
     port: bound,
+    create: creatorFor(serving.context),
     async close() {
       unfollow();
       // The last lines of containers that have just ended are on their way.

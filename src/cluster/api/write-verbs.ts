@@ -1,8 +1,8 @@
 /** POST and PUT: decode, default, admit, validate, store. */
 import type { Pod } from "../../../generated/kubernetes.ts";
 import { applyDefaults } from "../../k8s/defaults.ts";
-import type { KubeObject } from "../../k8s/object.ts";
-import type { ResourceInfo } from "../../k8s/catalogue.ts";
+import type { GroupResource, KubeObject } from "../../k8s/object.ts";
+import { type ResourceInfo, resourceOf } from "../../k8s/catalogue.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import { decodeObject, enforceFieldValidation, type ExpectedKind } from "../../k8s/strict-decode.ts";
 import {
@@ -37,18 +37,44 @@ export async function createObject(resource: ResourceRequest): Promise<Answer> {
 /** Everything that happens to a new object, however it was sent. */
 export function storeNew(resource: ResourceRequest, object: KubeObject, dryRun: boolean): KubeObject {
   const { context, request, target } = resource;
-  const { info } = target;
-  const placed = inPlace(object, target);
+  warnIfInert(target.info, request);
+  return admitNew(context, {
+    info: target.info,
+    placed: inPlace(object, target),
+    dryRun,
+    warn: request.warn,
+  });
+}
+
+/** How controllers create: what a client's objects go through, theirs go through too. */
+export function creatorFor(
+  context: ApiContext,
+): (resource: GroupResource, object: KubeObject) => Promise<KubeObject> {
+  return async (resource, placed) => {
+    const info = resourceOf(resource);
+    if (info === undefined) throw new Error(`There is no resource ${resource}`);
+    return admitNew(context, { info, placed, dryRun: false, warn: () => {} });
+  };
+}
+
+interface NewObject {
+  readonly info: ResourceInfo;
+  /** In its namespace. */
+  readonly placed: KubeObject;
+  readonly dryRun: boolean;
+  readonly warn: (text: string) => void;
+}
+
+function admitNew(context: ApiContext, { info, placed, dryRun, warn }: NewObject): KubeObject {
   const admitted = admit(context, {
     info,
     object: applyDefaults(placed),
     operation: "CREATE",
     dryRun,
-    warn: request.warn,
+    warn,
   });
   const fresh = withFirstStatus(info, admitted);
   refuseInvalidFresh(info, fresh);
-  warnIfInert(info, request);
   const created = context.store.create(info.groupResource, fresh, { dryRun });
   if (!dryRun) announceScheduled(context, placed, created);
   return created;

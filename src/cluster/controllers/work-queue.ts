@@ -7,69 +7,129 @@ const LAST_RETRY_MS = 60_000;
 
 export interface WorkQueue {
   add(key: string): void;
-  /** Nothing is worked on after this returns. */
+  /** As `add`, that many milliseconds from now; an earlier wish for the same key stays. */
+  addAfter(key: string, milliseconds: number): void;
+  /** Nothing is worked on after this returns; what is being worked on goes on to its next await. */
   stop(): void;
 }
 
 /**
- * Calls `work` for every added key, after the code that added it has returned. A `StatusError` is tried again with growing
- * pauses; anything else is a bug and goes to the process.
+ * Calls `work` for every added key, after the code that added it has returned, and never twice at a time for one key. A
+ * `StatusError` is tried again with growing pauses; anything else is a bug and goes to the process.
  */
-export function createWorkQueue(clock: Clock, work: (key: string) => void): WorkQueue {
-  const keys = new Set<string>();
-  const failures = new Map<string, number>();
-  const retries = new Map<string, () => void>();
-  let isScheduled = false;
-  let isStopped = false;
+export function createWorkQueue(clock: Clock, work: (key: string) => Promise<void> | void): WorkQueue {
+  return new Queue(clock, work);
+}
 
-  function add(key: string): void {
-    if (isStopped) return;
-    retries.get(key)?.();
-    retries.delete(key);
-    keys.add(key);
-    if (isScheduled) return;
-    isScheduled = true;
-    queueMicrotask(drain);
+interface Later {
+  readonly at: number;
+  readonly cancel: () => void;
+}
+
+class Queue implements WorkQueue {
+  readonly #clock: Clock;
+  readonly #work: (key: string) => Promise<void> | void;
+  readonly #keys = new Set<string>();
+  /** At work, and whether they were added again meanwhile. */
+  readonly #working = new Map<string, boolean>();
+  readonly #failures = new Map<string, number>();
+  readonly #later = new Map<string, Later>();
+  readonly #retries = new Map<string, () => void>();
+  #isScheduled = false;
+  #isStopped = false;
+
+  constructor(clock: Clock, work: (key: string) => Promise<void> | void) {
+    this.#clock = clock;
+    this.#work = work;
   }
 
-  function drain(): void {
+  add(key: string): void {
+    if (this.#isStopped) return;
+    this.#retries.get(key)?.();
+    this.#retries.delete(key);
+    if (this.#working.has(key)) {
+      this.#working.set(key, true);
+      return;
+    }
+    this.#keys.add(key);
+    this.#schedule();
+  }
+
+  addAfter(key: string, milliseconds: number): void {
+    if (this.#isStopped) return;
+    const at = this.#clock.monotonic() + milliseconds;
+    const known = this.#later.get(key);
+    if (known !== undefined && known.at <= at) return;
+    known?.cancel();
+    const cancel = this.#clock.schedule(milliseconds, () => {
+      this.#later.delete(key);
+      this.add(key);
+    });
+    this.#later.set(key, { at, cancel });
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#keys.clear();
+    for (const cancel of this.#retries.values()) cancel();
+    for (const { cancel } of this.#later.values()) cancel();
+    this.#retries.clear();
+    this.#later.clear();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#isStopped) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => this.#drain());
+  }
+
+  #drain(): void {
     try {
-      for (const key of keys) {
-        if (isStopped) return;
-        keys.delete(key);
-        attempt(key);
+      for (const key of this.#keys) {
+        if (this.#isStopped) return;
+        this.#keys.delete(key);
+        this.#attempt(key);
       }
     } finally {
-      isScheduled = false;
-      if (keys.size > 0 && !isStopped) {
-        isScheduled = true;
-        queueMicrotask(drain);
-      }
+      this.#isScheduled = false;
+      if (this.#keys.size > 0) this.#schedule();
     }
   }
 
-  function attempt(key: string): void {
+  #attempt(key: string): void {
     try {
-      work(key);
-      failures.delete(key);
+      const working = this.#work(key);
+      if (working === undefined) this.#failures.delete(key);
+      else void this.#finish(key, working);
     } catch (error) {
-      if (!(error instanceof StatusError)) throw error;
-      const failed = failures.get(key) ?? 0;
-      failures.set(key, failed + 1);
-      const pause = Math.min(FIRST_RETRY_MS * 2 ** failed, LAST_RETRY_MS);
-      retries.set(
-        key,
-        clock.schedule(pause, () => add(key)),
-      );
+      this.#retry(key, error);
     }
   }
 
-  function stop(): void {
-    isStopped = true;
-    keys.clear();
-    for (const cancel of retries.values()) cancel();
-    retries.clear();
+  async #finish(key: string, working: Promise<void>): Promise<void> {
+    this.#working.set(key, false);
+    try {
+      await working;
+      this.#failures.delete(key);
+    } catch (error) {
+      this.#retry(key, error);
+    } finally {
+      const isWanted = this.#working.get(key) === true;
+      this.#working.delete(key);
+      if (isWanted) this.add(key);
+    }
   }
 
-  return { add, stop };
+  #retry(key: string, error: unknown): void {
+    if (this.#isStopped) return;
+    if (!(error instanceof StatusError)) throw error;
+    const failed = this.#failures.get(key) ?? 0;
+    this.#failures.set(key, failed + 1);
+    const pause = Math.min(FIRST_RETRY_MS * 2 ** failed, LAST_RETRY_MS);
+    this.#retries.get(key)?.();
+    this.#retries.set(
+      key,
+      this.#clock.schedule(pause, () => this.add(key)),
+    );
+  }
 }

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { asPod } from "../../k8s/pod.ts";
 import { ManualClock } from "../../testing/manual-clock.ts";
 import { at, openTestStore, pod } from "../../testing/store-fixtures.ts";
-import { createEventRecorder } from "./event-recorder.ts";
+import { createEventRecorder } from "../store/event-recorder.ts";
 import { evictPod } from "./evict-pod.ts";
 import { podStatus } from "./pod-status.ts";
 import { PodState } from "./pod-state.ts";

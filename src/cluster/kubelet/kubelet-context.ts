@@ -7,7 +7,7 @@ import type { DnsOfCluster } from "../net/resolv-conf.ts";
 import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Store } from "../store/store.ts";
 import type { BackoffLimits } from "./crash-backoff.ts";
-import type { EventRecorder } from "./event-recorder.ts";
+import type { EventRecorder } from "../store/event-recorder.ts";
 import type { IssueToken } from "./port.ts";
 import type { NodeFolders } from "./volumes/host-path.ts";
 

@@ -1,7 +1,7 @@
 /** Events about a pod and its containers, in the kubelet's words. */
 import type { ObjectReference } from "../../../generated/kubernetes.ts";
 import { containerFieldPath, type StoredPod } from "../../k8s/pod.ts";
-import type { EventFacts, EventRecorder } from "./event-recorder.ts";
+import type { EventFacts, EventRecorder } from "../store/event-recorder.ts";
 
 type Told = Pick<EventFacts, "type" | "reason" | "message">;
 

@@ -10,7 +10,7 @@ import type { Sandbox } from "../sandbox/sandbox.ts";
 import type { Store, WatchEvent } from "../store/store.ts";
 import { backoffLimits } from "./crash-backoff.ts";
 import { containerStreams } from "./container-streams.ts";
-import { createEventRecorder } from "./event-recorder.ts";
+import { createEventRecorder } from "../store/event-recorder.ts";
 import { stateFolders, type KubeletContext, type StateFolders } from "./kubelet-context.ts";
 import { openLog } from "./logs/open-log.ts";
 import { nodeCapacity, startNode } from "./node.ts";

@@ -4,7 +4,7 @@ import { formatTimestamp } from "../../k8s/timestamp.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { uniqueNanoseconds } from "../../lib/unique-time.ts";
-import type { Store } from "../store/store.ts";
+import type { Store } from "./store.ts";
 
 /** client-go `EventCorrelator` defaults. */
 const MAX_BURST = 25;
@@ -161,4 +161,10 @@ function groupKey({ about, type, reason }: EventFacts): string[] {
 
 function truncate(message: string): string {
   return message.length <= MESSAGE_LIMIT ? message : `${message.slice(0, MESSAGE_LIMIT - 3)}...`;
+}
+
+/** What an event names as its object (client-go `reference.GetReference`). */
+export function referenceTo({ apiVersion, kind, metadata }: KubeObject): ObjectReference {
+  const { namespace, name = "", uid = "", resourceVersion = "" } = metadata;
+  return { apiVersion, kind, name, uid, resourceVersion, ...(namespace === undefined ? {} : { namespace }) };
 }
