@@ -7,21 +7,19 @@ import { Problem } from "../kernel/problem.ts";
 import { StatusError } from "../k8s/status-error.ts";
 import type { ApiClient } from "./api-client.ts";
 import type { Manifest } from "./manifests.ts";
+import { AWAITED } from "./progress.ts";
+import type { AwaitedObject } from "./wait-ready.ts";
 
 /** Where `kubectl apply` remembers what was applied last (client-side apply). */
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 
 type OnWarning = (text: string) => void;
 
-export interface PodRef {
-  readonly namespace: string;
-  readonly name: string;
-}
-
 export interface Applied {
   /** `pod/web created`, as kubectl prints it. */
   readonly line: string;
-  readonly pod: PodRef | undefined;
+  /** What to wait for; absent for objects that are ready as soon as they are stored. */
+  readonly awaited?: AwaitedObject;
 }
 
 /**
@@ -79,10 +77,9 @@ async function applyOne(api: ApiClient, { object, where }: Manifest, onWarning: 
     `/${resource.plural}`;
   const outcome = await createOrPatch(api, { collection, object, onWarning });
   const name = `${resource.singular}${resource.group === "" ? "" : `.${resource.group}`}/${outcome.name}`;
-  return {
-    line: `${name} ${outcome.verb}`,
-    pod: resource.groupResource === "pods" ? { namespace, name: outcome.name } : undefined,
-  };
+  const line = `${name} ${outcome.verb}`;
+  if (!AWAITED.has(resource.groupResource)) return { line };
+  return { line, awaited: { singular: resource.singular, collection, namespace, name: outcome.name } };
 }
 
 async function createOrPatch(

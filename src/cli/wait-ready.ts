@@ -1,109 +1,120 @@
-/** Follows pods until each is ready, done, or clearly not going to be. */
-import type { ContainerStatus, Pod } from "../../generated/kubernetes.ts";
-import type { ApiClient } from "./api-client.ts";
-import type { PodRef } from "./apply.ts";
+/** Follows what was applied until each of it is ready, done, or clearly not going to be. */
+import type { LabelSelector } from "../../generated/kubernetes.ts";
+import type { KubeObject } from "../k8s/object.ts";
+import { labelSelectorOf } from "../k8s/selectors.ts";
+import type { ApiClient, ListResponse } from "./api-client.ts";
+import { type Progress, progressOf } from "./progress.ts";
 
-/** Waiting reasons that do not go away by waiting a moment longer. */
-const STUCK = new Set([
-  "ErrImagePull",
-  "ImagePullBackOff",
-  "InvalidImageName",
-  "ErrImageNeverPull",
-  "CreateContainerConfigError",
-  "CreateContainerError",
-  "RunContainerError",
-  "CrashLoopBackOff",
-]);
-
-export type PodProgress =
-  | { readonly state: "waiting" | "ready" }
-  | { readonly state: "stuck"; readonly why: string };
-
-/** Where a pod is on its way. Pure. */
-export function progressOf(pod: Pod): PodProgress {
-  const { status } = pod;
-  if (status?.phase === "Succeeded") return { state: "ready" };
-  if (status?.phase === "Failed") {
-    return { state: "stuck", why: status.message ?? status.reason ?? "the pod has failed" };
-  }
-  for (const container of [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])]) {
-    const { waiting } = container.state ?? {};
-    if (waiting?.reason !== undefined && STUCK.has(waiting.reason)) {
-      return { state: "stuck", why: `container "${container.name}": ${describeWaiting(container)}` };
-    }
-  }
-  const ready = status?.conditions?.some(({ type, status: value }) => type === "Ready" && value === "True");
-  return { state: ready ? "ready" : "waiting" };
-}
-
-/** The waiting reason; behind a crash loop, why the last instance ended. */
-function describeWaiting({ state, lastState }: ContainerStatus): string {
-  const { reason = "", message } = state?.waiting ?? {};
-  const ended = lastState?.terminated;
-  if (reason !== "CrashLoopBackOff" || ended === undefined) return message ? `${reason}: ${message}` : reason;
-  const cause = ended.message?.trim() || `exit code ${ended.exitCode}`;
-  return `${reason}: it ended with ${ended.reason ?? "Error"}: ${cause}`;
+/** One object that is waited for. */
+export interface AwaitedObject {
+  /** As messages name it: `pod`, `deployment`. */
+  readonly singular: string;
+  /** Path of its namespace's collection, for example `/api/v1/namespaces/default/pods`. */
+  readonly collection: string;
+  readonly namespace: string;
+  readonly name: string;
 }
 
 export interface WaitResult {
   readonly ready: boolean;
-  /** One sentence per pod that is not ready. */
+  /** One sentence per object that is not ready. */
   readonly problems: readonly string[];
 }
 
-/** Resolves when no pod is waiting any more, or when `signal` aborts (what still waits is then a problem). */
+/** Resolves when nothing is waiting any more, or when `signal` aborts (what still waits is then a problem). */
 export async function waitReady(
   api: ApiClient,
-  pods: readonly PodRef[],
+  objects: readonly AwaitedObject[],
   signal: AbortSignal,
 ): Promise<WaitResult> {
-  const states = new Map<string, PodProgress>(pods.map((pod) => [keyOf(pod), { state: "waiting" }]));
-  await Promise.all(
-    [...new Set(pods.map(({ namespace }) => namespace))].map((namespace) =>
-      followNamespace(api, { namespace, states, signal }),
-    ),
-  );
-  const problems = [...states].flatMap(([key, progress]) => {
-    if (progress.state === "ready") return [];
-    return [
-      `pod "${key}" ${progress.state === "stuck" ? `cannot start: ${progress.why}` : "is not ready yet"}`,
-    ];
-  });
+  const waits = objects.map((object) => new Wait(object));
+  const done = new AbortController();
+  const either = AbortSignal.any([signal, done.signal]);
+  const collections = new Set(waits.flatMap(({ object }) => [object.collection, podsOf(object)]));
+  const follow = async (collection: string) => {
+    for await (const object of objectsOf(api, collection, either)) {
+      // What happens after everything was ready, such as an end, may be in the same answer.
+      if (done.signal.aborted) return;
+      for (const wait of waits) wait.note(collection, object);
+      if (waits.every((wait) => !wait.isWaiting)) done.abort();
+    }
+  };
+  await Promise.all([...collections].map(follow));
+  const problems = waits.flatMap((wait) => wait.problem ?? []);
   return { ready: problems.length === 0, problems };
 }
 
-async function followNamespace(
-  api: ApiClient,
-  {
-    namespace,
-    states,
-    signal,
-  }: {
-    readonly namespace: string;
-    readonly states: Map<string, PodProgress>;
-    readonly signal: AbortSignal;
-  },
-): Promise<void> {
-  const done = new AbortController();
-  const either = AbortSignal.any([signal, done.signal]);
-  const mine = () => [...states].filter(([key]) => key.startsWith(`${namespace}/`));
-  const note = (pod: Pod) => {
-    // What a pod does after it was ready, such as end, may be in the same answer.
-    if (done.signal.aborted) return;
-    const key = keyOf({ namespace, name: pod.metadata?.name ?? "" });
-    if (states.has(key)) states.set(key, progressOf(pod));
-    if (mine().every(([, { state }]) => state !== "waiting")) done.abort();
-  };
-  const path = `/api/v1/namespaces/${namespace}/pods`;
-  const list = await api.request<{ items: Pod[]; metadata: { resourceVersion: string } }>(path);
-  list.items.forEach(note);
-  if (done.signal.aborted) return;
-  for await (const { type, object } of api.watch(path, list.metadata.resourceVersion, either)) {
-    if (type === "ADDED" || type === "MODIFIED") note(object);
-    if (type === "ERROR") break;
+class Wait {
+  readonly object: AwaitedObject;
+  #progress: Progress = { state: "waiting" };
+  #selector: ReturnType<typeof labelSelectorOf> | undefined;
+  /** Pods that were seen before their workload. */
+  #stuckPods = new Map<string, { readonly labels: Labels; readonly why: string }>();
+
+  constructor(object: AwaitedObject) {
+    this.object = object;
+  }
+
+  get isWaiting(): boolean {
+    return this.#progress.state === "waiting";
+  }
+
+  get problem(): string | undefined {
+    const { singular, namespace, name } = this.object;
+    if (this.#progress.state === "ready") return undefined;
+    const why = this.#progress.state === "stuck" ? `cannot start: ${this.#progress.why}` : "is not ready yet";
+    return `${singular} "${namespace}/${name}" ${why}`;
+  }
+
+  note(collection: string, object: KubeObject): void {
+    const { namespace, name } = this.object;
+    if (collection === this.object.collection) {
+      if (object.metadata.name !== name) return;
+      this.#progress = progressOf(object);
+      this.#selector = selectorOf(object);
+    } else if (object.metadata.namespace === namespace) this.#notePod(object);
+    if (this.isWaiting) this.#blamePods();
+  }
+
+  #notePod(pod: KubeObject): void {
+    const progress = progressOf(pod);
+    const uid = pod.metadata.uid ?? "";
+    if (progress.state === "stuck" && pod.metadata.deletionTimestamp === undefined) {
+      const why = `pod "${pod.metadata.name}": ${progress.why}`;
+      this.#stuckPods.set(uid, { labels: pod.metadata.labels, why });
+    } else this.#stuckPods.delete(uid);
+  }
+
+  #blamePods(): void {
+    for (const { labels, why } of this.#stuckPods.values())
+      if (this.#selector?.matches(labels) === true) this.#progress = { state: "stuck", why };
   }
 }
 
-function keyOf({ namespace, name }: PodRef): string {
-  return `${namespace}/${name}`;
+type Labels = KubeObject["metadata"]["labels"];
+
+/** Of the pods that may hold a workload up. A Job's failed pods are its own business: it may try again. */
+function selectorOf({ kind, spec }: KubeObject): ReturnType<typeof labelSelectorOf> | undefined {
+  if (kind === "Pod" || kind === "Job") return undefined;
+  return labelSelectorOf((spec as { readonly selector?: LabelSelector } | undefined)?.selector);
+}
+
+function podsOf({ namespace }: AwaitedObject): string {
+  return `/api/v1/namespaces/${namespace}/pods`;
+}
+
+/** Everything in a collection, then what changes; ends with `signal` or with the watch. */
+async function* objectsOf(
+  api: ApiClient,
+  collection: string,
+  signal: AbortSignal,
+): AsyncGenerator<KubeObject> {
+  const list = await api.request<ListResponse>(collection);
+  const kind = (list as { readonly kind?: string }).kind?.replace(/List$/, "");
+  // Items of a list carry no kind of their own.
+  for (const item of list.items) yield { ...item, kind: item.kind ?? kind ?? "" };
+  for await (const { type, object } of api.watch(collection, list.metadata.resourceVersion, signal)) {
+    if (type === "ERROR") return;
+    if (type === "ADDED" || type === "MODIFIED") yield object;
+  }
 }

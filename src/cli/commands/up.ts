@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { Problem } from "../../kernel/problem.ts";
 import { ApiClient } from "../api-client.ts";
-import { applyManifests, type PodRef } from "../apply.ts";
+import { applyManifests } from "../apply.ts";
 import {
   type Command,
   EXIT,
@@ -21,7 +21,7 @@ import { type ManifestSet, readManifests } from "../manifests.ts";
 import { parseRestartPeriod } from "../restart-period.ts";
 import { runForeground } from "../run-foreground.ts";
 import { openStateFolder, runningEngine, type StateFolder, stateFolderOf } from "../state-folder.ts";
-import { waitReady } from "../wait-ready.ts";
+import { type AwaitedObject, waitReady } from "../wait-ready.ts";
 
 const DEFAULT_TIMEOUT_SECONDS = 300;
 
@@ -205,26 +205,26 @@ async function applyToRunning(
 async function applyAll(
   api: ApiClient,
   { terminal, set }: Omit<ApplyContext, "invocation">,
-): Promise<PodRef[]> {
-  const pods: PodRef[] = [];
+): Promise<AwaitedObject[]> {
+  const awaited: AwaitedObject[] = [];
   const warn = (text: string) => terminal.err(`Warning: ${text}\n`);
-  for await (const { line, pod } of applyManifests(api, set.manifests, warn)) {
+  for await (const { line, awaited: object } of applyManifests(api, set.manifests, warn)) {
     terminal.err(`${line}\n`);
-    if (pod !== undefined) pods.push(pod);
+    if (object !== undefined) awaited.push(object);
   }
-  return pods;
+  return awaited;
 }
 
 async function applyAndWait(api: ApiClient, { invocation, terminal, set }: ApplyContext): Promise<number> {
   const seconds = Number(stringOption(invocation, "timeout") ?? DEFAULT_TIMEOUT_SECONDS);
-  const pods = await applyAll(api, { terminal, set });
-  if (pods.length === 0) return EXIT.done;
+  const awaited = await applyAll(api, { terminal, set });
+  if (awaited.length === 0) return EXIT.done;
   const signal = AbortSignal.any([terminal.stop, AbortSignal.timeout(seconds * 1000)]);
   const done = new AbortController();
   const shown = followPods(api, { ...terminal, out: () => {} }, AbortSignal.any([signal, done.signal])).catch(
     () => {},
   );
-  const { ready, problems } = await waitReady(api, pods, signal);
+  const { ready, problems } = await waitReady(api, awaited, signal);
   done.abort();
   await shown;
   for (const problem of problems) terminal.err(`${problem}\n`);
