@@ -7,7 +7,7 @@ import { formatTimestamp } from "../../k8s/timestamp.ts";
 import type { Store } from "../store/store.ts";
 import type { Admit, ApiContext } from "./api-context.ts";
 import { whyUnclaimed } from "./claim-fit.ts";
-import { PORTS_TAKEN, refusalOfPod, whyUnfit } from "./node-fit.ts";
+import { PORTS_TAKEN, refusalOfPod, whyUnfit } from "../../k8s/node-fit.ts";
 import { failedSchedulingEvent, scheduledEvent } from "./scheduled-event.ts";
 
 /** What scheduling needs of the API. */

@@ -1,5 +1,5 @@
-import { expect, test } from "bun:test";
-import type { Node, PodSpec } from "../../../generated/kubernetes.ts";
+import { describe, expect, test } from "bun:test";
+import type { Node, NodeSelectorTerm, PodSpec } from "../../generated/kubernetes.ts";
 import { whyUnfit } from "./node-fit.ts";
 
 const why = (spec: Partial<PodSpec>, node: Node) => whyUnfit({ spec: { containers: [], ...spec } }, node);
@@ -38,4 +38,46 @@ test("every label of nodeSelector must be the node's", () => {
   expect(why({ nodeSelector: { disk: "ssd", zone: "a" } }, node)).toBe(
     `0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.${AGAIN}`,
   );
+});
+
+describe("the required node affinity", () => {
+  const node: Node = { metadata: { name: "n1", labels: { disk: "ssd", cores: "8" } } };
+  const fits = (...nodeSelectorTerms: NodeSelectorTerm[]) =>
+    why(
+      {
+        affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } } },
+      },
+      node,
+    ) === undefined;
+  const label = (key: string, operator: string, ...values: string[]): NodeSelectorTerm => ({
+    matchExpressions: [{ key, operator, values }],
+  });
+
+  test.each<[NodeSelectorTerm, boolean]>([
+    [label("disk", "In", "ssd", "nvme"), true],
+    [label("disk", "In", "hdd"), false],
+    [label("disk", "NotIn", "hdd"), true],
+    [label("gpu", "NotIn", "x"), true],
+    [label("disk", "Exists"), true],
+    [label("gpu", "Exists"), false],
+    [label("gpu", "DoesNotExist"), true],
+    [label("cores", "Gt", "4"), true],
+    [label("cores", "Lt", "4"), false],
+    [label("disk", "Gt", "4"), false],
+    [label("disk", "Like", "ssd"), false],
+    [{ matchFields: [{ key: "metadata.name", operator: "In", values: ["n1"] }] }, true],
+    [{ matchFields: [{ key: "metadata.name", operator: "In", values: ["n2"] }] }, false],
+    [{}, false],
+  ])("of %j is met: %p", (term, met) => {
+    expect(fits(term)).toBe(met);
+  });
+
+  test("is met by one of its terms, each of which is met as a whole", () => {
+    expect(fits(label("disk", "In", "hdd"), label("cores", "Exists"))).toBe(true);
+    const both = {
+      ...label("disk", "Exists"),
+      matchFields: [{ key: "metadata.name", operator: "In", values: ["n2"] }],
+    };
+    expect(fits(both)).toBe(false);
+  });
 });
