@@ -6,6 +6,7 @@ import { imageCommands } from "../cli/commands/images.ts";
 import { eventsCommand, logsCommand, psCommand } from "../cli/commands/inspect.ts";
 import { upCommand } from "../cli/commands/up.ts";
 import type { EngineControl } from "../cli/engine-control.ts";
+import type { ToolResult } from "../cli/tools.ts";
 import { engineCommands } from "./engine-commands.ts";
 import { sidecarCommands } from "./sidecar-commands.ts";
 
@@ -13,7 +14,7 @@ import { sidecarCommands } from "./sidecar-commands.ts";
 export function createCommands(terminal: Terminal): readonly Command[] {
   const control = lazyEngineControl(terminal.env);
   return [
-    upCommand(control),
+    upCommand(control, runTool),
     downCommand(control),
     psCommand,
     logsCommand,
@@ -37,6 +38,25 @@ function lazyEngineControl(env: Terminal["env"]): EngineControl {
       yield* (await load()).callImages(folder, call);
     },
   };
+}
+
+async function runTool(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<ToolResult | undefined> {
+  const [program = "", ...rest] = argv;
+  const path = Bun.which(program);
+  if (path === null) return undefined;
+  const child = Bun.spawn([path, ...rest], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...env },
+  });
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { code, stdout, stderr };
 }
 
 async function runProgram(

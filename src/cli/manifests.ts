@@ -1,4 +1,7 @@
-/** Reads manifests as `-f` names them: files, folders, standard input; YAML with several documents, JSON, Lists. */
+/**
+ * Reads manifests as `-f` names them: files, folders, standard input, kustomizations; YAML with several documents, JSON,
+ * Lists. A chart is named and left to helm.
+ */
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { type Document, LineCounter, parseAllDocuments, type Tags, type YAMLParseError } from "yaml";
@@ -31,28 +34,44 @@ export interface Manifest {
 
 export interface ManifestSet {
   readonly manifests: readonly Manifest[];
+  /** Folders of Helm charts. */
+  readonly charts: readonly string[];
   /** Image maps found beside the manifests (`.pillion/images.yaml`). */
   readonly imageMaps: readonly string[];
 }
 
+export interface ManifestSources {
+  readonly cwd: string;
+  readonly readStdin: () => Promise<string>;
+  /** Manifests of a folder with a kustomization, as YAML. */
+  readonly kustomize: (folder: string) => Promise<string>;
+}
+
+/** As kustomize looks for them. */
+const KUSTOMIZATIONS = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
 /** Everything the given paths hold, in order. All unreadable places are `Problem`s with the line and a fix. */
 export async function readManifests(
   paths: readonly string[],
-  { cwd, readStdin }: { readonly cwd: string; readonly readStdin: () => Promise<string> },
+  { cwd, readStdin, kustomize }: ManifestSources,
 ): Promise<ManifestSet> {
   const manifests: Manifest[] = [];
+  const charts = new Set<string>();
   const imageMaps = new Set<string>();
   for (const path of paths) {
     if (path === "-") {
       manifests.push(...parseManifests("<stdin>", await readStdin()));
       continue;
     }
-    for (const file of filesOf(path, cwd)) manifests.push(...parseManifests(file.shown, readText(file)));
     const full = resolve(cwd, path);
+    if (existsSync(join(full, "Chart.yaml"))) charts.add(full);
+    else if (KUSTOMIZATIONS.some((name) => existsSync(join(full, name))))
+      manifests.push(...parseManifests(path, await kustomize(full)));
+    else for (const file of filesOf(path, cwd)) manifests.push(...parseManifests(file.shown, readText(file)));
     const map = join(statSync(full).isDirectory() ? full : dirname(full), ".pillion/images.yaml");
     if (existsSync(map)) imageMaps.add(map);
   }
-  return { manifests, imageMaps: [...imageMaps] };
+  return { manifests, charts: [...charts], imageMaps: [...imageMaps] };
 }
 
 interface ManifestFile {
@@ -79,7 +98,7 @@ function filesOf(path: string, cwd: string): ManifestFile[] {
   if (names.length === 0) {
     throw new Problem({
       code: "E_NO_MANIFESTS",
-      message: `Cannot find a manifest in folder "${path}": it has no .yaml, .yml or .json file`,
+      message: `Cannot find a manifest in folder "${path}": it has no .yaml, .yml or .json file, and is no chart`,
       fix: "Name the folder that holds them; folders below it are not searched",
     });
   }

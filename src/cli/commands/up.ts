@@ -21,12 +21,13 @@ import { type ManifestSet, readManifests } from "../manifests.ts";
 import { parseRestartPeriod } from "../restart-period.ts";
 import { runForeground } from "../run-foreground.ts";
 import { openStateFolder, runningEngine, type StateFolder, stateFolderOf } from "../state-folder.ts";
+import { installChart, kustomizeFolder, type RunTool } from "../tools.ts";
 import { type AwaitedObject, waitReady } from "../wait-ready.ts";
 
 const DEFAULT_TIMEOUT_SECONDS = 300;
 
 /** The command, given a way to start engines. */
-export function upCommand(control: EngineControl): Command {
+export function upCommand(control: EngineControl, runTool: RunTool): Command {
   return {
     name: "up",
     summary: "Start the local cluster, apply manifests and wait until their pods are ready",
@@ -37,7 +38,8 @@ export function upCommand(control: EngineControl): Command {
         short: "f",
         multiple: true,
         value: "FILE",
-        description: "Manifest, folder of manifests, or - for standard input; may be repeated.",
+        description:
+          "Manifest, folder of manifests, kustomization, Helm chart, or - for standard input; may be repeated.",
       },
       detach: {
         type: "boolean",
@@ -88,18 +90,25 @@ export function upCommand(control: EngineControl): Command {
       'pillion up -d -f pod.yaml                  # background; then: eval "$(pillion env)" and use kubectl',
       "pillion up -d --name ci --host-path ./data # a second cluster, with a real folder for hostPath volumes",
     ],
-    run: (invocation, terminal) => runUp(control, invocation, terminal),
+    run: (invocation, terminal) => runUp({ control, runTool }, invocation, terminal),
   };
 }
 
-async function runUp(control: EngineControl, invocation: Invocation, terminal: Terminal): Promise<number> {
+interface UpTools {
+  readonly control: EngineControl;
+  readonly runTool: RunTool;
+}
+
+async function runUp(tools: UpTools, invocation: Invocation, terminal: Terminal): Promise<number> {
+  const { control, runTool } = tools;
   const folder = stateFolderOf(terminal.env, stringOption(invocation, "name"));
-  const set = await readManifests(listOption(invocation, "file"), terminal);
+  const kustomize = (path: string) => kustomizeFolder(runTool, path);
+  const set = await readManifests(listOption(invocation, "file"), { ...terminal, kustomize });
   const options = engineOptions(invocation, { folder, set, terminal });
   openStateFolder(folder);
   const running = runningEngine(folder);
   if (running !== undefined)
-    return await applyToRunning(control, { invocation, terminal, options, set, port: running.port });
+    return await applyToRunning(tools, { invocation, terminal, options, set, port: running.port });
   const startedAt = performance.now();
   const engine = await control.start(options);
   const took = Math.round(performance.now() - startedAt);
@@ -109,9 +118,9 @@ async function runUp(control: EngineControl, invocation: Invocation, terminal: T
   if (engine.adopted > 0) terminal.err(`${pods(engine.adopted)} of before: taken over\n`);
   for (const limit of engine.limits) terminal.err(`note: ${limit}\n`);
   const api = new ApiClient(folder.kubeconfig);
-  if (options.detached) return await applyAndWait(api, { invocation, terminal, set });
+  if (options.detached) return await applyAndWait(api, { invocation, terminal, set, folder, runTool });
   const { keep } = options;
-  const apply = () => applyAll(api, { terminal, set });
+  const apply = () => applyAll(api, { terminal, set, folder, runTool });
   return await runForeground(api, { terminal, engine, folder, control, keep, apply });
 }
 
@@ -159,22 +168,21 @@ function engineOptions(invocation: Invocation, { folder, set, terminal }: UpCont
   };
 }
 
-interface ApplyContext {
+interface ApplyContext extends UpContext {
   readonly invocation: Invocation;
-  readonly terminal: Terminal;
-  readonly set: ManifestSet;
+  readonly runTool: RunTool;
 }
 
 /** `up -f` on a running cluster applies to it; `up -d` finds what it wants to have. */
 async function applyToRunning(
-  control: EngineControl,
+  { control, runTool }: UpTools,
   {
     invocation,
     terminal,
     options,
     set,
     port,
-  }: ApplyContext & { readonly options: EngineOptions; readonly port: number },
+  }: Omit<ApplyContext, "folder" | "runTool"> & { readonly options: EngineOptions; readonly port: number },
 ): Promise<number> {
   const { folder } = options;
   const needsStart =
@@ -183,7 +191,8 @@ async function applyToRunning(
     options.allowPrivileged ||
     options.keep ||
     options.maxRestartPeriodMs !== undefined;
-  if (needsStart || (set.manifests.length === 0 && !options.detached)) {
+  const isNothing = set.manifests.length + set.charts.length === 0;
+  if (needsStart || (isNothing && !options.detached)) {
     throw new Problem({
       code: "E_ALREADY_RUNNING",
       message: `Cannot start cluster "${folder.cluster}": it is running already${needsStart ? ", and these options are for its start" : ""}`,
@@ -197,14 +206,16 @@ async function applyToRunning(
       if ("problem" in answer) throw new Problem(answer.problem);
     }
   }
-  if (set.manifests.length === 0)
+  if (isNothing)
     terminal.err(`cluster "${folder.cluster}" is up on https://127.0.0.1:${port} (running already)\n`);
-  return await applyAndWait(new ApiClient(folder.kubeconfig), { invocation, terminal, set });
+  const api = new ApiClient(folder.kubeconfig);
+  return await applyAndWait(api, { invocation, terminal, set, folder, runTool });
 }
 
 async function applyAll(
   api: ApiClient,
-  { terminal, set }: Omit<ApplyContext, "invocation">,
+  { terminal, set, folder, runTool }: Omit<ApplyContext, "invocation">,
+  waitSeconds?: number,
 ): Promise<AwaitedObject[]> {
   const awaited: AwaitedObject[] = [];
   const warn = (text: string) => terminal.err(`Warning: ${text}\n`);
@@ -212,12 +223,16 @@ async function applyAll(
     terminal.err(`${line}\n`);
     if (object !== undefined) awaited.push(object);
   }
+  const { kubeconfig } = folder;
+  const wait = waitSeconds === undefined ? {} : { waitSeconds };
+  for (const chart of set.charts) terminal.err(await installChart(runTool, chart, { kubeconfig, ...wait }));
   return awaited;
 }
 
-async function applyAndWait(api: ApiClient, { invocation, terminal, set }: ApplyContext): Promise<number> {
+async function applyAndWait(api: ApiClient, context: ApplyContext): Promise<number> {
+  const { invocation, terminal } = context;
   const seconds = Number(stringOption(invocation, "timeout") ?? DEFAULT_TIMEOUT_SECONDS);
-  const awaited = await applyAll(api, { terminal, set });
+  const awaited = await applyAll(api, context, seconds);
   if (awaited.length === 0) return EXIT.done;
   const signal = AbortSignal.any([terminal.stop, AbortSignal.timeout(seconds * 1000)]);
   const done = new AbortController();

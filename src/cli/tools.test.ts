@@ -1,0 +1,115 @@
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { kubectlPath } from "../testing/kubectl.ts";
+import { readManifests } from "./manifests.ts";
+import { installChart, kustomizeFolder, type RunTool, type ToolResult } from "./tools.ts";
+
+class Folder implements Disposable {
+  readonly path = mkdtempSync(join(tmpdir(), "pillion-tools-"));
+
+  write(name: string, text: string): this {
+    mkdirSync(dirname(join(this.path, name)), { recursive: true });
+    writeFileSync(join(this.path, name), text);
+    return this;
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.path, { recursive: true });
+  }
+}
+
+const CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: settings }\ndata: { a: b }\n";
+
+/** kubectl as it is; nothing else is on the PATH. */
+const realKubectl: RunTool = async ([program = "", ...rest]) => {
+  if (program !== "kubectl") return undefined;
+  const child = Bun.spawn([await kubectlPath("35"), ...rest], { stdout: "pipe", stderr: "pipe" });
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { code, stdout, stderr };
+};
+
+const nothing: RunTool = () => Promise.resolve(undefined);
+
+function answering(result: Partial<ToolResult>): { readonly run: RunTool; readonly calls: string[][] } {
+  const calls: string[][] = [];
+  const run: RunTool = (argv) => {
+    calls.push([...argv]);
+    return Promise.resolve({ code: 0, stdout: "", stderr: "", ...result });
+  };
+  return { run, calls };
+}
+
+function read(path: string, run: RunTool) {
+  const kustomize = (folder: string) => kustomizeFolder(run, folder);
+  return readManifests([path], { cwd: "/", readStdin: () => Promise.resolve(""), kustomize });
+}
+
+describe("a kustomization", () => {
+  test("is read as kubectl builds it", async () => {
+    using folder = new Folder()
+      .write("base/settings.yaml", CONFIG_MAP)
+      .write("base/kustomization.yaml", "resources: [settings.yaml]\nnamePrefix: dev-\n");
+    const { manifests, charts } = await read(join(folder.path, "base"), realKubectl);
+    expect({ names: manifests.map(({ object }) => object.metadata.name), charts }).toEqual({
+      names: ["dev-settings"],
+      charts: [],
+    });
+  });
+
+  test("that is wrong is refused in kustomize's words", async () => {
+    using folder = new Folder().write("kustomization.yaml", "resources: [missing.yaml]\n");
+    const refused = read(folder.path, realKubectl);
+    await expect(refused).rejects.toMatchObject({
+      code: "E_KUSTOMIZATION",
+      message: expect.stringContaining("missing.yaml"),
+    });
+  });
+
+  test("needs kubectl or kustomize", async () => {
+    using folder = new Folder().write("kustomization.yaml", "resources: []\n");
+    await expect(read(folder.path, nothing)).rejects.toMatchObject({ code: "E_NO_KUSTOMIZE" });
+  });
+});
+
+describe("a chart", () => {
+  test("is found by its Chart.yaml, and left to helm", async () => {
+    using folder = new Folder().write("Chart.yaml", "name: web\n").write("values.yaml", "a: 1\n");
+    expect(await read(folder.path, nothing)).toEqual({ manifests: [], charts: [folder.path], imageMaps: [] });
+  });
+
+  test("becomes a release of its own name", async () => {
+    using folder = new Folder().write("Chart.yaml", "name: web\n");
+    const helm = answering({ stdout: "installed\n" });
+    const installed = installChart(helm.run, folder.path, { kubeconfig: "/kubeconfig", waitSeconds: 5 });
+    expect(await installed).toBe("installed\n");
+    expect(helm.calls).toEqual([
+      ["helm", "upgrade", "--install", "web", folder.path, "--namespace=default", "--wait", "--timeout=5s"],
+    ]);
+  });
+
+  test.each([
+    ["name: [", "E_CHART"],
+    ["version: 1.0.0", "E_CHART"],
+    ["", "E_CHART"],
+    ["name: web", "E_NO_HELM"],
+  ])("%p cannot be installed without helm: %s", async (text, code) => {
+    using folder = new Folder().write("Chart.yaml", text);
+    const installed = installChart(nothing, folder.path, { kubeconfig: "/kubeconfig" });
+    await expect(installed).rejects.toMatchObject({ code });
+  });
+
+  test("that helm refuses is refused in helm's words", async () => {
+    using folder = new Folder().write("Chart.yaml", "name: web\n");
+    const helm = answering({ code: 1, stderr: "walk.go:75: found symbolic link\nError: no template\n" });
+    await expect(installChart(helm.run, folder.path, { kubeconfig: "/kubeconfig" })).rejects.toMatchObject({
+      code: "E_CHART_REFUSED",
+      message: `Cannot install the chart "${folder.path}": no template`,
+    });
+  });
+});
