@@ -47,6 +47,7 @@ export interface ManifestSources {
   readonly kustomize: (folder: string) => Promise<string>;
 }
 
+const CHART_FILE = "Chart.yaml";
 /** As kustomize looks for them. */
 const KUSTOMIZATIONS = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
@@ -64,14 +65,22 @@ export async function readManifests(
       continue;
     }
     const full = resolve(cwd, path);
-    if (existsSync(join(full, "Chart.yaml"))) charts.add(full);
+    if (existsSync(join(full, CHART_FILE))) charts.add(full);
     else if (KUSTOMIZATIONS.some((name) => existsSync(join(full, name))))
       manifests.push(...parseManifests(path, await kustomize(full)));
     else for (const file of filesOf(path, cwd)) manifests.push(...parseManifests(file.shown, readText(file)));
-    const map = join(statSync(full).isDirectory() ? full : dirname(full), ".pillion/images.yaml");
-    if (existsSync(map)) imageMaps.add(map);
+    for (const folder of mapFolders(full)) {
+      const map = join(folder, ".pillion/images.yaml");
+      if (existsSync(map)) imageMaps.add(map);
+    }
   }
   return { manifests, charts: [...charts], imageMaps: [...imageMaps] };
+}
+
+/** Folders whose image map belongs to the path: a chart's may also stand beside it, where helm does not pack it. */
+function mapFolders(full: string): string[] {
+  if (!statSync(full).isDirectory()) return [dirname(full)];
+  return existsSync(join(full, CHART_FILE)) ? [full, dirname(full)] : [full];
 }
 
 interface ManifestFile {

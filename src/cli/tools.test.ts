@@ -78,9 +78,14 @@ describe("a kustomization", () => {
 });
 
 describe("a chart", () => {
-  test("is found by its Chart.yaml, and left to helm", async () => {
-    using folder = new Folder().write("Chart.yaml", "name: web\n").write("values.yaml", "a: 1\n");
-    expect(await read(folder.path, nothing)).toEqual({ manifests: [], charts: [folder.path], imageMaps: [] });
+  test("is found by its Chart.yaml, and left to helm; the image map may stand beside it", async () => {
+    using folder = new Folder().write("chart/Chart.yaml", "name: web\n").write("chart/values.yaml", "a: 1\n");
+    folder.write(".pillion/images.yaml", "images: {}\n");
+    expect(await read(join(folder.path, "chart"), nothing)).toEqual({
+      manifests: [],
+      charts: [join(folder.path, "chart")],
+      imageMaps: [join(folder.path, ".pillion/images.yaml")],
+    });
   });
 
   test("becomes a release of its own name", async () => {
