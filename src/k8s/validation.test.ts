@@ -32,7 +32,7 @@ describe("refuseInvalidNew() accepts", () => {
     ["v1 ConfigMap", { data: { "a.b": "c" }, binaryData: { d: "AA==" } }],
     ["v1 Secret", { stringData: { a: "b" } }],
     ["v1 Service", { spec: { ports: [{ port: 80 }] } }],
-    ["v1 Service", { spec: { clusterIP: "None" } }],
+    ["v1 Service", { spec: { clusterIP: "None", clusterIPs: ["None"] } }],
     ["v1 Service", { spec: { type: "ExternalName", externalName: "db.example." } }],
     ["apps/v1 Deployment", { spec: { selector, template } }],
     ["apps/v1 StatefulSet", { spec: { selector, template, serviceName: "s" } }],
@@ -133,7 +133,7 @@ describe("refuseInvalidNew() refuses", () => {
   test("names that the kind does not take", () => {
     const names = [
       object("v1 ConfigMap", {}, "a_b"),
-      object("v1 Service", { spec: { clusterIP: "None" } }, "0a"),
+      object("v1 Service", { spec: { clusterIP: "None", clusterIPs: ["None"] } }, "0a"),
       object("rbac.authorization.k8s.io/v1 Role", {}, "a/b"),
     ];
     expect(names.map((one) => creating(one).length)).toEqual([1, 1, 1]);

@@ -12,7 +12,7 @@ import {
 import { validateMetadata, validateMetadataUpdate } from "./validation/metadata.ts";
 import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from "./validation/pod.ts";
 import { validateStrategy } from "./validation/rollout.ts";
-import { validateService } from "./validation/service.ts";
+import { validateService, validateServiceUpdate } from "./validation/service.ts";
 import {
   validateClaim,
   validateClaimUpdate,
@@ -75,7 +75,11 @@ const RULES: Readonly<Record<string, Rules>> = {
   "v1 PersistentVolumeClaim": { create: validateClaim, update: validateClaimUpdate },
   "v1 PersistentVolume": { create: validateVolume },
   "storage.k8s.io/v1 StorageClass": { create: validateStorageClass, update: validateStorageClassUpdate },
-  "v1 Service": { checkName: checkDns1035Label, create: validateService },
+  "v1 Service": {
+    checkName: checkDns1035Label,
+    create: validateService,
+    update: validateServiceUpdate,
+  },
   "v1 Namespace": { checkName: checkDns1123Label },
   "v1 PodTemplate": {
     create: ({ template }) => validateTemplate(template ?? {}, "template"),

@@ -10,6 +10,7 @@ import { assignServiceAccount } from "./service-account-admission.ts";
 import { addTolerations, assignPriority } from "./pod-admission.ts";
 import { followWaiting, scheduleOn } from "./scheduling.ts";
 import { completeClaim } from "./claim-admission.ts";
+import { allocateService } from "./service-allocation.ts";
 import type { Admit } from "./api-context.ts";
 import { authenticateBearer, verifyTokens } from "./authenticate.ts";
 import type { ApiExtension } from "./extension.ts";
@@ -154,6 +155,7 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
         completeClaim(store),
         scheduleOn({ store, nodeName }),
         ...(options.admit ?? []),
+        allocateService(store),
       ],
       verifyToken,
       tokens,

@@ -8,6 +8,7 @@ import type { ResourceDescription } from "./resource-lookup.ts";
 import {
   bumpsOnAnnotations,
   hasGeneration,
+  keptStatus,
   prepareNamespaceUpdate,
   prepareNewNamespace,
 } from "./resource-rules.ts";
@@ -104,7 +105,9 @@ export function prepareUpdate(update: Update): KubeObject {
   const metadata = prepareMetadata(update);
   const changed: KubeObject = { ...next, metadata };
   const keepsStatus = description.hasStatus;
-  const updated: KubeObject = keepsStatus ? { ...changed, status: current["status"] } : changed;
+  const updated: KubeObject = keepsStatus
+    ? { ...changed, status: keptStatus(update.resource, changed, current) }
+    : changed;
   if (update.resource !== "namespaces") return updated;
   return prepareNamespaceUpdate(updated, part === "finalize" ? undefined : current);
 }

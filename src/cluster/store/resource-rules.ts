@@ -42,6 +42,14 @@ export function bumpsOnAnnotations(resource: GroupResource): boolean {
   return resource === "deployments.apps";
 }
 
+/** The status that a change of the rest leaves. A Service that is no load balancer any more has no addresses of one. */
+export function keptStatus(resource: GroupResource, changed: KubeObject, current: KubeObject): unknown {
+  const { status } = current;
+  if (resource !== "services" || specOf(changed)["type"] === "LoadBalancer" || !isJsonObject(status))
+    return status;
+  return { ...status, loadBalancer: {} };
+}
+
 /** `namespaceStrategy.PrepareForCreate`: a new namespace is Active and stays until the namespace controller lets it go. */
 export function prepareNewNamespace(namespace: KubeObject): KubeObject {
   const finalizers = new Set([...namespaceFinalizers(namespace), KUBERNETES_FINALIZER]);

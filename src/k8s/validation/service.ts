@@ -1,43 +1,54 @@
-/** Checks of Services (core `ValidateService`), as far as one node can honour them. */
-import type { Service, ServicePort, ServiceSpec } from "../../../generated/kubernetes.ts";
+/** Checks of Services, new and changed (core `ValidateService`, `ValidateServiceUpdate`). */
+import type { Service, ServiceSpec } from "../../../generated/kubernetes.ts";
+import { type FieldError, forbidden, invalid, invalidEach, notSupported, required } from "../field-error.ts";
+import { checkDns1123Subdomain, checkIp, checkPortNumber, checkQualifiedName, isIp } from "../names.ts";
 import {
-  duplicate,
-  type FieldError,
-  forbidden,
-  invalid,
-  invalidEach,
-  notSupported,
-  required,
-} from "../field-error.ts";
-import { checkDns1123Label, checkDns1123Subdomain, checkIp, checkPortNumber } from "../names.ts";
-import { validatePort } from "./handlers.ts";
+  isExternallyAccessible,
+  isHeadless,
+  needsClusterIp,
+  needsHealthCheckNodePort,
+  NO_CLUSTER_IP,
+} from "../service-type.ts";
 import { validateLabels } from "./labels.ts";
+import { validateClusterIps, validateClusterIpsUpdate } from "./service-addresses.ts";
+import { validateExposedPorts, validateServicePorts } from "./service-ports.ts";
 import type { Unchecked } from "./unchecked.ts";
 
 type Spec = Unchecked<ServiceSpec>;
 
 const TYPES = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 const AFFINITIES = ["ClientIP", "None"];
-const PROTOCOLS = ["SCTP", "TCP", "UDP"];
+const TRAFFIC_POLICIES = ["Cluster", "Local"];
+const DISTRIBUTIONS = ["PreferClose", "PreferSameNode", "PreferSameZone"];
 const MAX_AFFINITY_SECONDS = 86_400;
+const FOR_BALANCERS_ONLY = "may only be used when `type` is 'LoadBalancer'";
+const HEALTH_CHECK_PORT = "spec.healthCheckNodePort";
 
 export function validateService({ spec = {} }: Unchecked<Service>): FieldError[] {
   const { ports = [], type } = spec;
-  const isHeadless = spec.clusterIP === "None" || (spec.clusterIPs ?? []).includes("None");
   const errors: FieldError[] = [];
-  if (ports.length === 0 && !isHeadless && type !== "ExternalName") errors.push(required("spec.ports"));
-  if (isHeadless && (type === "LoadBalancer" || type === "NodePort")) {
-    errors.push(invalid("spec.clusterIPs[0]", "None", `may not be set to 'None' for ${type} services`));
-  }
-  errors.push(...validateExternalName(spec), ...validatePorts(ports));
+  if (ports.length === 0 && !isHeadless(spec) && type !== "ExternalName") errors.push(required("spec.ports"));
+  errors.push(...validateOfType(spec), ...validateServicePorts(ports, type));
   errors.push(...validateLabels(spec.selector, "spec.selector"));
   errors.push(...oneOf(spec.sessionAffinity, AFFINITIES, "spec.sessionAffinity"), ...validateAffinity(spec));
-  errors.push(...oneOf(type, TYPES, "spec.type"));
-  for (const [index, ip] of (spec.externalIPs ?? []).entries()) {
-    errors.push(...invalidEach(`spec.externalIPs[${index}]`, ip, checkIp(ip)));
+  errors.push(...validateClusterIps(spec), ...validateExternalIps(spec.externalIPs ?? []));
+  errors.push(...oneOf(type, TYPES, "spec.type"), ...validateBalancer(spec));
+  return [...errors, ...validateTrafficPolicies(spec)];
+}
+
+/** Also for the ports of a Service that was a load balancer already. */
+export function validateServiceUpdate(service: Unchecked<Service>, before: Unchecked<Service>): FieldError[] {
+  const [spec, old] = [service.spec ?? {}, before.spec ?? {}];
+  const errors = validateClusterIpsUpdate(spec, old);
+  const areBalancers = spec.type === "LoadBalancer" && old.type === "LoadBalancer";
+  if (areBalancers && spec.loadBalancerClass !== old.loadBalancerClass) {
+    errors.push(invalid("spec.loadBalancerClass", spec.loadBalancerClass ?? null, "may not change once set"));
   }
-  if (type === "ClusterIP") errors.push(...forbidNodePorts(ports));
-  return errors;
+  const areChecked = needsHealthCheckNodePort(spec) && needsHealthCheckNodePort(old);
+  if (areChecked && spec.healthCheckNodePort !== old.healthCheckNodePort) {
+    errors.push(forbidden(HEALTH_CHECK_PORT, "field is immutable"));
+  }
+  return [...errors, ...validateService(service)];
 }
 
 function oneOf(value: string | undefined, supported: readonly string[], path: string): FieldError[] {
@@ -45,53 +56,112 @@ function oneOf(value: string | undefined, supported: readonly string[], path: st
   return supported.includes(value) ? [] : [notSupported(path, value, supported)];
 }
 
-function validateExternalName({ type, externalName = "", clusterIP = "" }: Spec): FieldError[] {
-  if (type !== "ExternalName") return [];
+function validateOfType(spec: Spec): FieldError[] {
+  const { type, ports = [] } = spec;
+  if (type === "ExternalName") return validateExternalName(spec);
+  if (type !== "LoadBalancer" && type !== "NodePort") return [];
+  const errors = type === "LoadBalancer" ? validateExposedPorts(ports) : [];
+  if (!isHeadless(spec)) return errors;
+  const why = `may not be set to 'None' for ${type} services`;
+  return [...errors, invalid("spec.clusterIPs[0]", NO_CLUSTER_IP, why)];
+}
+
+function validateExternalName(spec: Spec): FieldError[] {
+  const { externalName = "", clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec;
+  const why = "may not be set for ExternalName services";
   const errors: FieldError[] = [];
-  if (clusterIP !== "")
-    errors.push(forbidden("spec.clusterIP", "may not be set when `type` is 'ExternalName'"));
+  if (clusterIPs.length > 0) errors.push(forbidden("spec.clusterIPs", why));
+  if (ipFamilies.length > 0) errors.push(forbidden("spec.ipFamilies", why));
+  if (ipFamilyPolicy !== undefined) errors.push(forbidden("spec.ipFamilyPolicy", why));
   const name = externalName.replace(/\.$/, "");
   if (name === "") return [...errors, required("spec.externalName")];
-  return [...errors, ...invalidEach("spec.externalName", externalName, checkDns1123Subdomain(name))];
+  return [...errors, ...invalidEach("spec.externalName", name, checkDns1123Subdomain(name))];
 }
 
-function validateAffinity({ sessionAffinity, sessionAffinityConfig }: Spec): FieldError[] {
+function validateAffinity({ sessionAffinity, sessionAffinityConfig: config }: Spec): FieldError[] {
+  const at = "spec.sessionAffinityConfig";
+  if (sessionAffinity === "None" && config !== undefined)
+    return [forbidden(at, "must not be set when session affinity is None")];
   if (sessionAffinity !== "ClientIP") return [];
-  const seconds = sessionAffinityConfig?.clientIP?.timeoutSeconds ?? 1;
-  if (seconds > 0 && seconds <= MAX_AFFINITY_SECONDS) return [];
-  const message = `must be greater than 0 and less than ${MAX_AFFINITY_SECONDS}`;
-  return [invalid("spec.sessionAffinityConfig.clientIP.timeoutSeconds", seconds, message)];
+  const message = "when session affinity type is ClientIP";
+  if (config === undefined) return [required(at, message)];
+  if (config.clientIP === undefined) return [required(`${at}.clientIP`, message)];
+  const { timeoutSeconds } = config.clientIP;
+  if (timeoutSeconds === undefined) return [required(`${at}.clientIP.timeoutSeconds`, message)];
+  if (timeoutSeconds > 0 && timeoutSeconds <= MAX_AFFINITY_SECONDS) return [];
+  const why = `must be greater than 0 and less than ${MAX_AFFINITY_SECONDS}`;
+  return [invalid(`${at}.clientIP.timeoutSeconds`, timeoutSeconds, why)];
 }
 
-function validatePorts(ports: readonly Unchecked<ServicePort>[]): FieldError[] {
-  const [names, pairs] = [new Set<string>(), new Set<string>()];
-  return ports.flatMap(({ name = "", port = 0, protocol = "", targetPort, nodePort }, index) => {
-    const at = `spec.ports[${index}]`;
-    const errors: FieldError[] = [];
-    if (name === "") {
-      if (ports.length > 1) errors.push(required(`${at}.name`));
-    } else {
-      errors.push(...invalidEach(`${at}.name`, name, checkDns1123Label(name)));
-      if (names.has(name)) errors.push(duplicate(`${at}.name`, name));
-    }
-    names.add(name);
-    errors.push(...invalidEach(`${at}.port`, port, checkPortNumber(port)));
-    errors.push(...oneOf(protocol, PROTOCOLS, `${at}.protocol`));
-    if (targetPort !== undefined) errors.push(...validatePort(targetPort, `${at}.targetPort`));
-    if (nodePort !== undefined && nodePort !== 0) {
-      errors.push(...invalidEach(`${at}.nodePort`, nodePort, checkPortNumber(nodePort)));
-    }
-    const pair = `${protocol}/${port}`;
-    if (pairs.has(pair)) errors.push(duplicate(at, { port, protocol }));
-    pairs.add(pair);
-    return errors;
+function validateExternalIps(ips: readonly string[]): FieldError[] {
+  return ips.flatMap((ip, index) => {
+    const wrong = checkIp(ip);
+    const why = wrong.length > 0 ? wrong : specialIp(ip);
+    return invalidEach(`spec.externalIPs[${index}]`, ip, why);
   });
 }
 
-function forbidNodePorts(ports: readonly Unchecked<ServicePort>[]): FieldError[] {
-  return ports.flatMap(({ nodePort = 0 }, index) =>
-    nodePort === 0
-      ? []
-      : [forbidden(`spec.ports[${index}].nodePort`, "may not be used when `type` is 'ClusterIP'")],
-  );
+/** `ValidateNonSpecialIP`. */
+function specialIp(ip: string): string[] {
+  const canonical = ip.toLowerCase();
+  const wrong: string[] = [];
+  if (canonical === "0.0.0.0" || canonical === "::") wrong.push(`may not be unspecified (${ip})`);
+  if (canonical.startsWith("127.") || canonical === "::1")
+    wrong.push("may not be in the loopback range (127.0.0.0/8, ::1/128)");
+  if (canonical.startsWith("169.254.") || /^fe[89ab]/.test(canonical))
+    wrong.push("may not be in the link-local range (169.254.0.0/16, fe80::/10)");
+  if (canonical.startsWith("224.0.0.") || canonical.startsWith("ff02:"))
+    wrong.push("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
+  return wrong;
+}
+
+function validateBalancer(spec: Spec): FieldError[] {
+  const { type, loadBalancerSourceRanges: ranges = [], loadBalancerClass } = spec;
+  if (type === "LoadBalancer") {
+    const errors = ranges.flatMap((range, index) => validateRange(range, index));
+    if (loadBalancerClass === undefined) return errors;
+    const wrong = checkQualifiedName(loadBalancerClass);
+    return [...errors, ...invalidEach("spec.loadBalancerClass", loadBalancerClass, wrong)];
+  }
+  const errors: FieldError[] = [];
+  if (ranges.length > 0) errors.push(forbidden("spec.LoadBalancerSourceRanges", FOR_BALANCERS_ONLY));
+  if (spec.allocateLoadBalancerNodePorts !== undefined)
+    errors.push(forbidden("spec.allocateLoadBalancerNodePorts", FOR_BALANCERS_ONLY));
+  if (loadBalancerClass !== undefined) errors.push(forbidden("spec.loadBalancerClass", FOR_BALANCERS_ONLY));
+  return errors;
+}
+
+function validateRange(range: string, index: number): FieldError[] {
+  const [ip = "", bits = "", ...rest] = range.trim().split("/");
+  const isRange =
+    rest.length === 0 && isIp(ip) && /^\d{1,3}$/.test(bits) && Number(bits) <= (ip.includes(":") ? 128 : 32);
+  const why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
+  return isRange ? [] : [invalid(`spec.LoadBalancerSourceRanges[${index}]`, range, why)];
+}
+
+function validateTrafficPolicies(spec: Spec): FieldError[] {
+  const { internalTrafficPolicy, trafficDistribution } = spec;
+  const errors = [...validateExternalPolicy(spec), ...validateHealthCheckPort(spec)];
+  if (needsClusterIp(spec) || internalTrafficPolicy !== undefined)
+    errors.push(...oneOf(internalTrafficPolicy, TRAFFIC_POLICIES, "spec.internalTrafficPolicy"));
+  if (trafficDistribution !== undefined && !DISTRIBUTIONS.includes(trafficDistribution))
+    errors.push(notSupported("spec.trafficDistribution", trafficDistribution, DISTRIBUTIONS));
+  return errors;
+}
+
+function validateExternalPolicy(spec: Spec): FieldError[] {
+  const { externalTrafficPolicy: policy = "" } = spec;
+  const at = "spec.externalTrafficPolicy";
+  if (isExternallyAccessible(spec)) return oneOf(policy, TRAFFIC_POLICIES, at);
+  return policy === "" ? [] : [invalid(at, policy, "may only be set for externally-accessible services")];
+}
+
+function validateHealthCheckPort(spec: Spec): FieldError[] {
+  const { healthCheckNodePort: port = 0 } = spec;
+  if (needsHealthCheckNodePort(spec)) {
+    if (port === 0) return [required(HEALTH_CHECK_PORT)];
+    return invalidEach(HEALTH_CHECK_PORT, port, checkPortNumber(port));
+  }
+  const why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+  return port === 0 ? [] : [invalid(HEALTH_CHECK_PORT, port, why)];
 }
