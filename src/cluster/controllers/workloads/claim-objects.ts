@@ -12,17 +12,19 @@ export interface Claiming {
   readonly resource: GroupResource;
   readonly owner: KubeObject;
   readonly selector: LabelSelector | undefined;
+  /** False for objects that are left alone, whatever their labels; absent: any may be claimed. */
+  readonly isCandidate?: (object: KubeObject) => boolean;
 }
 
 /** The owner's objects after adoption and release (`ControllerRefManager`), finished and terminating ones included. */
 export function claimObjects(claiming: Claiming): KubeObject[] {
-  const { store, resource, owner } = claiming;
+  const { store, resource, owner, isCandidate = () => true } = claiming;
   const { namespace = "", deletionTimestamp } = owner.metadata;
   const selector = labelSelectorOf(claiming.selector);
   const claimed: KubeObject[] = [];
   for (const object of store.list(resource, { namespace }).items) {
     const controller = controllerOf(object);
-    const isMatch = selector.matches(object.metadata.labels);
+    const isMatch = selector.matches(object.metadata.labels) && isCandidate(object);
     if (controller !== undefined) {
       if (controller.uid !== owner.metadata.uid) continue;
       if (isMatch || deletionTimestamp !== undefined) claimed.push(object);
