@@ -71,6 +71,20 @@ test("a key whose work takes its time is not worked on twice at once, but again 
   expect(begun).toHaveLength(2);
 });
 
+test("a key that its work adds before the first await waits for the end of that work", async () => {
+  const steps: string[] = [];
+  const queue = createWorkQueue(new ManualClock(), async (key) => {
+    const isFirst = steps.length === 0;
+    steps.push("begin");
+    if (isFirst) queue.add(key);
+    await settled();
+    steps.push("end");
+  });
+  queue.add("a");
+  for (let turn = 0; turn < 4; turn++) await settled();
+  expect(steps).toEqual(["begin", "end", "begin", "end"]);
+});
+
 test("a key that was put off is worked on at the earliest of its times", async () => {
   const clock = new ManualClock();
   const done: number[] = [];

@@ -97,27 +97,35 @@ class Queue implements WorkQueue {
   }
 
   #attempt(key: string): void {
+    // Before the work begins: it may write, and so add its own key, ahead of its first await.
+    this.#working.set(key, false);
+    let working: Promise<void> | void = undefined;
     try {
-      const working = this.#work(key);
+      working = this.#work(key);
       if (working === undefined) this.#failures.delete(key);
-      else void this.#finish(key, working);
     } catch (error) {
       this.#retry(key, error);
+    } finally {
+      if (working === undefined) this.#end(key);
     }
+    if (working !== undefined) void this.#finish(key, working);
   }
 
   async #finish(key: string, working: Promise<void>): Promise<void> {
-    this.#working.set(key, false);
     try {
       await working;
       this.#failures.delete(key);
     } catch (error) {
       this.#retry(key, error);
     } finally {
-      const isWanted = this.#working.get(key) === true;
-      this.#working.delete(key);
-      if (isWanted) this.add(key);
+      this.#end(key);
     }
+  }
+
+  #end(key: string): void {
+    const isWanted = this.#working.get(key) === true;
+    this.#working.delete(key);
+    if (isWanted) this.add(key);
   }
 
   #retry(key: string, error: unknown): void {
