@@ -11,6 +11,7 @@ import {
   keptStatus,
   prepareNamespaceUpdate,
   prepareNewNamespace,
+  statusCarriesAnnotations,
 } from "./resource-rules.ts";
 
 export interface Subject {
@@ -101,7 +102,7 @@ export interface Update extends Subject {
 export function prepareUpdate(update: Update): KubeObject {
   checkPreconditions(update);
   const { current, next, part, description } = update;
-  if (part === "status") return withStatusOf(current, next);
+  if (part === "status") return withStatusOf(update);
   const metadata = prepareMetadata(update);
   const changed: KubeObject = { ...next, metadata };
   const keepsStatus = description.hasStatus;
@@ -112,9 +113,13 @@ export function prepareUpdate(update: Update): KubeObject {
   return prepareNamespaceUpdate(updated, part === "finalize" ? undefined : current);
 }
 
-function withStatusOf(current: KubeObject, next: KubeObject): KubeObject {
-  const { managedFields } = next.metadata;
-  const metadata = managedFields === undefined ? current.metadata : { ...current.metadata, managedFields };
+function withStatusOf({ resource, current, next }: Update): KubeObject {
+  const { managedFields, annotations } = next.metadata;
+  const metadata = {
+    ...current.metadata,
+    ...(managedFields === undefined ? {} : { managedFields }),
+    ...(statusCarriesAnnotations(resource) && annotations !== undefined ? { annotations } : {}),
+  };
   return { ...current, metadata, status: next["status"] };
 }
 

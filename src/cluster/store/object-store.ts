@@ -1,5 +1,4 @@
 /** The store itself: everything in memory, every write in the log first, every watcher told after. */
-import { randomUUID } from "node:crypto";
 import { messageOf } from "../../kernel/problem.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import type { GroupResource, KubeObject, ObjectName } from "../../k8s/object.ts";
@@ -14,6 +13,7 @@ import {
   stillBeingDeleted,
   unknownResource,
 } from "./api-errors.ts";
+import { uidFor } from "./chosen-uid.ts";
 import { Collection, keyOf } from "./collection.ts";
 import { decideDeletion, endsDeletion } from "./deletion.ts";
 import { generateName, MAX_NAME_ATTEMPTS } from "./generate-name.ts";
@@ -169,7 +169,7 @@ export class ObjectStore implements Store {
     { name, options }: { readonly name: string; readonly options: WriteOptions },
   ): KubeObject {
     const { resource } = subject;
-    const system = { name, uid: randomUUID(), now: this.#clock.now() };
+    const system = { name, uid: uidFor(resource, object), now: this.#clock.now() };
     const created = frozenJson(prepareCreate(subject, object, system));
     const at = { namespace: created.metadata.namespace ?? "", name };
     if (at.namespace !== "") this.#refuseClosedNamespace(resource, at);
@@ -218,7 +218,8 @@ export class ObjectStore implements Store {
       return prepared;
     }
     if (prepared === current || differsInStampsOnly({ before: current, after: prepared })) return current;
-    const after = changesGeneration(subject, { before: current, after: prepared })
+    const isDesired = part !== "status" && changesGeneration(subject, { before: current, after: prepared });
+    const after = isDesired
       ? frozenJson(withGeneration(prepared, (current.metadata.generation ?? 0) + 1), prepared)
       : prepared;
     return isDryRun ? after : this.#commit({ resource, at, before: current, after });

@@ -42,6 +42,11 @@ export function bumpsOnAnnotations(resource: GroupResource): boolean {
   return resource === "deployments.apps";
 }
 
+/** Their controller writes a revision's number with the status, so that it is no new generation (`deploymentStatusStrategy`). */
+export function statusCarriesAnnotations(resource: GroupResource): boolean {
+  return resource === "deployments.apps";
+}
+
 /** The status that a change of the rest leaves. A Service that is no load balancer any more has no addresses of one. */
 export function keptStatus(resource: GroupResource, changed: KubeObject, current: KubeObject): unknown {
   const { status } = current;
