@@ -29,7 +29,7 @@ describe("openPki()", () => {
     const server = new X509Certificate(pki.certificate);
     expect(Date.parse(server.validTo) - NOW).toBe(3650 * 86_400_000);
     expect(server.subjectAltName).toBe(
-      "IP Address:127.0.0.1, DNS:localhost, DNS:kubernetes, DNS:kubernetes.default, DNS:kubernetes.default.svc, DNS:kubernetes.default.svc.cluster.local",
+      "IP Address:127.0.0.1, DNS:localhost, DNS:kubernetes, DNS:kubernetes.default, DNS:kubernetes.default.svc, DNS:kubernetes.default.svc.cluster.local, IP Address:10.96.0.1, IP Address:10.244.0.1",
     );
     expect(Buffer.from(pki.token, "base64url").length).toBe(32);
     const modes = readdirSync(folder)

@@ -26,6 +26,9 @@ const SERVER_NAMES = [
   "kubernetes.default",
   "kubernetes.default.svc",
   "kubernetes.default.svc.cluster.local",
+  // Where pods find it: the Service, and the endpoint behind that.
+  "10.96.0.1",
+  "10.244.0.1",
 ] as const;
 const DAY_MS = 86_400_000;
 const LIFETIME_MS = 3_650 * DAY_MS;
