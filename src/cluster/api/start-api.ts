@@ -63,6 +63,8 @@ const OWN_NAMES: ReadonlySet<string> = new Set([
   "kubernetes.default",
   "kubernetes.default.svc",
   "kubernetes.default.svc.cluster.local",
+  "10.96.0.1",
+  "10.244.0.1",
 ]);
 
 /** `E_PORT_TAKEN` when the port is in use. */
