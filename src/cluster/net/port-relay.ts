@@ -1,6 +1,7 @@
 /** A port of this machine that leads to somewhere else: every connection is passed on, at the pace of the slower side. */
 import { createServer, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { joinSockets } from "./join-sockets.ts";
 
 /** Beyond this, who comes waits in the kernel's queue. */
 const MAX_CONNECTIONS = 1024;
@@ -54,18 +55,5 @@ async function passOn(socket: Socket, connect: RelayOptions["connect"], signal: 
     socket.destroy();
     return;
   }
-  target.on("error", () => socket.destroy());
-  // After its end has been passed on, what was said before may still be on its way.
-  target.once("close", () => {
-    if (!target.readableEnded) socket.destroy();
-  });
-  socket.once("close", () => target.destroy());
-  if (socket.destroyed) {
-    target.destroy();
-    return;
-  }
-  // `pipe` passes on the end of one side and leaves the other open.
-  socket.pipe(target);
-  target.pipe(socket);
-  socket.resume();
+  joinSockets(socket, target);
 }

@@ -122,6 +122,9 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
       return pod;
     },
     connect: (to, signal) => sockets.connect({ to, signal }),
+    listenTcp: (at) => sockets.listenTcp(at),
+    bindUdp: (at) => sockets.bindUdp(at),
+    connectUdp: (to) => sockets.connectUdp(to),
     usage() {
       const use = cgroups.usage() ?? sumOf([...pods].flatMap((pod) => pod.usage() ?? []));
       return { ...use, measuredAt: clock.now() };

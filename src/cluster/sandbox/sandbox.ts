@@ -224,6 +224,15 @@ export interface Sandbox {
   createPod(spec: PodSandboxSpec): Promise<PodSandbox>;
   /** Connects from the node, which is where probes come from. Rejects as `PodSandbox.connect` does. */
   connect(to: Address, signal: AbortSignal): Promise<Duplex>;
+  /**
+   * A descriptor that listens on the node: its address on the pod network or any address of a Service. Who adopts it closes
+   * it. Throws an error with the kernel's `code` (EADDRINUSE, EADDRNOTAVAIL, ...).
+   */
+  listenTcp(at: Address): number;
+  /** The same for datagrams. */
+  bindUdp(at: Address): number;
+  /** A descriptor for datagrams between the node and one address. */
+  connectUdp(to: Address): number;
   /** Of all pods together. */
   usage(): ResourceUse;
   /** Leaves the pods running, for the next engine; without pods, or in a sandbox that does not keep them, the same as `close`. */

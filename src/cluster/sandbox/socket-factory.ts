@@ -1,20 +1,27 @@
-/** Makes TCP connections inside network namespaces that JavaScript never enters: a thread goes there, and hands over sockets. */
+/** Makes sockets inside network namespaces that JavaScript never enters: a thread goes there, and hands them over. */
 import { connect as adoptSocket, type NetConnectOpts } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../../kernel/clock.ts";
 import { parseIpv4 } from "../../lib/ipv4.ts";
 import { sleep } from "../../lib/sleep.ts";
 import { errnoName } from "./errno.ts";
-import { type Launcher, type ProgramThread, SyscallError } from "./launcher.ts";
+import { LaunchError, type Launcher, type ProgramThread, SyscallError } from "./launcher.ts";
 import * as linux from "./linux-constants.ts";
-import { Program } from "./program.ts";
+import { Program, type Slot } from "./program.ts";
 import type { Address } from "./sandbox.ts";
 
 const AF_INET = 2;
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const SOCKADDR_BYTES = 16;
+const ON = Uint8Array.of(1, 0, 0, 0);
+
+/** Who comes while a listener is busy; the kernel takes no more than net.core.somaxconn. */
+const BACKLOG = 1024;
 
 const EISCONN = 106;
 const EINPROGRESS = 115;
@@ -37,6 +44,15 @@ export interface SocketFactory {
    * `code` (ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT, ...), or with the signal's reason. Costs about 60 µs.
    */
   connect(request: ConnectRequest): Promise<Duplex>;
+  /**
+   * A descriptor that listens in the node's namespace, on any address of the node, of a Service (AnyIP) or 0.0.0.0; port 0
+   * takes a free one. It is the caller's to adopt and close. Throws with the kernel's `code` (EADDRINUSE, EADDRNOTAVAIL).
+   */
+  listenTcp(at: Address): number;
+  /** The same for datagrams. */
+  bindUdp(at: Address): number;
+  /** A descriptor for datagrams from the node to one address and back; nobody else's are received. */
+  connectUdp(to: Address): number;
   /** Ends the thread. Connections go on. Idempotent. */
   close(): void;
 }
@@ -66,8 +82,57 @@ export function createSocketFactory({
       await established(begun, { launcher, clock, address, to, signal });
       return adopt(begun.fd);
     },
+    listenTcp(at) {
+      const address = socketAddress(at, 0);
+      return openSocket(thread, { launcher, type: SOCK_STREAM, at }, (program, fd) => {
+        program
+          .call("setsockopt", [fd, SOL_SOCKET, SO_REUSEADDR, ON, 4], { ignore: "all" })
+          .call("bind", [fd, address, SOCKADDR_BYTES], { name: "bind" })
+          .call("listen", [fd, BACKLOG], { name: "listen" });
+      });
+    },
+    bindUdp(at) {
+      const address = socketAddress(at, 0);
+      return openSocket(thread, { launcher, type: SOCK_DGRAM, at }, (program, fd) => {
+        program.call("bind", [fd, address, SOCKADDR_BYTES], { name: "bind" });
+      });
+    },
+    connectUdp(to) {
+      const address = socketAddress(to);
+      return openSocket(thread, { launcher, type: SOCK_DGRAM, at: to }, (program, fd) => {
+        program.call("connect", [fd, address, SOCKADDR_BYTES], { name: "connect" });
+      });
+    },
     close: () => thread.close(),
   };
+}
+
+interface SocketWish {
+  readonly launcher: Launcher;
+  readonly type: number;
+  readonly at: Address;
+}
+
+/** Makes a socket where the thread waits, and prepares it there. Whatever fails, no descriptor is left. */
+function openSocket(
+  thread: ProgramThread,
+  { launcher, type, at }: SocketWish,
+  prepare: (program: Program, fd: Slot) => void,
+): number {
+  const program = new Program();
+  const fd = program.slot();
+  program.call("socket", [AF_INET, type | linux.O_NONBLOCK | linux.O_CLOEXEC, 0], {
+    save: fd,
+    name: "socket",
+  });
+  prepare(program, fd);
+  try {
+    return thread.run(program).slot(fd);
+  } catch (error) {
+    if (!(error instanceof LaunchError)) throw error;
+    if (error.slot(fd) > 0) launcher.call("close", [error.slot(fd)]);
+    throw socketError(error.call, error.errno, at);
+  }
 }
 
 interface Begun {
@@ -97,7 +162,7 @@ function beginConnect(thread: ProgramThread, { node, netns, address }: Trip): Be
   const connect = [fd, address, SOCKADDR_BYTES] as const;
   program
     .call("socket", [AF_INET, flags, 0], { save: fd, ignore: "all", orElse: end })
-    .call("setsockopt", [fd, IPPROTO_TCP, TCP_NODELAY, Uint8Array.of(1, 0, 0, 0), 4], { ignore: "all" })
+    .call("setsockopt", [fd, IPPROTO_TCP, TCP_NODELAY, ON, 4], { ignore: "all" })
     .call("connect", connect, { ignore: "all" })
     .call("connect", connect, { ignore: "all", save: state })
     .place(end);
@@ -127,7 +192,7 @@ async function established(begun: Begun, { launcher, clock, address, to, signal 
       signal.throwIfAborted();
       state = launcher.tryCall("connect", [begun.fd, address, SOCKADDR_BYTES]);
     }
-    if (state < 0 && state !== -EISCONN) throw connectError(-state, to);
+    if (state < 0 && state !== -EISCONN) throw socketError("connect", -state, to);
   } catch (error) {
     launcher.call("close", [begun.fd]);
     throw error;
@@ -146,9 +211,9 @@ function adopt(fd: number): Duplex {
 }
 
 /** `struct sockaddr_in`. */
-function socketAddress({ ip, port }: Address): Uint8Array {
+function socketAddress({ ip, port }: Address, lowestPort = 1): Uint8Array {
   const number = parseIpv4(ip);
-  if (number === undefined || !Number.isInteger(port) || port < 1 || port > 65_535)
+  if (number === undefined || !Number.isInteger(port) || port < lowestPort || port > 65_535)
     throw new TypeError(`Not an IPv4 address and a port: ${ip}:${port}`);
   const bytes = new Uint8Array(SOCKADDR_BYTES);
   const view = new DataView(bytes.buffer);
@@ -158,9 +223,9 @@ function socketAddress({ ip, port }: Address): Uint8Array {
   return bytes;
 }
 
-/** As Node's own `connect` rejects. */
-function connectError(errno: number, { ip, port }: Address): Error {
+/** As Node's own calls reject. */
+function socketError(syscall: string, errno: number, { ip, port }: Address): Error {
   const code = errnoName(errno);
-  const details = { code, errno: -errno, syscall: "connect", address: ip, port };
-  return Object.assign(new Error(`connect ${code} ${ip}:${port}`), details);
+  const details = { code, errno: -errno, syscall, address: ip, port };
+  return Object.assign(new Error(`${syscall} ${code} ${ip}:${port}`), details);
 }

@@ -1,0 +1,19 @@
+/** What the traffic of Services needs of the node: sockets in its network namespace, which only the sandbox enters. */
+import type { Duplex } from "node:stream";
+
+export interface Address {
+  /** IPv4, in digits. */
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** Descriptors are the caller's to adopt and close. Everything fails with an error that has the kernel's `code`. */
+export interface ServiceNetwork {
+  /** Connects from the node to a pod. */
+  connect(to: Address, signal: AbortSignal): Promise<Duplex>;
+  /** Listens on an address of the node or of a Service. */
+  listenTcp(at: Address): number;
+  bindUdp(at: Address): number;
+  /** Datagrams between the node and one address; nobody else's are received. */
+  connectUdp(to: Address): number;
+}
