@@ -11,7 +11,7 @@ import { REVISION_LABEL } from "./controller-revisions.ts";
 import { podFromTemplate } from "./pod-from-template.ts";
 
 export const POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name";
-export const POD_INDEX_LABEL = "apps.kubernetes.io/pod-index";
+const POD_INDEX_LABEL = "apps.kubernetes.io/pod-index";
 
 /** As the store has it: defaulted and validated. */
 export type StatefulSetObject = KubeObject & StatefulSet & { readonly spec: StatefulSetSpec };
