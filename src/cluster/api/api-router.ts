@@ -14,6 +14,7 @@ import { podLogAnswer } from "./pod-log.ts";
 import { findObject, getObject, listOrWatch } from "./read-verbs.ts";
 import { asBoolean } from "./request-options.ts";
 import { type ResourceTarget, resolveResource, unknownPath } from "./resource-path.ts";
+import { serveScale } from "./scale.ts";
 import { requestToken } from "./token-request.ts";
 import { createObject, replaceObject } from "./write-verbs.ts";
 
@@ -102,6 +103,7 @@ const SUBRESOURCES: Readonly<Record<string, (named: NamedRequest, verb: string) 
   portforward: withoutUpgrade,
   token: requestToken,
   eviction: evictPod,
+  scale: serveScale,
   binding: bindPod,
   resize: async (named, verb) => {
     if (verb === "get") return getObject(named);

@@ -1,0 +1,162 @@
+/** `scale`: how many pods a Deployment, ReplicaSet, StatefulSet or ReplicationController has, as `autoscaling/v1` Scale. */
+import type { ObjectMeta } from "../../../generated/kubernetes.ts";
+import { DecodeError } from "../../k8s/decode-scalar.ts";
+import { invalid, invalidObject } from "../../k8s/field-error.ts";
+import { JsonTextError, parseJsonText } from "../../k8s/json-text.ts";
+import type { KubeObject } from "../../k8s/object.ts";
+import { applyJsonPatch } from "../../k8s/patch/json-patch.ts";
+import { applyMergePatch } from "../../k8s/patch/merge-patch.ts";
+import { formatLabelSelector, labelSelectorFromSet, labelSelectorOf } from "../../k8s/selectors.ts";
+import { StatusError } from "../../k8s/status-error.ts";
+import { decodeObject, enforceFieldValidation, type ExpectedKind } from "../../k8s/strict-decode.ts";
+import { isJsonObject } from "../../lib/frozen-json.ts";
+import type { NamedRequest } from "./api-context.ts";
+import { contentTypeOf, parseObjectBody, unsupportedMediaType } from "./decode-body.ts";
+import { type Answer, objectAnswer } from "./exchange.ts";
+import { findObject } from "./read-verbs.ts";
+import { type WriteRequestOptions, writeOptions } from "./request-options.ts";
+import { decodeRequest, storeChange } from "./write-verbs.ts";
+
+const KIND: ExpectedKind = { group: "autoscaling", version: "v1", kind: "Scale" };
+const JSON_PATCH = "application/json-patch+json";
+const MERGE_PATCH = "application/merge-patch+json";
+const STRATEGIC_PATCH = "application/strategic-merge-patch+json";
+const APPLY_PATCH = "application/apply-patch+yaml";
+const PATCH_TYPES: readonly string[] = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH, STRATEGIC_PATCH];
+
+type Scale = KubeObject & {
+  readonly spec?: { readonly replicas?: number };
+  readonly status: { readonly replicas: number; readonly selector?: string };
+};
+
+/** The part of the four kinds that a Scale is made of. */
+interface Scalable {
+  readonly spec?: { readonly replicas?: number; readonly selector?: unknown };
+  readonly status?: { readonly replicas?: number };
+}
+
+/** 200 with the Scale: as it is, or as it has become. */
+export async function serveScale(named: NamedRequest, verb: string): Promise<Answer> {
+  if (verb === "get") return objectAnswer(scaleOf(findObject(named)));
+  return verb === "update" ? await replaceScale(named) : await patchScale(named);
+}
+
+/** `ScaleFromDeployment` and its like. */
+export function scaleOf(object: KubeObject): Scale {
+  const { spec = {}, status = {} } = object as Scalable;
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  const metadata: ObjectMeta = Object.fromEntries(
+    Object.entries({ name, namespace, uid, resourceVersion, creationTimestamp }).filter(
+      ([, value]) => value !== undefined,
+    ),
+  );
+  const replicas = spec.replicas ?? 0;
+  return {
+    apiVersion: "autoscaling/v1",
+    kind: KIND.kind,
+    metadata,
+    // Go leaves a zero out.
+    spec: replicas === 0 ? {} : { replicas },
+    status: { replicas: status.replicas ?? 0, selector: selectorText(object.kind, spec.selector) },
+  };
+}
+
+function selectorText(kind: string, selector: unknown): string {
+  if (!isJsonObject(selector)) return "";
+  const compiled =
+    kind === "ReplicationController"
+      ? labelSelectorFromSet(selector as Readonly<Record<string, string>>)
+      : labelSelectorOf(selector);
+  return formatLabelSelector(compiled);
+}
+
+async function replaceScale(named: NamedRequest): Promise<Answer> {
+  const options = writeOptions(named.request.query, "UpdateOptions");
+  const scale = await decodeRequest(named.request, KIND, options.fieldValidation);
+  checkName(scale, named.target.name);
+  return writeScale(named, options, () => scale);
+}
+
+async function patchScale(named: NamedRequest): Promise<Answer> {
+  const { request } = named;
+  const type = contentTypeOf(request);
+  if (!PATCH_TYPES.includes(type)) throw unsupportedMediaType(PATCH_TYPES);
+  const options = writeOptions(request.query, "PatchOptions");
+  const { value, duplicates } = parsePatch(await request.readBody(), type);
+  return writeScale(named, options, (current) => {
+    // A Scale has no lists, so that a strategic patch means what a merge patch does.
+    const patched = type === JSON_PATCH ? applyJsonPatch(current, value) : applyMergePatch(current, value);
+    return decodePatched(named, { patched, duplicates }, options);
+  });
+}
+
+interface Parsed {
+  readonly value: unknown;
+  readonly duplicates: readonly string[];
+}
+
+function parsePatch(bytes: Uint8Array, type: string): Parsed {
+  if (type === APPLY_PATCH) return parseObjectBody(bytes, "application/yaml", KIND);
+  try {
+    const parsed = parseJsonText(new TextDecoder().decode(bytes));
+    if (type === JSON_PATCH || isJsonObject(parsed.value)) return parsed;
+    throw new JsonTextError("json: cannot unmarshal into Go value of type map[string]interface {}");
+  } catch (error) {
+    if (!(error instanceof JsonTextError)) throw error;
+    throw new StatusError("BadRequest", `error decoding patch: ${error.message}`);
+  }
+}
+
+function decodePatched(
+  { request, target }: NamedRequest,
+  { patched, duplicates }: { readonly patched: unknown; readonly duplicates: readonly string[] },
+  { fieldValidation }: WriteRequestOptions,
+): KubeObject {
+  try {
+    const { object, strictErrors } = decodeObject(patched, KIND, duplicates);
+    for (const text of enforceFieldValidation(strictErrors, fieldValidation, KIND)) request.warn(text);
+    checkName(object, target.name);
+    return object;
+  } catch (error) {
+    if (error instanceof DecodeError) throw new StatusError("BadRequest", error.message);
+    throw error;
+  }
+}
+
+function checkName({ metadata }: KubeObject, name: string): void {
+  const given = metadata.name ?? "";
+  if (given === "" || given === name) return;
+  throw new StatusError(
+    "BadRequest",
+    `the name of the object (${given}) does not match the name on the URL (${name})`,
+  );
+}
+
+/** Only the number of replicas is taken from a Scale, and which object its sender means. */
+function writeScale(
+  named: NamedRequest,
+  { dryRun }: WriteRequestOptions,
+  next: (current: Scale) => KubeObject,
+): Answer {
+  const { info, subresource: _, ...target } = named.target;
+  const change = (current: KubeObject): KubeObject => {
+    const { metadata, spec } = next(scaleOf(current)) as KubeObject & Pick<Scale, "spec">;
+    const replicas = spec?.replicas ?? 0;
+    if (replicas < 0) {
+      const why = invalid("spec.replicas", replicas, "must be greater than or equal to 0");
+      throw invalidObject({ group: KIND.group, kind: KIND.kind, name: target.name }, [why]);
+    }
+    const { uid = "", resourceVersion = "" } = metadata;
+    return {
+      ...current,
+      metadata: {
+        ...current.metadata,
+        ...(uid === "" ? {} : { uid }),
+        ...(resourceVersion === "" ? {} : { resourceVersion }),
+      },
+      spec: { ...(isJsonObject(current["spec"]) ? current["spec"] : {}), replicas },
+    };
+  };
+  const changed = storeChange({ ...named, target: { ...target, info } }, { change, dryRun });
+  return objectAnswer(scaleOf(changed));
+}
