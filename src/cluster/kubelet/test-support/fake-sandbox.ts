@@ -184,6 +184,10 @@ export class FakePodSandbox implements PodSandbox {
   }
 }
 
+function noSocket(): never {
+  throw new Error("The fake sandbox makes no sockets");
+}
+
 export class FakeSandbox implements Sandbox {
   readonly tier: Tier = { name: "root", limits: [], otherUsers: false, resourceLimits: "none" };
   readonly nodeIP = "10.99.0.1";
@@ -216,6 +220,11 @@ export class FakeSandbox implements Sandbox {
   connect(to: Address, signal: AbortSignal): Promise<Duplex> {
     return this.network.connect(to, signal);
   }
+
+  /** The kubelet makes no sockets of its own. */
+  readonly listenTcp = noSocket;
+  readonly bindUdp = noSocket;
+  readonly connectUdp = noSocket;
 
   usage(): ResourceUse {
     return { cpuNanoseconds: 0, memoryBytes: 0, measuredAt: this.clock.now() };
