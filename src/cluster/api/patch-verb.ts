@@ -1,10 +1,10 @@
-/** PATCH: JSON patch, merge patch, strategic merge patch, and server-side apply without ownership. */
-import { apiVersionOf } from "../../k8s/catalogue.ts";
+/** PATCH: JSON patch, merge patch, strategic merge patch, and server-side apply. */
+import { storedConfig } from "../../k8s/apply/stored-config.ts";
+import { apiVersionOf, type ResourceInfo } from "../../k8s/catalogue.ts";
 import { DecodeError } from "../../k8s/decode-scalar.ts";
 import { type FieldError, forbidden, invalid, invalidObject, required } from "../../k8s/field-error.ts";
 import { JsonTextError, parseJsonText } from "../../k8s/json-text.ts";
 import type { KubeObject } from "../../k8s/object.ts";
-import { applyMerge } from "../../k8s/patch/apply-merge.ts";
 import { applyJsonPatch } from "../../k8s/patch/json-patch.ts";
 import { applyMergePatch } from "../../k8s/patch/merge-patch.ts";
 import { mergeTypeOf } from "../../k8s/patch/merge-type.ts";
@@ -22,6 +22,7 @@ import { notFound } from "../store/api-errors.ts";
 import type { NamedRequest } from "./api-context.ts";
 import { contentTypeOf, parseObjectBody, unsupportedMediaType } from "./decode-body.ts";
 import { type Answer, objectAnswer } from "./exchange.ts";
+import { appliedOver, applyTypeOf, withFirstOwner } from "./field-owners.ts";
 import { presenterOf } from "./read-verbs.ts";
 import { refuse, type WriteRequestOptions, writeOptions } from "./request-options.ts";
 import { storeChange, storeNew } from "./write-verbs.ts";
@@ -143,30 +144,38 @@ function decodePatched(
   }
 }
 
-/** Server-side apply. Nobody's ownership is recorded, so that fields dropped from a manifest stay. */
+/** Server-side apply: the fields in the manifest are the manager's from now on, and no others are. */
 function applyObject(named: NamedRequest, { bytes, options }: Omit<Patch, "type">): Answer {
   const { context, request, target } = named;
   const { info, namespace, name } = target;
   const { value, duplicates } = parseObjectBody(bytes, "application/yaml", info);
-  // Refuses what is no object of this kind before it is laid over one that is.
-  const applied = decodeObject(value, info, duplicates);
-  for (const text of enforceFieldValidation(applied.strictErrors, options.fieldValidation, info))
-    request.warn(text);
-  if (applied.object.metadata.managedFields !== undefined) {
+  const { object, strictErrors } = decodeObject(value, info, duplicates);
+  for (const text of enforceFieldValidation(strictErrors, options.fieldValidation, info)) request.warn(text);
+  if (object.metadata.managedFields !== undefined) {
     throw new StatusError("BadRequest", "metadata.managedFields must be nil");
   }
+  const config = storedConfig(readable(value as JsonObject, info), readable(object, info), applyTypeOf(info));
+  const applied = { config, force: options.force ?? false };
+  const { dryRun } = options;
   const presenter = presenterOf(named);
   if (context.store.get(info.groupResource, { namespace, name }) === undefined) {
     if (target.subresource !== undefined) throw notFound(info.groupResource, name);
-    return objectAnswer(
-      presenter.object(storeNew(named, withName(applied.object, name), options.dryRun)),
-      201,
-    );
+    const own = (fresh: KubeObject) => withFirstOwner(named, fresh, applied);
+    const created = storeNew(named, { object: withName(object, name), dryRun, own });
+    return objectAnswer(presenter.object(created), 201);
   }
-  const type = mergeTypeOf(apiVersionOf(info), info.kind);
-  const change = (current: KubeObject) =>
-    decodeObject(applyMerge(current, value as JsonObject, type), info).object;
-  return objectAnswer(presenter.object(storeChange(named, { change, dryRun: options.dryRun })));
+  const change = (current: KubeObject) => decodeObject(appliedOver(named, current, applied), info).object;
+  return objectAnswer(presenter.object(storeChange(named, { change, dryRun, isApply: true })));
+}
+
+/** A Secret's `stringData` is never seen again: what is owned is where it goes. */
+function readable(value: JsonObject, { groupResource }: ResourceInfo): JsonObject {
+  const { stringData, data, ...secret } = value;
+  if (groupResource !== "secrets" || !isJsonObject(stringData)) return value;
+  const encoded = Object.entries(stringData).map(
+    ([key, text]) => [key, typeof text === "string" ? Buffer.from(text).toString("base64") : text] as const,
+  );
+  return { ...secret, data: { ...(isJsonObject(data) ? data : {}), ...Object.fromEntries(encoded) } };
 }
 
 /** The URL decides the name of what an apply creates. */

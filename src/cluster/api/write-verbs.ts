@@ -13,6 +13,7 @@ import {
 import type { ApiContext, NamedRequest, ResourceRequest, WriteOperation } from "./api-context.ts";
 import { readObjectBody } from "./decode-body.ts";
 import { type Answer, type ApiRequest, objectAnswer } from "./exchange.ts";
+import { withUpdatedOwners } from "./field-owners.ts";
 import { refuseInvalidFresh, withFirstStatus } from "./object-rules.ts";
 import { presenterOf } from "./read-verbs.ts";
 import { type FieldValidation, writeOptions } from "./request-options.ts";
@@ -30,30 +31,38 @@ export async function createObject(resource: ResourceRequest): Promise<Answer> {
     verifyToken: context.verifyToken,
   });
   if (review !== undefined) return objectAnswer(review, 201);
-  const created = storeNew(resource, object, options.dryRun);
+  const created = storeNew(resource, { object, dryRun: options.dryRun });
   return objectAnswer(presenterOf(resource).object(created), 201);
 }
 
+interface Creation {
+  readonly object: KubeObject;
+  readonly dryRun: boolean;
+  /** Who owns the new object's fields; absent: who has sent them. Gets the object with its defaults. */
+  readonly own?: (object: KubeObject) => KubeObject;
+}
+
 /** Everything that happens to a new object, however it was sent. */
-export function storeNew(resource: ResourceRequest, object: KubeObject, dryRun: boolean): KubeObject {
+export function storeNew(resource: ResourceRequest, { object, dryRun, own }: Creation): KubeObject {
   const { context, request, target } = resource;
   warnIfInert(target.info, request);
   return admitNew(context, {
     info: target.info,
     placed: inPlace(object, target),
+    own: own ?? ((fresh) => withUpdatedOwners(resource, undefined, fresh)),
     dryRun,
     warn: request.warn,
   });
 }
 
-/** How controllers create: what a client's objects go through, theirs go through too. */
+/** How controllers create: what a client's objects go through, theirs go through too, but nobody owns their fields. */
 export function creatorFor(
   context: ApiContext,
 ): (resource: GroupResource, object: KubeObject) => Promise<KubeObject> {
   return async (resource, placed) => {
     const info = resourceOf(resource);
     if (info === undefined) throw new Error(`There is no resource ${resource}`);
-    return admitNew(context, { info, placed, dryRun: false, warn: () => {} });
+    return admitNew(context, { info, placed, own: (fresh) => fresh, dryRun: false, warn: () => {} });
   };
 }
 
@@ -61,14 +70,15 @@ interface NewObject {
   readonly info: ResourceInfo;
   /** In its namespace. */
   readonly placed: KubeObject;
+  readonly own: (object: KubeObject) => KubeObject;
   readonly dryRun: boolean;
   readonly warn: (text: string) => void;
 }
 
-function admitNew(context: ApiContext, { info, placed, dryRun, warn }: NewObject): KubeObject {
+function admitNew(context: ApiContext, { info, placed, own, dryRun, warn }: NewObject): KubeObject {
   const admitted = admit(context, {
     info,
-    object: applyDefaults(placed),
+    object: own(applyDefaults(placed)),
     operation: "CREATE",
     dryRun,
     warn,
@@ -89,7 +99,10 @@ export async function replaceObject(named: NamedRequest): Promise<Answer> {
   checkName(object, target);
   if (CREATED_BY_UPDATE.has(info.groupResource) && target.subresource === undefined) {
     if (context.store.get(info.groupResource, { namespace, name }) === undefined) {
-      return objectAnswer(presenterOf(named).object(storeNew(named, object, options.dryRun)), 201);
+      return objectAnswer(
+        presenterOf(named).object(storeNew(named, { object, dryRun: options.dryRun })),
+        201,
+      );
     }
   }
   const updated = storeChange(named, { change: () => object, dryRun: options.dryRun });
@@ -113,15 +126,19 @@ interface Change {
   /** The decoded new object; may be called once per attempt. */
   readonly change: (current: KubeObject) => KubeObject;
   readonly dryRun: boolean;
+  /** An apply: `change` has settled who owns what. */
+  readonly isApply?: boolean;
 }
 
 /** Everything that happens to a changed object, however the change was sent. */
-export function storeChange(named: NamedRequest, { change, dryRun }: Change): KubeObject {
+export function storeChange(named: NamedRequest, { change, dryRun, isApply = false }: Change): KubeObject {
   const { context, request, target } = named;
   const { info, name, namespace, subresource } = target;
   const part =
     subresource?.name === "status" || subresource?.name === "finalize" ? subresource.name : undefined;
   const isVisit = subresource?.name === "ephemeralcontainers";
+  const own = (current: KubeObject, next: KubeObject) =>
+    isApply ? next : withUpdatedOwners(named, current, next);
   if (part === undefined) warnIfInert(info, request);
   const updated = context.store.update(
     info.groupResource,
@@ -132,11 +149,11 @@ export function storeChange(named: NamedRequest, { change, dryRun }: Change): Ku
       if (meansAnother(current, next)) return next;
       if (part !== undefined) {
         refuseInvalidStatus(next, current);
-        return next;
+        return own(current, next);
       }
       const admitted = admit(context, {
         info,
-        object: applyDefaults(isVisit ? withVisitors(current, next) : next),
+        object: own(current, applyDefaults(isVisit ? withVisitors(current, next) : next)),
         before: current,
         operation: "UPDATE",
         dryRun,
@@ -198,12 +215,9 @@ function admit({ admit: steps }: ApiContext, admission: Admission): KubeObject {
   return admitted === admission.object ? admitted : applyDefaults(admitted);
 }
 
-/**
- * Fills the namespace from the path, or takes it away where there is none (`EnsureObjectNamespaceMatchesRequestNamespace`).
- * Nobody's field ownership is kept, so that what clients send of it is not, either.
- */
+/** Fills the namespace from the path, or takes it away where there is none (`EnsureObjectNamespaceMatchesRequestNamespace`). */
 function inPlace(object: KubeObject, { info, namespace }: ResourceRequest["target"]): KubeObject {
-  const { namespace: given = "", managedFields: _, ...metadata } = object.metadata;
+  const { namespace: given = "", ...metadata } = object.metadata;
   if (!info.namespaced) return { ...object, metadata };
   if (given === "" || given === namespace) return { ...object, metadata: { ...metadata, namespace } };
   throw new StatusError(

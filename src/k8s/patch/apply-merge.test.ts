@@ -27,8 +27,8 @@ describe("applyMerge()", () => {
       spec: {
         containers: [
           { name: "a", image: "a:2", tty: true },
-          { name: "b", image: "b" },
           { name: "z", image: "z" },
+          { name: "b", image: "b" },
         ],
       },
     });
@@ -64,7 +64,7 @@ describe("applyMerge()", () => {
       spec: { selector: { tier: "new" }, externalIPs: ["2.2.2.2"], type: null },
     };
     expect(applyMerge(current, applied, serviceType)).toEqual({
-      metadata: { finalizers: ["b", "a"], labels: { x: "1", y: "2" } },
+      metadata: { finalizers: ["a", "b"], labels: { x: "1", y: "2" } },
       spec: { selector: { tier: "new" }, externalIPs: ["2.2.2.2"] },
     });
   });
