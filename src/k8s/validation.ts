@@ -11,6 +11,7 @@ import {
 } from "./validation/configuration.ts";
 import { validateMetadata, validateMetadataUpdate } from "./validation/metadata.ts";
 import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from "./validation/pod.ts";
+import { checkPathSegment, validateBinding, validateBindingUpdate, validateRole } from "./validation/rbac.ts";
 import { validateStrategy } from "./validation/rollout.ts";
 import { validateService, validateServiceUpdate } from "./validation/service.ts";
 import {
@@ -36,12 +37,6 @@ interface Rules {
   readonly update?: (object: KubeObject, before: KubeObject) => FieldError[];
 }
 
-/** `path.IsValidPathSegmentName`: names of roles may hold anything that a URL path can. */
-function checkPathSegment(name: string): string[] {
-  if (name === "." || name === "..") return [`may not be '${name}'`];
-  return ["/", "%"].filter((char) => name.includes(char)).map((char) => `may not contain '${char}'`);
-}
-
 /** The controller appends 11 characters. */
 function checkCronJobName(name: string): string[] {
   const wrong = checkDns1123Subdomain(name);
@@ -56,7 +51,12 @@ function validateDeployment({ spec }: Deployment, errors: FieldError[]): FieldEr
   return [...errors, ...validateStrategy(spec?.strategy ?? {})];
 }
 
-const role: Rules = { checkName: checkPathSegment };
+const role: Rules = { checkName: checkPathSegment, create: validateRole };
+const binding: Rules = {
+  checkName: checkPathSegment,
+  create: validateBinding,
+  update: validateBindingUpdate,
+};
 
 /** By `apiVersion kind`. */
 const RULES: Readonly<Record<string, Rules>> = {
@@ -101,8 +101,8 @@ const RULES: Readonly<Record<string, Rules>> = {
   },
   "rbac.authorization.k8s.io/v1 Role": role,
   "rbac.authorization.k8s.io/v1 ClusterRole": role,
-  "rbac.authorization.k8s.io/v1 RoleBinding": role,
-  "rbac.authorization.k8s.io/v1 ClusterRoleBinding": role,
+  "rbac.authorization.k8s.io/v1 RoleBinding": binding,
+  "rbac.authorization.k8s.io/v1 ClusterRoleBinding": binding,
 };
 
 function rulesOf({ apiVersion, kind }: KubeObject): Rules {

@@ -5,8 +5,9 @@ import type { Clock } from "../../kernel/clock.ts";
 import type { KubeletPort } from "../kubelet/port.ts";
 import type { Store } from "../store/store.ts";
 import type { VerifyToken } from "./authenticate.ts";
+import type { Authorizer } from "./authorizer.ts";
 import type { Measured } from "./metrics/usage-sampler.ts";
-import type { ApiRequest } from "./exchange.ts";
+import type { ApiRequest, User } from "./exchange.ts";
 import type { ResourceTarget } from "./resource-path.ts";
 import type { ServiceAccountTokens } from "./service-account-tokens.ts";
 
@@ -23,6 +24,8 @@ export type Admit = (request: {
   /** The stored object, for updates. */
   readonly before?: KubeObject;
   readonly dryRun: boolean;
+  /** Absent for the cluster's own controllers. */
+  readonly user?: User;
   readonly warn: (text: string) => void;
 }) => KubeObject;
 
@@ -37,6 +40,7 @@ export interface ApiContext {
   /** The user a bearer token belongs to, or why there is none. `audiences` are the API's own by default. */
   readonly verifyToken: VerifyToken;
   readonly tokens: ServiceAccountTokens;
+  readonly authorizer: Authorizer;
   /** What runs, and how much of the machine it uses. */
   readonly measure: () => Promise<Measured>;
 }

@@ -12,7 +12,6 @@ import { bindPod } from "./pod-binding.ts";
 import { evictPod } from "./pod-eviction.ts";
 import { podLogAnswer } from "./pod-log.ts";
 import { findObject, getObject, listOrWatch } from "./read-verbs.ts";
-import { asBoolean } from "./request-options.ts";
 import { type ResourceTarget, resolveResource, unknownPath } from "./resource-path.ts";
 import { serveScale } from "./scale.ts";
 import { requestToken } from "./token-request.ts";
@@ -24,7 +23,7 @@ export interface RouterParts {
 }
 
 export async function routeRequest(request: ApiRequest, parts: RouterParts): Promise<Answer> {
-  authorizeRequest({ ...request, isWatch: asBoolean(request.query.get("watch") ?? "false") });
+  authorizeRequest(request, parts.context.authorizer);
   const extension = parts.extensions.find(({ prefix }) => request.path.startsWith(prefix));
   if (extension !== undefined) return await extensionAnswer(extension, request);
   const document = documentAnswer(request);

@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { StatusError } from "../../k8s/status-error.ts";
+import type { Authorizer } from "./authorizer.ts";
 import type { User } from "./exchange.ts";
 import { impersonated } from "./impersonate.ts";
 import { ISSUER, type ServiceAccountTokens } from "./service-account-tokens.ts";
@@ -26,13 +27,13 @@ export function verifyTokens(administrators: string, tokens: ServiceAccountToken
   };
 }
 
-export function authenticateBearer(verify: VerifyToken): Authenticate {
+export function authenticateBearer(verify: VerifyToken, authorizer: Authorizer): Authenticate {
   return (headers) => {
     const { authorization = "" } = headers;
     const [, sent = ""] = /^bearer +(\S+) *$/i.exec(authorization) ?? [];
     const verified = verify(sent);
     if (typeof verified === "string") throw new StatusError("Unauthorized", "Unauthorized");
-    return impersonated(verified.user, headers);
+    return impersonated(verified.user, headers, authorizer);
   };
 }
 

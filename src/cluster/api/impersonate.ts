@@ -1,35 +1,76 @@
-/** `kubectl --as`: an administrator looks at the cluster with the eyes of somebody else (apiserver `filters/impersonation`). */
+/** `kubectl --as`: looking at the cluster with the eyes of somebody else (apiserver `filters/impersonation`). */
 import type { IncomingHttpHeaders } from "node:http";
 import { StatusError } from "../../k8s/status-error.ts";
-import { isAdministrator } from "./authorize.ts";
+import { demand } from "./authorize.ts";
+import type { Authorizer } from "./authorizer.ts";
 import type { User } from "./exchange.ts";
 
 const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
 
-/** The user itself where the headers ask for nobody else. `Forbidden` for those who are no administrators. */
-export function impersonated(user: User, headers: IncomingHttpHeaders): User {
+/** The user itself where the headers ask for nobody else. `Forbidden` for those who may not `impersonate` that one. */
+export function impersonated(user: User, headers: IncomingHttpHeaders, authorizer: Authorizer): User {
   const username = headers["impersonate-user"]?.toString() ?? "";
   const given = listOf(headers["impersonate-group"]);
   const uid = headers["impersonate-uid"]?.toString();
-  if (username === "" && given.length === 0 && uid === undefined) return user;
+  const extra = extrasOf(headers);
+  if (username === "" && given.length === 0 && uid === undefined && Object.keys(extra).length === 0)
+    return user;
   if (username === "") {
     throw new StatusError("BadRequest", `requested ${JSON.stringify(given)} without impersonating a user`);
   }
-  if (!isAdministrator(user)) {
-    const who = `User ${JSON.stringify(user.username)} cannot impersonate`;
-    throw new StatusError(
-      "Forbidden",
-      `users ${JSON.stringify(username)} is forbidden: ${who} resource "users" in API group "" at the cluster scope`,
-      { name: username, kind: "users" },
-    );
-  }
+  demandAll(user, { username, groups: given, uid, extra }, authorizer);
   const groups = given.length > 0 ? given : impliedGroups(username);
   const everybody = username === "system:anonymous" ? "system:unauthenticated" : "system:authenticated";
   return {
     username,
     groups: groups.includes(everybody) ? groups : [...groups, everybody],
     ...(uid === undefined ? {} : { uid }),
+    ...(Object.keys(extra).length === 0 ? {} : { extra }),
   };
+}
+
+interface Wanted {
+  readonly username: string;
+  readonly groups: readonly string[];
+  readonly uid: string | undefined;
+  readonly extra: Readonly<Record<string, readonly string[]>>;
+}
+
+function demandAll(user: User, { username, groups, uid, extra }: Wanted, authorizer: Authorizer): void {
+  const ask = (part: {
+    readonly group?: string;
+    readonly resource: string;
+    readonly subresource?: string;
+    readonly namespace?: string;
+    readonly name: string;
+  }) => demand(authorizer, user, { verb: "impersonate", group: "", subresource: "", namespace: "", ...part });
+  const [, namespace, name] = SERVICE_ACCOUNT.exec(username) ?? [];
+  if (namespace !== undefined && name !== undefined) ask({ resource: "serviceaccounts", namespace, name });
+  else ask({ resource: "users", name: username });
+  for (const group of groups) ask({ resource: "groups", name: group });
+  const group = "authentication.k8s.io";
+  if (uid !== undefined) ask({ group, resource: "uids", name: uid });
+  for (const [key, values] of Object.entries(extra)) {
+    for (const value of values) ask({ group, resource: "userextras", subresource: key, name: value });
+  }
+}
+
+const EXTRA = "impersonate-extra-";
+
+function extrasOf(headers: IncomingHttpHeaders): Record<string, readonly string[]> {
+  const given = Object.entries(headers).filter(([name]) => name.startsWith(EXTRA));
+  return Object.fromEntries(
+    given.map(([name, values]) => [decodedKey(name.slice(EXTRA.length)), listOf(values)]),
+  );
+}
+
+/** Keys may be percent-encoded; one that is not well encoded is taken as it is. */
+function decodedKey(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
 }
 
 /** A service account has its groups by its name. */

@@ -13,6 +13,8 @@ import { completeClaim } from "./claim-admission.ts";
 import { allocateService } from "./service-allocation.ts";
 import type { Admit } from "./api-context.ts";
 import { authenticateBearer, verifyTokens } from "./authenticate.ts";
+import { openAuthorizer } from "./authorizer.ts";
+import { refuseEscalation } from "./escalation.ts";
 import type { ApiExtension } from "./extension.ts";
 import type { Pki } from "./pki.ts";
 import { serveRequest, type ServeOptions } from "./serve-request.ts";
@@ -104,6 +106,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
       await Promise.all([closed, ...upgrades]);
+      serving.context.authorizer.stop();
     },
   };
 }
@@ -144,6 +147,7 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
   const { store, kubelet, pki, nodeName, clock = systemClock } = options;
   const tokens = openServiceAccountTokens({ store, clock, pki });
   const verifyToken = verifyTokens(pki.token, tokens);
+  const authorizer = openAuthorizer(store);
   return {
     context: {
       store,
@@ -157,14 +161,16 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
         completeClaim(store),
         scheduleOn({ store, nodeName }),
         ...(options.admit ?? []),
+        refuseEscalation(authorizer),
         allocateService(store),
       ],
       verifyToken,
       tokens,
+      authorizer,
       measure: usageSampler(kubelet, clock),
     },
     extensions: options.extensions ?? [],
-    authenticate: authenticateBearer(verifyToken),
+    authenticate: authenticateBearer(verifyToken, authorizer),
     isOwnName: (host) => OWN_NAMES.has(host) || host === address,
     onBug: options.onBug ?? ((error) => console.error("the API failed in a way it should not:", error)),
   };

@@ -12,7 +12,7 @@ import {
 } from "../../k8s/validation.ts";
 import type { ApiContext, NamedRequest, ResourceRequest, WriteOperation } from "./api-context.ts";
 import { readObjectBody } from "./decode-body.ts";
-import { type Answer, type ApiRequest, objectAnswer } from "./exchange.ts";
+import { type Answer, type ApiRequest, objectAnswer, type User } from "./exchange.ts";
 import { withUpdatedOwners } from "./field-owners.ts";
 import { refuseInvalidFresh, withFirstStatus } from "./object-rules.ts";
 import { presenterOf } from "./read-verbs.ts";
@@ -27,6 +27,8 @@ export async function createObject(resource: ResourceRequest): Promise<Answer> {
   const object = await decodeRequest(request, target.info, options.fieldValidation);
   const review = answerReview(target.info, object, {
     user: request.user,
+    namespace: target.namespace,
+    authorizer: context.authorizer,
     now: context.clock.now(),
     verifyToken: context.verifyToken,
   });
@@ -51,6 +53,7 @@ export function storeNew(resource: ResourceRequest, { object, dryRun, own }: Cre
     placed: inPlace(object, target),
     own: own ?? ((fresh) => withUpdatedOwners(resource, undefined, fresh)),
     dryRun,
+    user: request.user,
     warn: request.warn,
   });
 }
@@ -72,17 +75,14 @@ interface NewObject {
   readonly placed: KubeObject;
   readonly own: (object: KubeObject) => KubeObject;
   readonly dryRun: boolean;
+  /** Absent for controllers. */
+  readonly user?: User;
   readonly warn: (text: string) => void;
 }
 
-function admitNew(context: ApiContext, { info, placed, own, dryRun, warn }: NewObject): KubeObject {
-  const admitted = admit(context, {
-    info,
-    object: own(applyDefaults(placed)),
-    operation: "CREATE",
-    dryRun,
-    warn,
-  });
+function admitNew(context: ApiContext, { placed, own, ...given }: NewObject): KubeObject {
+  const { info, dryRun } = given;
+  const admitted = admit(context, { ...given, object: own(applyDefaults(placed)), operation: "CREATE" });
   const fresh = withFirstStatus(info, admitted);
   refuseInvalidFresh(info, fresh);
   const created = context.store.create(info.groupResource, fresh, { dryRun });
@@ -157,6 +157,7 @@ export function storeChange(named: NamedRequest, { change, dryRun, isApply = fal
         before: current,
         operation: "UPDATE",
         dryRun,
+        user: request.user,
         warn: request.warn,
       });
       (isVisit ? refuseInvalidEphemeralContainers : refuseInvalidChange)(admitted, current);
@@ -206,6 +207,7 @@ interface Admission {
   readonly before?: KubeObject;
   readonly operation: WriteOperation;
   readonly dryRun: boolean;
+  readonly user?: User;
   readonly warn: (text: string) => void;
 }
 

@@ -2,6 +2,7 @@
 import type { KubeObject } from "../../k8s/object.ts";
 import { specOf } from "../store/resource-rules.ts";
 import type { Store } from "../store/store.ts";
+import { seedRoles } from "./bootstrap-roles.ts";
 
 const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
@@ -15,6 +16,7 @@ export function seedCluster(store: Store, { apiPort }: { readonly apiPort: numbe
     store.create("namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });
   }
   seedStorageClass(store);
+  seedRoles(store);
   const at = { namespace: "default", name: "kubernetes" };
   const service = kubernetesService(apiPort);
   if (store.get("services", at) === undefined) store.create("services", service);

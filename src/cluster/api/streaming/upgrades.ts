@@ -61,7 +61,7 @@ function planUpgrade(incoming: IncomingMessage, options: ServeOptions): StreamPl
   const path = at < 0 ? url : url.slice(0, at);
   const segments = pathSegments(path);
   const user = options.authenticate(headers);
-  authorizeRequest({ method, path, segments, user });
+  authorizeRequest({ method, path, segments, user }, options.context.authorizer);
   const target = resolveResource(segments);
   const { context } = options;
   const plan = streamPlanOf(target);
