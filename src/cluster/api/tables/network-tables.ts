@@ -28,13 +28,20 @@ function servicePorts({ spec }: Service): string {
 
 interface Balanced {
   readonly loadBalancer?: {
-    readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
+    readonly ingress?: readonly {
+      readonly ip?: string;
+      readonly hostname?: string;
+      readonly ports?: readonly { readonly port: number }[];
+    }[];
   };
 }
 
-/** Sorted, each once. */
+/** Sorted, each once. Ours names ports where they are not those of the Service; then they are what a user needs to know. */
 function balancerAddresses(status: Balanced | undefined): string[] {
-  const found = (status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ip || hostname || "");
+  const found = (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname, ports = [] }) => {
+    const address = ip || hostname || "";
+    return ports.length === 0 || address === "" ? [address] : ports.map(({ port }) => `${address}:${port}`);
+  });
   return [...new Set(found.filter((address) => address !== ""))].sort();
 }
 

@@ -107,9 +107,13 @@ describe("printerFor()", () => {
       "services",
       {
         spec: { type: "LoadBalancer", externalIPs: ["9.9.9.9"] },
-        status: { loadBalancer: { ingress: [{ hostname: "b" }, { ip: "1.1.1.1" }] } },
+        status: {
+          loadBalancer: {
+            ingress: [{ hostname: "b" }, { ip: "1.1.1.1" }, { ip: "127.0.0.1", ports: [{ port: 8000 }] }],
+          },
+        },
       },
-      "x | LoadBalancer | <none> | 1.1.1.1,b,9.9.9.9 | <none> | 5m | <none>",
+      "x | LoadBalancer | <none> | 1.1.1.1,127.0.0.1:8000,b,9.9.9.9 | <none> | 5m | <none>",
     ],
     [
       "services",
