@@ -1,13 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { apiVersionOf, resources } from "./catalogue.ts";
 import { applyDefaults } from "./defaults.ts";
+import { withGeneratedSelector } from "./generated-selector.ts";
 import type { KubeObject } from "./object.ts";
 import { StatusError } from "./status-error.ts";
 import { refuseInvalidChange, refuseInvalidNew } from "./validation.ts";
 
 function object(type: string, rest: Record<string, unknown> = {}, name = "x"): KubeObject {
   const [apiVersion = "", kind = ""] = type.split(" ");
-  return applyDefaults({ apiVersion, kind, metadata: { name, namespace: "shop" }, ...rest });
+  const whole = applyDefaults({ apiVersion, kind, metadata: { name, namespace: "shop", uid: "u" }, ...rest });
+  return kind === "Job" ? withGeneratedSelector(whole) : whole;
 }
 
 function faults(run: () => void): string[] {

@@ -9,6 +9,9 @@ import {
   validateSecret,
   validateSecretUpdate,
 } from "./validation/configuration.ts";
+import { validateCronJob, validateCronJobUpdate } from "./validation/cron-jobs.ts";
+import { validateJobUpdate } from "./validation/job-changes.ts";
+import { validateJob } from "./validation/jobs.ts";
 import { validateMetadata, validateMetadataUpdate } from "./validation/metadata.ts";
 import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } from "./validation/pod.ts";
 import { checkPathSegment, validateBinding, validateBindingUpdate, validateRole } from "./validation/rbac.ts";
@@ -21,26 +24,13 @@ import {
   validateStorageClassUpdate,
   validateVolume,
 } from "./validation/storage.ts";
-import {
-  validateCronJob,
-  validateJobSpec,
-  validateJobUpdate,
-  validateReplicated,
-  validateReplicatedUpdate,
-  validateTemplate,
-} from "./validation/workloads.ts";
+import { validateReplicated, validateReplicatedUpdate, validateTemplate } from "./validation/workloads.ts";
 
 interface Rules {
   readonly checkName?: NameCheck;
   readonly create?: (object: KubeObject) => FieldError[];
   /** Absent: what holds for a new object holds for a changed one. */
   readonly update?: (object: KubeObject, before: KubeObject) => FieldError[];
-}
-
-/** The controller appends 11 characters. */
-function checkCronJobName(name: string): string[] {
-  const wrong = checkDns1123Subdomain(name);
-  return name.length > 52 ? [...wrong, "must be no more than 52 characters"] : wrong;
 }
 
 const replicated: Rules = {
@@ -91,14 +81,8 @@ const RULES: Readonly<Record<string, Rules>> = {
   "apps/v1 ReplicaSet": replicated,
   "apps/v1 StatefulSet": replicated,
   "apps/v1 DaemonSet": replicated,
-  "batch/v1 Job": {
-    create: ({ spec }) => validateJobSpec(spec ?? {}, "spec"),
-    update: validateJobUpdate,
-  },
-  "batch/v1 CronJob": {
-    checkName: checkCronJobName,
-    create: validateCronJob,
-  },
+  "batch/v1 Job": { create: validateJob, update: validateJobUpdate },
+  "batch/v1 CronJob": { create: validateCronJob, update: validateCronJobUpdate },
   "rbac.authorization.k8s.io/v1 Role": role,
   "rbac.authorization.k8s.io/v1 ClusterRole": role,
   "rbac.authorization.k8s.io/v1 RoleBinding": binding,

@@ -1,18 +1,29 @@
 /** What a resource's strategy does to an object before it is stored: fresh status and, on the way, defaults and checks. */
+import { randomUUID } from "node:crypto";
 import type { PodCondition, PodSpec, PodStatus } from "../../../generated/kubernetes.ts";
 import type { ResourceInfo } from "../../k8s/catalogue.ts";
+import { withGeneratedSelector } from "../../k8s/generated-selector.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { podQosClass } from "../../k8s/qos.ts";
 import { refuseInvalidNew } from "../../k8s/validation.ts";
+import { JOBS } from "../store/chosen-uid.ts";
 import { generateName as nameLike } from "../store/generate-name.ts";
 
 /** Registered by whoever runs the node, with its status. */
 const KEEPS_STATUS: ReadonlySet<string> = new Set(["nodes", "namespaces"]);
 
-/** `PrepareForCreate`: a client does not decide what has happened to its object. */
+/** `PrepareForCreate`: a client does not decide what has happened to its object, nor how a Job finds its pods. */
 export function withFirstStatus(info: ResourceInfo, object: KubeObject): KubeObject {
   if (!info.hasStatus || KEEPS_STATUS.has(info.groupResource)) return object;
-  return { ...object, status: firstStatus(info, object) };
+  const whole = info.groupResource === JOBS ? withGeneratedSelector(identified(object)) : object;
+  return { ...whole, status: firstStatus(info, whole) };
+}
+
+/** With the name and the uid that it will have, for those whose labels tell them. */
+function identified(object: KubeObject): KubeObject {
+  const { name = "", generateName = "" } = object.metadata;
+  const chosen = name === "" && generateName !== "" ? nameLike(generateName) : name;
+  return { ...object, metadata: { ...object.metadata, name: chosen, uid: randomUUID() } };
 }
 
 function firstStatus({ groupResource }: ResourceInfo, { spec }: KubeObject): object {
