@@ -51,11 +51,12 @@ async function ownOfRelay(
   const skips = [await answer(client, at), await answer(client, at), await answer(client, at)];
   const nobodyAnswers = await answer(client, { ip: CLUSTER_IP, port: 2 });
   const nodePort = 31_001;
-  await update([route(1, [a], { nodePort })]);
+  await update([route(1, [a], { nodePort }), route(53, [a], { nodePort, protocol: "UDP" })]);
   return {
     skips,
     nobodyAnswers,
     nodePortFromHere: await hear("127.0.0.1", nodePort),
+    nodePortByDatagrams: await hearDatagram("127.0.0.1", nodePort),
     nodePortFromPod: await answer(client, { ip: sandbox.nodeIP, port: nodePort }),
     twice: await update([route(1, [a]), { ...route(1, [b]), service: "test/other" }]),
     noNodePort: await hear("127.0.0.1", nodePort),
@@ -68,6 +69,17 @@ async function hear(host: string, port: number): Promise<string> {
   } catch (error) {
     return String(error instanceof Error && "code" in error ? error.code : error);
   }
+}
+
+async function hearDatagram(host: string, port: number): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const socket = await Bun.udpSocket({
+    socket: { data: (_, message) => resolve(message.toString()) },
+  });
+  socket.send("this machine", port, host);
+  const heard = await promise;
+  socket.close();
+  return heard;
 }
 
 function openFiles(): number {

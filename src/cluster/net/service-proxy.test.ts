@@ -14,6 +14,7 @@ describe.each(engineWays)("relaying to Services between pods $name", (way) => {
       skips: ["a", "a", "a"],
       nobodyAnswers: "ECONNRESET",
       nodePortFromHere: "a",
+      nodePortByDatagrams: "a heard this machine",
       nodePortFromPod: "a",
       twice: [
         {
