@@ -1,5 +1,13 @@
 /** `pods/eviction`: a deletion that asks PodDisruptionBudgets first (registry/core/pod/storage/eviction.go). */
 import type { Pod, PodCondition } from "../../../generated/kubernetes.ts";
+import {
+  BudgetError,
+  BUDGETS,
+  budgetState,
+  covers,
+  type DisruptionBudget,
+  isReady,
+} from "../../k8s/disruption-budget.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { isFinished } from "../../k8s/pod.ts";
 import { StatusError } from "../../k8s/status-error.ts";
@@ -9,14 +17,12 @@ import { badRequest, conflict, internalError } from "../store/api-errors.ts";
 import type { DeleteOptions } from "../store/store.ts";
 import type { ApiContext, NamedRequest } from "./api-context.ts";
 import { deleteOptionsOf } from "./delete-verbs.ts";
-import { budgetState, covers, type DisruptionBudget, isReady } from "./disruption-budget.ts";
 import { type Answer, objectAnswer } from "./exchange.ts";
 import { findObject } from "./read-verbs.ts";
 import { writeOptions } from "./request-options.ts";
 import { decodeRequest } from "./write-verbs.ts";
 
 const KIND = { group: "policy", version: "v1", kind: "Eviction" } as const;
-const BUDGETS = "poddisruptionbudgets.policy";
 const WOULD_VIOLATE = "Cannot evict pod as it would violate the pod's disruption budget.";
 
 /** 201 with a `Status`; `TooManyRequests` as long as a budget forbids it. */
@@ -41,7 +47,8 @@ function mayIgnoreBudgets(pod: Pod): boolean {
   return isFinished(pod) || pod.status?.phase === "Pending" || pod.metadata?.deletionTimestamp !== undefined;
 }
 
-function refuseByBudget({ store }: ApiContext, pod: Pod): void {
+function refuseByBudget(context: ApiContext, pod: Pod): void {
+  const { store } = context;
   const { name = "", namespace = "" } = pod.metadata ?? {};
   const budgets = (store.list(BUDGETS, { namespace }).items as DisruptionBudget[]).filter((one) =>
     covers(one, pod),
@@ -53,10 +60,7 @@ function refuseByBudget({ store }: ApiContext, pod: Pod): void {
       "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
     );
   }
-  const pods = store
-    .list("pods", { namespace })
-    .items.filter((one) => !isFinished(one) && covers(budget, one));
-  const { disruptionsAllowed, currentHealthy, desiredHealthy } = budgetState(budget, pods);
+  const { disruptionsAllowed, currentHealthy, desiredHealthy } = numbersOf(context, budget);
   if (!isReady(pod)) {
     if (budget.spec?.unhealthyPodEvictionPolicy === "AlwaysAllow") return;
     if (currentHealthy >= desiredHealthy && desiredHealthy > 0) return;
@@ -68,6 +72,18 @@ function refuseByBudget({ store }: ApiContext, pod: Pod): void {
     kind: "pods",
     causes: [{ reason: "DisruptionBudget", message }],
   });
+}
+
+/** As the controller would write them now; where it cannot count, nothing may go. */
+function numbersOf({ store, clock }: ApiContext, budget: DisruptionBudget) {
+  const { namespace = "" } = budget.metadata;
+  const pods = store.list("pods", { namespace }).items.filter((one) => covers(budget, one));
+  try {
+    return budgetState({ budget, pods, now: clock.now(), read: (resource, at) => store.get(resource, at) });
+  } catch (error) {
+    if (!(error instanceof BudgetError)) throw error;
+    return { disruptionsAllowed: 0, currentHealthy: 0, desiredHealthy: 0 };
+  }
 }
 
 function removePod({ store, clock }: ApiContext, { metadata = {} }: Pod, options: DeleteOptions): void {

@@ -236,16 +236,37 @@ describe("pods/eviction", () => {
     expect((await evict("b")).code).toBe(429);
   });
 
-  test.each<[object, number]>([
-    [{ maxUnavailable: 1 }, 201],
-    [{ maxUnavailable: 0 }, 429],
-    [{ maxUnavailable: "50%" }, 201],
-    [{ minAvailable: "51%" }, 429],
-    [{ minAvailable: "50%" }, 201],
-    [{ minAvailable: 0 }, 201],
-  ])("takes a budget of %j over two ready pods: %d", async (spec, code) => {
+  /** Shares are of what the owner wants. */
+  async function own(name: string, owner: { readonly name: string; readonly uid: string }): Promise<void> {
+    const ownerReferences = [{ apiVersion: "apps/v1", kind: "StatefulSet", controller: true, ...owner }];
+    const body = { metadata: { ownerReferences } };
+    await api.call(`${PODS}/${name}`, { method: "PATCH", headers: STRATEGIC, body });
+  }
+
+  test.each<[object, boolean, number]>([
+    [{ maxUnavailable: 1 }, true, 201],
+    [{ maxUnavailable: 0 }, true, 429],
+    [{ maxUnavailable: "50%" }, true, 201],
+    [{ minAvailable: "51%" }, true, 429],
+    [{ minAvailable: "50%" }, true, 201],
+    [{ minAvailable: 0 }, true, 201],
+    [{ minAvailable: 1 }, false, 201],
+    [{ minAvailable: 2 }, false, 429],
+    [{ maxUnavailable: 1 }, false, 429],
+  ])("takes a budget of %j over two ready pods, with a controller: %p, %d", async (spec, isOwned, code) => {
     await createPod("a", { labels });
     await createPod("b", { labels });
+    const set = {
+      metadata: { name: "web" },
+      spec: {
+        replicas: 2,
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: { containers: [{ name: "c", image: "x:1" }] } },
+      },
+    };
+    const url = "/apis/apps/v1/namespaces/default/statefulsets";
+    const { metadata } = (await api.call(url, { method: "POST", body: set })).body as unknown as Shown;
+    for (const name of isOwned ? ["a", "b"] : []) await own(name, { name: "web", uid: metadata.uid });
     await budget("web", spec);
     expect((await evict("a")).code).toBe(code);
   });
