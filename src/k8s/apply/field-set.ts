@@ -18,7 +18,7 @@ export const SELF = ".";
 /** At the root: no field. Below it: the path so far and nothing under it. */
 export const LEAF: FieldSet = Object.freeze({});
 
-export const NO_FIELDS: FieldSet = LEAF;
+export const NO_FIELDS: FieldSet = Object.freeze({});
 
 export function isEmptySet(set: FieldSet): boolean {
   for (const _ in set) return false;
