@@ -121,6 +121,20 @@ describe("a ReplicaSet", () => {
   });
 });
 
+test.each<[string, object]>([["misses its own pods", { selector: { app: "other" } }]])(
+  "a ReplicationController that %s makes none",
+  async (_what, spec) => {
+    await world.create("replicationcontrollers", {
+      apiVersion: "v1",
+      kind: "ReplicationController",
+      metadata: at("old"),
+      spec: { replicas: 2, template: templateOf("v1"), ...spec },
+    });
+    await world.settle();
+    expect(world.pods).toEqual([]);
+  },
+);
+
 test("a ReplicationController does the same with its older selector", async () => {
   await world.create("replicationcontrollers", {
     apiVersion: "v1",

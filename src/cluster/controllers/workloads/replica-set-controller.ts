@@ -139,7 +139,9 @@ async function manageReplicas(
 ): Promise<Failed | undefined> {
   const active = pods.filter(isPodActive);
   const missing = Math.min(owner.replicas - active.length, MOST_AT_ONCE);
-  if (missing > 0) return await createPods(replication, owner, missing);
+  // A pod that its owner's selector misses would be released at once, and another one made, for ever.
+  const isSelected = labelSelectorOf(owner.selector).matches(owner.template.metadata?.labels);
+  if (missing > 0) return isSelected ? await createPods(replication, owner, missing) : undefined;
   const count = Math.min(-missing, MOST_AT_ONCE);
   for (const pod of chooseVictims(active, { count, now: replication.clock.now() })) {
     deletePod(replication, owner, pod);
