@@ -1,0 +1,268 @@
+/** Runs Jobs to their end: makes their pods, counts how those end, and says when enough have (`pkg/controller/job`). */
+import type { JobCondition } from "../../../../generated/kubernetes.ts";
+import { SelectorError } from "../../../k8s/label-requirement.ts";
+import type { KubeObject } from "../../../k8s/object.ts";
+import { labelSelectorOf } from "../../../k8s/selectors.ts";
+import type { StatusError } from "../../../k8s/status-error.ts";
+import { createEventRecorder } from "../../store/event-recorder.ts";
+import type { WatchEvent } from "../../store/store.ts";
+import { controllerOf, type ControllerParts } from "../controller.ts";
+import { createWorkQueue, type WorkQueue } from "../work-queue.ts";
+import { accountPods, settleReleased } from "./job-account.ts";
+import { type FailureRecord, NO_FAILURES, recordEnds } from "./job-back-off.ts";
+import { jobCondition } from "./job-conditions.ts";
+import { type JobFacts, jobFacts } from "./job-facts.ts";
+import { asJob, endOf, isTracked, JOBS, type StoredJob } from "./job-pod.ts";
+import { jobScale } from "./job-scale.ts";
+import { jobEnd, withPodCounts, withStart, withSuspension, withVerdict } from "./job-status.ts";
+import { deadlineLeft, isJobComplete, jobVerdict } from "./job-verdict.ts";
+import {
+  claimJobPods,
+  createJobPods,
+  deleteJobPod,
+  type JobParts,
+  podsOfJob,
+  releasePod,
+  tellOfJob,
+  writeJobStatus,
+} from "./job-writes.ts";
+
+const OWN_NAME = "kubernetes.io/job-controller";
+
+interface Controller extends JobParts {
+  readonly queue: WorkQueue;
+  /** Pods that carry the finalizer and have no Job any more that would take it off. */
+  readonly orphans: WorkQueue;
+  /** By the Job's uid. Lost when the process ends, as upstream's. */
+  readonly records: Map<string, FailureRecord>;
+  /** Who controlled a pod when it was seen last, by uid: that Job has to hear when the pod is taken from it. */
+  readonly owners: Map<string, string>;
+}
+
+/** Watches until the returned function is called. */
+export function startJobController(parts: ControllerParts): () => void {
+  const { store, clock } = parts;
+  const events = createEventRecorder({ store, clock, component: "job-controller", host: "" });
+  const queue = createWorkQueue(clock, (key) => sync(controller, key));
+  const orphans = createWorkQueue(clock, (key) => releaseOrphan(controller, key));
+  const controller: Controller = {
+    ...parts,
+    events,
+    queue,
+    orphans,
+    records: new Map(),
+    owners: new Map(),
+  };
+  const stops = [
+    store.watch(JOBS, {}, (event) => observeJob(controller, event)),
+    store.watch("pods", {}, (event) => observePod(controller, event)),
+  ];
+  return () => {
+    queue.stop();
+    orphans.stop();
+    for (const stop of stops) stop();
+  };
+}
+
+function keyOf({ namespace = "", name = "" }: KubeObject["metadata"]): string {
+  return `${namespace}/${name}`;
+}
+
+function observeJob({ store, queue, orphans, records }: Controller, { type, object }: WatchEvent): void {
+  const { namespace = "", uid = "" } = object.metadata;
+  if (type !== "DELETED") {
+    queue.add(keyOf(object.metadata));
+    return;
+  }
+  records.delete(uid);
+  const matches = (pod: KubeObject) => isTracked(pod) && controllerOf(pod)?.uid === uid;
+  for (const pod of store.list("pods", { namespace, matches }).items) orphans.add(keyOf(pod.metadata));
+}
+
+function observePod(controller: Controller, { type, object }: WatchEvent): void {
+  const { owners, queue, orphans } = controller;
+  const { namespace = "", uid = "" } = object.metadata;
+  const before = owners.get(uid);
+  if (before !== undefined) queue.add(before);
+  const owner = controllerOf(object);
+  if (type === "DELETED" || owner?.kind !== "Job") owners.delete(uid);
+  else owners.set(uid, keyOf({ namespace, name: owner.name }));
+  const jobs = jobsOf(controller, object);
+  for (const job of jobs) queue.add(keyOf(job.metadata));
+  if (jobs.length === 0 && type !== "DELETED" && isTracked(object)) orphans.add(keyOf(object.metadata));
+}
+
+/** The Job that controls the pod, or those that may adopt it; none of those that have ended. */
+function jobsOf({ store }: Controller, pod: KubeObject): StoredJob[] {
+  const { namespace = "", labels } = pod.metadata;
+  const owner = controllerOf(pod);
+  if (owner !== undefined && owner.kind !== "Job") return [];
+  const matches = (object: KubeObject) => {
+    const job = asJob(object);
+    if (endOf(job) !== undefined) return false;
+    return owner === undefined ? isSelected(job, labels) : job.metadata.uid === owner.uid;
+  };
+  if (owner === undefined) return store.list(JOBS, { namespace, matches }).items.map(asJob);
+  const found = store.get(JOBS, { namespace, name: owner.name });
+  return found !== undefined && matches(found) ? [asJob(found)] : [];
+}
+
+function isSelected({ spec, metadata }: StoredJob, labels: KubeObject["metadata"]["labels"]): boolean {
+  if (metadata.deletionTimestamp !== undefined) return false;
+  try {
+    return labelSelectorOf(spec.selector).matches(labels);
+  } catch (error) {
+    if (error instanceof SelectorError) return false;
+    throw error;
+  }
+}
+
+function releaseOrphan(controller: Controller, key: string): void {
+  const [namespace = "", name = ""] = key.split("/");
+  const pod = controller.store.get("pods", { namespace, name });
+  if (pod !== undefined && jobsOf(controller, pod).length === 0) releasePod(controller, pod);
+}
+
+async function sync(controller: Controller, key: string): Promise<void> {
+  const { store, clock, queue, records } = controller;
+  const [namespace = "", name = ""] = key.split("/");
+  const found = store.get(JOBS, { namespace, name });
+  if (found === undefined) return;
+  const job = asJob(found);
+  if (endOf(job) !== undefined) {
+    expire(controller, key, job);
+    return;
+  }
+  if ((job.spec.managedBy ?? OWN_NAME) !== OWN_NAME) return;
+  const now = clock.now();
+  const facts = jobFacts(job, claimJobPods(controller, job));
+  const record = recordEnds(firstRecord(controller, facts), {
+    succeeded: facts.newSucceeded,
+    failed: facts.newFailed,
+  });
+  const step = await takeStep(controller, facts, { record, now });
+  if (!conclude(controller, facts, step.verdict)) return;
+  records.set(job.metadata.uid ?? "", record);
+  if (step.error !== undefined) throw step.error;
+  const left = deadlineLeft(facts, now);
+  const wakes = [step.wakeInMs, step.verdict === undefined ? left : undefined];
+  for (const wake of wakes) if (wake !== undefined) queue.addAfter(key, wake);
+}
+
+/** After a restart: what the pods that are still there tell. */
+function firstRecord(
+  { records }: Controller,
+  { job, pods, newSucceeded, newFailed }: JobFacts,
+): FailureRecord {
+  const known = records.get(job.metadata.uid ?? "");
+  if (known !== undefined) return known;
+  const fresh = new Set([...newSucceeded, ...newFailed]);
+  const old = pods.filter((pod) => !fresh.has(pod));
+  return recordEnds(NO_FAILURES, {
+    succeeded: old.filter(({ status }) => status?.phase === "Succeeded"),
+    failed: old.filter(({ status }) => status?.phase === "Failed"),
+  });
+}
+
+interface Step {
+  readonly verdict?: JobCondition | undefined;
+  readonly wakeInMs?: number | undefined;
+  readonly error?: StatusError | undefined;
+}
+
+/** Makes and deletes pods; the verdict says that the Job ends. */
+async function takeStep(
+  controller: Controller,
+  facts: JobFacts,
+  { record, now }: { readonly record: FailureRecord; readonly now: number },
+): Promise<Step> {
+  const { job, active } = facts;
+  const verdict = jobVerdict(facts, now);
+  if (verdict !== undefined) {
+    // They still carry the finalizer, so that they are counted.
+    for (const pod of active) deleteJobPod(controller, job, pod);
+    return { verdict };
+  }
+  if (job.metadata.deletionTimestamp !== undefined) return {};
+  const { remove, create, wakeInMs } = jobScale(facts, { record, now });
+  for (const pod of remove) {
+    // Nobody failed: such a pod is not counted.
+    releasePod(controller, pod);
+    deleteJobPod(controller, job, pod);
+  }
+  const places = create.map((index) => ({
+    index,
+    replaced: index === undefined ? undefined : facts.lastFailures.get(index),
+  }));
+  const error = await createJobPods(controller, job, places);
+  const activeLeft = active.length - remove.length + places.length;
+  if (error !== undefined || !isJobComplete(facts, activeLeft)) return { wakeInMs, error };
+  const reached = {
+    type: "SuccessCriteriaMet",
+    reason: "CompletionsReached",
+    message: "Reached expected number of succeeded pods",
+  };
+  return { verdict: jobCondition(reached, now) };
+}
+
+/** Writes the status; `false` when the Job is gone. */
+function conclude(controller: Controller, facts: JobFacts, verdict: JobCondition | undefined): boolean {
+  const { job } = facts;
+  const now = controller.clock.now();
+  const before = withSuspensionOf(controller, job, { now, isEnding: verdict !== undefined });
+  const counted = withVerdict(withPodCounts(before, podsOfJob(controller, job)), verdict);
+  const account = accountPods(facts, counted, verdict);
+  const isNew = verdict !== undefined && job.status?.conditions?.includes(verdict) !== true;
+  if ((isNew || account.release.length > 0) && !writeJobStatus(controller, job, account.status)) return false;
+  for (const pod of account.release) releasePod(controller, pod);
+  const pods = podsOfJob(controller, job);
+  const status = withPodCounts(settleReleased(account.status, job, pods), pods);
+  const end = verdict === undefined || account.isPartial ? undefined : jobEnd(status, { verdict, pods, now });
+  if (!writeJobStatus(controller, job, end?.status ?? status)) return false;
+  if (end !== undefined) tellEnd(controller, job, end);
+  return true;
+}
+
+function withSuspensionOf(
+  controller: Controller,
+  job: StoredJob,
+  { now, isEnding }: { readonly now: number; readonly isEnding: boolean },
+) {
+  const started = withStart(job, now);
+  if (isEnding || job.metadata.deletionTimestamp !== undefined) return started;
+  const isSuspended = job.spec.suspend === true;
+  const status = withSuspension(started, isSuspended, now);
+  if (status === started) return status;
+  const [reason, message] = isSuspended ? ["Suspended", "Job suspended"] : ["Resumed", "Job resumed"];
+  tellOfJob(controller, job, { type: "Normal", reason, message });
+  return status;
+}
+
+function tellEnd(
+  controller: Controller,
+  job: StoredJob,
+  { status, condition }: NonNullable<ReturnType<typeof jobEnd>>,
+): void {
+  const { completions } = job.spec;
+  if (completions !== undefined && (status.succeeded ?? 0) > completions) {
+    const message = "Too many succeeded pods running after completion count reached";
+    tellOfJob(controller, job, { type: "Warning", reason: "TooManySucceededPods", message });
+  }
+  if (condition.type === "Complete") {
+    tellOfJob(controller, job, { type: "Normal", reason: "Completed", message: "Job completed" });
+    return;
+  }
+  const { reason = "", message = "" } = condition;
+  tellOfJob(controller, job, { type: "Warning", reason, message });
+}
+
+/** `pkg/controller/ttlafterfinished`. */
+function expire({ store, clock, queue }: Controller, key: string, job: StoredJob): void {
+  const { ttlSecondsAfterFinished } = job.spec;
+  const { namespace = "", name = "", uid = "", deletionTimestamp } = job.metadata;
+  if (ttlSecondsAfterFinished === undefined || deletionTimestamp !== undefined) return;
+  const ended = Date.parse(endOf(job)?.lastTransitionTime ?? "");
+  const left = ended + ttlSecondsAfterFinished * 1000 - clock.now();
+  if (left > 0) queue.addAfter(key, left);
+  else store.delete(JOBS, { namespace, name }, { propagationPolicy: "Foreground", preconditions: { uid } });
+}
