@@ -11,10 +11,6 @@ import { openPki, type Pki } from "../cluster/api/pki.ts";
 import { tokenIssuer } from "../cluster/api/service-account-tokens.ts";
 import { type ApiServer, startApi } from "../cluster/api/start-api.ts";
 import { seedCluster } from "../cluster/controllers/bootstrap.ts";
-import { startClaimController } from "../cluster/controllers/claims.ts";
-import { startEventExpiry } from "../cluster/controllers/event-expiry.ts";
-import { startGarbageCollector } from "../cluster/controllers/garbage-collector.ts";
-import { startNamespaceController } from "../cluster/controllers/namespaces.ts";
 import { loadImageMap } from "../cluster/images/image-map-file.ts";
 import { type LocalImages, openImages } from "../cluster/images/open-images.ts";
 import { pillionImage } from "../cluster/images/pillion/pillion-image.ts";
@@ -24,10 +20,12 @@ import { prepareStart } from "../cluster/sandbox/kept-pods.ts";
 import { openSandbox } from "../cluster/sandbox/open-sandbox.ts";
 import { openStore } from "../cluster/store/open-store.ts";
 import type { Store } from "../cluster/store/store.ts";
-import { resourceOf, resources } from "../k8s/catalogue.ts";
+import { resourceOf } from "../k8s/catalogue.ts";
 import { systemClock } from "../kernel/clock.ts";
 import { writeFileAtomic } from "../lib/atomic-file.ts";
 import { startTimeOf } from "../lib/process-identity.ts";
+import { startControllers } from "./engine-controllers.ts";
+import { CLUSTER_DNS, startNetwork } from "./engine-network.ts";
 import { handleImageCall, type ImageAdmin } from "./image-admin.ts";
 import { ownProgram } from "./own-program.ts";
 import { VERSION } from "./version.ts";
@@ -92,6 +90,7 @@ export async function startEngine(
       options: {
         hostPaths: options.hostPaths,
         allowPrivileged: options.allowPrivileged,
+        clusterDNS: CLUSTER_DNS,
         ...(options.maxRestartPeriodMs === undefined
           ? {}
           : { maxContainerRestartPeriodMs: options.maxRestartPeriodMs }),
@@ -114,8 +113,13 @@ export async function startEngine(
       extensions: [commandLineApi({ ...admin, onChange: () => kubelet.imagesChanged() }, onStopRequest)],
     });
     closing.push(() => api.close());
-    seedCluster(store, { apiPort: api.port });
-    closing.push(...startControllers({ store, pki, nodeName, folder }));
+    seedCluster(store, { apiPort: api.port, nodeAddress: sandbox.nodeIP });
+    const { create } = api;
+    const caCertificate = pki.authority;
+    closing.push(
+      ...startControllers({ store, clock, create, caCertificate, nodeName, folder, onError: logBug }),
+    );
+    closing.push(...(await startNetwork({ store, sandbox, clock, apiPort: api.port, onError: logBug })));
     announce(folder, { api, pki, detached: options.detached });
     const { name: tier, limits } = sandbox.tier;
     const adopted = sandbox.adopted.length;
@@ -164,27 +168,6 @@ export function openClusterImages(
       return () => listeners.delete(listener);
     },
   };
-}
-
-function startControllers({
-  store,
-  pki,
-  nodeName,
-  folder,
-}: {
-  readonly store: Store;
-  readonly pki: Pki;
-  readonly nodeName: string;
-  readonly folder: StateFolder;
-}): (() => void)[] {
-  const clock = systemClock;
-  const stored = resources.filter((resource) => resource.stored);
-  return [
-    startNamespaceController({ store, clock, resources: stored, caCertificate: pki.authority }),
-    startGarbageCollector({ store, clock, resources: stored }),
-    startEventExpiry({ store, clock }),
-    startClaimController({ store, clock, nodeName, nodeRoot: join(folder.path, "node"), onError: logBug }),
-  ];
 }
 
 /** To the engine's log: what no user did and no object can show. */

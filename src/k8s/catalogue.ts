@@ -79,16 +79,32 @@ const CATEGORIES: Readonly<Record<string, readonly GroupResource[]>> = {
 };
 
 const ACTED_ON: ReadonlySet<GroupResource> = new Set([
+  "clusterrolebindings.rbac.authorization.k8s.io",
+  "clusterroles.rbac.authorization.k8s.io",
   "configmaps",
+  "controllerrevisions.apps",
+  "cronjobs.batch",
+  "daemonsets.apps",
+  "deployments.apps",
+  "endpoints",
+  "endpointslices.discovery.k8s.io",
   "events",
+  "jobs.batch",
   "leases.coordination.k8s.io",
   "namespaces",
   "nodes",
   "persistentvolumeclaims",
   "persistentvolumes",
+  "poddisruptionbudgets.policy",
   "pods",
+  "replicasets.apps",
+  "replicationcontrollers",
+  "rolebindings.rbac.authorization.k8s.io",
+  "roles.rbac.authorization.k8s.io",
   "secrets",
   "serviceaccounts",
+  "services",
+  "statefulsets.apps",
   "storageclasses.storage.k8s.io",
 ]);
 

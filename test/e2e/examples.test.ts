@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { sidecars } from "../../generated/sidecars.ts";
 import { type Finished, PillionHome } from "../../src/testing/pillion.ts";
+import { helmPath, kubectlPath } from "../../src/testing/kubectl.ts";
 import { snapshotHost } from "../../src/testing/host-snapshot.ts";
 
 const examples = join(import.meta.dirname, "../../examples");
@@ -136,6 +137,38 @@ test.skipIf(!hasLogs)(
       expect.stringMatching(/^receiver: 100 of 100 lines have arrived, \d+ of them twice$/),
     ]);
     expect(finished.code).toBe(0);
+  },
+  60_000,
+);
+
+test.skipIf(!hasNginx)(
+  "express-nginx: helm installs the chart; its load balancer leads to nginx, which leads to Express",
+  async () => {
+    await using home = new PillionHome();
+    const example = join(examples, "express-nginx");
+    await home.mustRun(["up", "-d", "--images", join(example, ".pillion/images.yaml")]);
+    const call = async (...argv: readonly string[]): Promise<string> => {
+      const env = { ...home.env, KUBECONFIG: home.kubeconfig() };
+      const child = Bun.spawn([...argv], { env, stdout: "pipe", stderr: "pipe" });
+      const [out, err, code] = await Promise.all([
+        new Response(child.stdout).text(),
+        new Response(child.stderr).text(),
+        child.exited,
+      ]);
+      if (code !== 0) throw new Error(`${argv.join(" ")} ended with ${code}: ${err}`);
+      return out;
+    };
+    const [helm, kubectl] = [await helmPath("35"), await kubectlPath("35")];
+    await call(helm, "install", "sidecar", join(example, "chart"), "--wait", "--timeout=30s");
+    const address = "{.status.loadBalancer.ingress[0].ip}:{.status.loadBalancer.ingress[0].ports[0].port}";
+    const place = await call(kubectl, "get", "service", "sidecar-lb", "-o", `jsonpath=${address}`);
+    // Where nothing had to move, the port is the Service's own.
+    const url = `http://${place.endsWith(":") ? `${place}80` : place}`;
+    const text = async (path: string) => await (await fetch(`${url}${path}`)).text();
+    expect(await text("/")).toContain("Hello from NGINX!");
+    expect(await text("/express/")).toBe("Hello from Express!\n");
+    await call(helm, "uninstall", "sidecar", "--wait", "--timeout=30s");
+    await home.mustRun(["down"]);
   },
   60_000,
 );

@@ -6,8 +6,8 @@ import { homeWithPod } from "./pod-home.ts";
 
 const TEST_MS = 60_000;
 
-const SERVICE = (name: string) =>
-  `apiVersion: v1\nkind: Service\nmetadata: { name: ${name} }\nspec: { ports: [{ port: 80 }] }\n`;
+const QUOTA = (name: string) =>
+  `apiVersion: v1\nkind: ResourceQuota\nmetadata: { name: ${name} }\nspec: { hard: { pods: "1" } }\n`;
 
 test(
   "up -d says where the running cluster is, takes its image maps, and refuses what only a start can do",
@@ -36,12 +36,14 @@ test(
   "up prints each warning of the API once, in the background and in the foreground",
   async () => {
     await using home = homeWithPod();
-    const file = join(home.path, "services.yaml");
-    writeFileSync(file, `${SERVICE("one")}---\n${SERVICE("two")}`);
+    const file = join(home.path, "quotas.yaml");
+    writeFileSync(file, `${QUOTA("one")}---\n${QUOTA("two")}`);
     const isWarning = (line: string) => line.startsWith("Warning: ");
     const { stderr } = await home.mustRun(["up", "-d", "-f", file]);
     const warnings = stderr.split("\n").filter(isWarning);
-    expect(warnings).toEqual(["Warning: pillion: Service objects are stored, but nothing acts on them yet"]);
+    expect(warnings).toEqual([
+      "Warning: pillion: ResourceQuota objects are stored, but nothing acts on them yet",
+    ]);
     await home.mustRun(["down"]);
 
     const up = home.start(["up", "-f", file]);

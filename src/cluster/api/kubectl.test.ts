@@ -138,10 +138,10 @@ describe.each(VERSIONS)("kubectl 1.%s", (version) => {
       expect(await create(configMap("twice", "1"))).toContain(
         'Error from server (AlreadyExists): error when creating "STDIN": configmaps "twice" already exists',
       );
-      const inert = await run(["create", "deployment", "idle", "--image=x"]);
-      expect(inert).toMatchObject({ code: 0, out: "deployment.apps/idle created\n" });
+      const inert = await run(["create", "quota", "idle", "--hard=pods=1"]);
+      expect(inert).toMatchObject({ code: 0, out: "resourcequota/idle created\n" });
       expect(inert.err).toContain(
-        "Warning: pillion: Deployment objects are stored, but nothing acts on them yet",
+        "Warning: pillion: ResourceQuota objects are stored, but nothing acts on them yet",
       );
     },
     TEST_MS,

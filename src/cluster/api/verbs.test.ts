@@ -113,12 +113,12 @@ describe("create", () => {
   });
 
   test("warns of kinds that are only stored", async () => {
-    const body = { metadata: { name: "inert" }, spec: { ports: [{ port: 80 }] } };
-    const created = await post(`${NAMESPACE}/services`, body);
+    const body = { metadata: { name: "inert" }, spec: { hard: { pods: "1" } } };
+    const created = await post(`${NAMESPACE}/resourcequotas`, body);
     expect(warningsOf(created)).toBe(
-      '299 - "pillion: Service objects are stored, but nothing acts on them yet"',
+      '299 - "pillion: ResourceQuota objects are stored, but nothing acts on them yet"',
     );
-    expect(warningsOf(await api.call(`${NAMESPACE}/services/inert`))).toBeNull();
+    expect(warningsOf(await api.call(`${NAMESPACE}/resourcequotas/inert`))).toBeNull();
   });
 
   test("names keys that come twice, in JSON and in YAML", async () => {

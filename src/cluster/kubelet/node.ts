@@ -19,6 +19,8 @@ const RETRY_MS = 1000;
 /** Heartbeats of the conditions are rare: the Lease shows that the node is alive (nodeStatusReportFrequency). */
 const REPORT_MS = 300_000;
 
+const MACHINE_ADDRESS = "127.0.0.1";
+
 export type NodeCapacity = Readonly<Record<string, string>>;
 
 export interface NodeFacts {
@@ -110,6 +112,8 @@ function nodeStatus(facts: NodeFacts, before: NodeStatus, now: string): NodeStat
     allocatable: { ...capacity },
     conditions: CONDITIONS.map((condition) => conditionOf(condition, before, now)),
     addresses: [
+      // Clients show the first: the one where this machine finds node ports. Pods find them at the other.
+      { type: "InternalIP", address: MACHINE_ADDRESS },
       { type: "InternalIP", address: sandbox.nodeIP },
       { type: "Hostname", address: nodeName },
     ],

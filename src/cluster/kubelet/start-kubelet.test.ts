@@ -169,6 +169,7 @@ describe("the node", () => {
       "kubernetes.io/os": "linux",
     });
     expect(node.status?.addresses).toEqual([
+      { type: "InternalIP", address: "127.0.0.1" },
       { type: "InternalIP", address: "10.99.0.1" },
       { type: "Hostname", address: NODE },
     ]);

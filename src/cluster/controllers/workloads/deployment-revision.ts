@@ -15,7 +15,7 @@ import { templateHash } from "./deployment-hash.ts";
 import type { StoredReplicaSet } from "./replica-set-owner.ts";
 
 export const DEPLOYMENTS = "deployments.apps";
-export const TEMPLATE_HASH = "pod-template-hash";
+const TEMPLATE_HASH = "pod-template-hash";
 
 /** As the store returns it. */
 export type StoredDeployment = KubeObject & Deployment;

@@ -1,0 +1,50 @@
+/** What carries the traffic of a cluster: its DNS, the way of pods to the API, Services. */
+import { CLUSTER_DNS_IP, startClusterDns } from "../cluster/net/dns/start-cluster-dns.ts";
+import { startApiRelay } from "../cluster/net/api-relay.ts";
+import { createServiceProxy } from "../cluster/net/service-proxy.ts";
+import { startServiceTraffic } from "../cluster/net/service-traffic.ts";
+import type { Sandbox } from "../cluster/sandbox/sandbox.ts";
+import { createEventRecorder } from "../cluster/store/event-recorder.ts";
+import type { Store } from "../cluster/store/store.ts";
+import type { Clock } from "../kernel/clock.ts";
+
+/** Where node ports come in on this machine. */
+const MACHINE = "127.0.0.1";
+
+export interface EngineNetwork {
+  readonly store: Store;
+  readonly sandbox: Sandbox;
+  readonly clock: Clock;
+  readonly apiPort: number;
+  /** Told of failures that no object can show. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Addresses of DNS servers, for the pods' resolv.conf. */
+export const CLUSTER_DNS: readonly string[] = [CLUSTER_DNS_IP];
+
+/** Gives what ends each. Rejects when an address of the cluster cannot be had. */
+export async function startNetwork(options: EngineNetwork): Promise<readonly (() => void)[]> {
+  const { store, sandbox, clock, apiPort, onError } = options;
+  const { nodeIP } = sandbox;
+  const proxy = createServiceProxy({ network: sandbox, clock });
+  const stopTraffic = startServiceTraffic({
+    store,
+    clock,
+    proxy,
+    recorder: createEventRecorder({ store, clock, component: "service-controller", host: "" }),
+    places: { nodeIP, machineIPs: [MACHINE], clusterIPs: true },
+    onError,
+  });
+  const closing = [() => proxy.close(), stopTraffic];
+  try {
+    closing.push(
+      await startApiRelay({ sockets: sandbox, at: [{ ip: nodeIP, port: apiPort }], apiPort }),
+      await startClusterDns({ source: store, sockets: sandbox, clock, onError }),
+    );
+    return closing;
+  } catch (error) {
+    for (const close of closing.toReversed()) close();
+    throw error;
+  }
+}
