@@ -20,10 +20,10 @@ writeGenerated("../docs/reference/conformance.md", page(rules));
 
 function page({ sections }: Rules): string {
   return `${[
-    "# Pods: rules and proofs",
+    "# Pods, workloads and Services: rules and proofs",
     "<!-- Made by tools/gen-conformance.ts from test/conformance/pod-rules.yaml and the names of the tests. -->",
-    "What a pod does in Kubernetes 1.36, rule by rule, and the test that shows that the local cluster does the same. " +
-      "Rules of Services, workload controllers and cluster DNS are not on this page.",
+    "What pods, the controllers that make them and the Services in front of them do in Kubernetes 1.36, rule by rule, and " +
+      "the test that shows that the local cluster does the same.",
     summary(),
     "Sources are files and functions of Kubernetes 1.36: `kl/` is `pkg/kubelet/`, `kr/` is `pkg/kubelet/kuberuntime/`, " +
       "`val` and `def` are `pkg/apis/core/validation/validation.go` and `pkg/apis/core/v1/defaults.go`, `e2e` is `test/e2e`, " +

@@ -322,8 +322,20 @@ describe("applyDefaults() of other kinds", () => {
       { spec: { podSelector: {}, policyTypes: ["Ingress"] } },
     ],
     ["example.org/v1", "Widget", { spec: { empty: [] } }, { spec: { empty: [] } }],
-  ])("%s %s", (apiVersion, kind, given, expected) => {
+  ])("%s %s [D1, CJ1]", (apiVersion, kind, given, expected) => {
     expect(defaulted(object(apiVersion, kind, given))).toEqual(expected);
+  });
+
+  test("gives a Job counts and policies that fit what it says [J1]", () => {
+    const spec = { template: { spec: { containers: [], restartPolicy: "Never" } } };
+    const job = (rest: object) =>
+      defaulted(object("batch/v1", "Job", { spec: { ...spec, ...rest } }))["spec"];
+    const never = { completionMode: "NonIndexed", suspend: false };
+    expect(job({})).toMatchObject({ ...never, completions: 1, parallelism: 1, backoffLimit: 6 });
+    expect(job({ parallelism: 3 })).not.toHaveProperty("completions");
+    expect(job({ backoffLimitPerIndex: 1 })).toMatchObject({ backoffLimit: 2_147_483_647 });
+    expect(job({})).toMatchObject({ podReplacementPolicy: "TerminatingOrFailed" });
+    expect(job({ podFailurePolicy: { rules: [] } })).toMatchObject({ podReplacementPolicy: "Failed" });
   });
 
   test("labels a Namespace with its name", () => {

@@ -172,7 +172,7 @@ describe("a Job", () => {
     expect(events()).toContain("BackoffLimitExceeded: Job has reached the specified backoff limit");
   });
 
-  test("fails by the restarts of its sidecars, too [J7]", async () => {
+  test("fails by the restarts of its sidecars, too [J7, Q8]", async () => {
     await createJob({ backoffLimit: 2 }, "OnFailure");
     const one = { name: "s", image: "i", imageID: "", ready: true };
     const status = (restartCount: number): PodStatus => ({
