@@ -56,7 +56,10 @@ function apiThatHolds(objects: Readonly<Record<string, KubeObject>>): ApiClient 
   const api = {
     request: (path: string) =>
       Promise.resolve({ items: [objects[path]].filter(Boolean), metadata: { resourceVersion: "1" } }),
-    async *watch() {},
+    async *watch(_path: string, _version: string, signal: AbortSignal) {
+      // As `fetch` does.
+      signal.throwIfAborted();
+    },
   };
   return api as unknown as ApiClient;
 }

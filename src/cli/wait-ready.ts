@@ -113,8 +113,13 @@ async function* objectsOf(
   const kind = (list as { readonly kind?: string }).kind?.replace(/List$/, "");
   // Items of a list carry no kind of their own.
   for (const item of list.items) yield { ...item, kind: item.kind ?? kind ?? "" };
-  for await (const { type, object } of api.watch(collection, list.metadata.resourceVersion, signal)) {
-    if (type === "ERROR") return;
-    if (type === "ADDED" || type === "MODIFIED") yield object;
+  try {
+    for await (const { type, object } of api.watch(collection, list.metadata.resourceVersion, signal)) {
+      if (type === "ERROR") return;
+      if (type === "ADDED" || type === "MODIFIED") yield object;
+    }
+  } catch (error) {
+    // Another collection, or the user, has ended the wait while this watch was being opened.
+    if (!signal.aborted) throw error;
   }
 }

@@ -34,7 +34,7 @@ describe("the catalogue", () => {
       ],
       hasStatus: true,
       stored: true,
-      actedOn: false,
+      actedOn: true,
     });
   });
 
