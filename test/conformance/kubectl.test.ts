@@ -315,12 +315,20 @@ describe.each(VERSIONS)("kubectl 1.%s", (version) => {
   );
 
   test(
-    "kinds that nothing acts on are stored with a warning",
+    "kinds that nothing acts on are stored, listed and described, with a warning",
     async () => {
-      const service = `apiVersion: v1\nkind: Service\nmetadata: { name: svc }\nspec: { ports: [{ port: 80 }] }\n`;
-      const { code, stdout, stderr } = await kubectl.run(["create", "-f", "-"], service);
-      expect({ code, stdout }).toEqual({ code: 0, stdout: "service/svc created\n" });
-      expect(stderr).toMatch(/Warning: .*Service/);
+      const spec = { podSelector: {} };
+      const policy = {
+        apiVersion: "networking.k8s.io/v1",
+        kind: "NetworkPolicy",
+        metadata: { name: "np" },
+        spec,
+      };
+      const { code, stdout, stderr } = await kubectl.run(["create", "-f", "-"], JSON.stringify(policy));
+      expect({ code, stdout }).toEqual({ code: 0, stdout: "networkpolicy.networking.k8s.io/np created\n" });
+      expect(stderr).toMatch(/Warning: .*NetworkPolicy/);
+      expect(await kubectl.must(["get", "networkpolicies", "-o", "name"])).toContain("networkpolicy");
+      expect(await kubectl.must(["describe", "networkpolicy", "np"])).toMatch(/^Name: +np\n/);
     },
     TEST_MS,
   );
