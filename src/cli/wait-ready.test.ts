@@ -59,6 +59,7 @@ function apiThatHolds(objects: Readonly<Record<string, KubeObject>>): ApiClient 
     async *watch(_path: string, _version: string, signal: AbortSignal) {
       // As `fetch` does.
       signal.throwIfAborted();
+      yield* [];
     },
   };
   return api as unknown as ApiClient;
