@@ -1,5 +1,6 @@
 /** What carries the traffic of a cluster: its DNS, the way of pods to the API, Services. */
-import { CLUSTER_DNS_IP, startClusterDns } from "../cluster/net/dns/start-cluster-dns.ts";
+import { DNS_SERVICE_IP } from "../k8s/cluster-network.ts";
+import { startClusterDns } from "../cluster/net/dns/start-cluster-dns.ts";
 import { startApiRelay } from "../cluster/net/api-relay.ts";
 import { createServiceProxy } from "../cluster/net/service-proxy.ts";
 import { startServiceTraffic } from "../cluster/net/service-traffic.ts";
@@ -21,7 +22,7 @@ export interface EngineNetwork {
 }
 
 /** Addresses of DNS servers, for the pods' resolv.conf. */
-export const CLUSTER_DNS: readonly string[] = [CLUSTER_DNS_IP];
+export const CLUSTER_DNS: readonly string[] = [DNS_SERVICE_IP];
 
 /** Gives what ends each. Rejects when an address of the cluster cannot be had. */
 export async function startNetwork(options: EngineNetwork): Promise<readonly (() => void)[]> {

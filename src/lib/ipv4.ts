@@ -35,6 +35,11 @@ export function parseIpv4Range(text: string): Ipv4Range | undefined {
   return { base, prefixLength };
 }
 
+/** In CIDR form. */
+export function formatIpv4Range({ base, prefixLength }: Ipv4Range): string {
+  return `${formatIpv4(base)}/${prefixLength}`;
+}
+
 /** How many addresses the range holds, network and broadcast address included. */
 export function rangeSize({ prefixLength }: Ipv4Range): number {
   return 2 ** (32 - prefixLength);

@@ -5,6 +5,7 @@
 import { createPrivateKey, generateKeyPairSync, randomBytes, X509Certificate } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { API_SERVER_NAMES } from "../../k8s/cluster-network.ts";
 import { messageOf, Problem } from "../../kernel/problem.ts";
 import { writeFileAtomic } from "../../lib/atomic-file.ts";
 
@@ -19,17 +20,6 @@ export interface Pki {
   readonly tokenKey: string;
 }
 
-const SERVER_NAMES = [
-  "127.0.0.1",
-  "localhost",
-  "kubernetes",
-  "kubernetes.default",
-  "kubernetes.default.svc",
-  "kubernetes.default.svc.cluster.local",
-  // Where pods find it: the Service, and the endpoint behind that.
-  "10.96.0.1",
-  "10.244.0.1",
-] as const;
 const DAY_MS = 86_400_000;
 const LIFETIME_MS = 3_650 * DAY_MS;
 /** Made anew when less than this is left. */
@@ -61,7 +51,7 @@ export async function openPki({
   readonly now: number;
   readonly extraNames?: readonly string[];
 }): Promise<Pki> {
-  const names = [...SERVER_NAMES, ...extraNames];
+  const names = [...API_SERVER_NAMES, ...extraNames];
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const kept = readCertificates(folder);

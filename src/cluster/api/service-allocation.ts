@@ -1,9 +1,10 @@
 /** Gives Services their addresses and node ports before they are stored (`pkg/registry/core/service/storage`). */
 import type { Service, ServiceSpec } from "../../../generated/kubernetes.ts";
+import { SERVICE_RANGE } from "../../k8s/cluster-network.ts";
 import { type FieldError, invalid, invalidObject } from "../../k8s/field-error.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { isHeadless, needsHealthCheckNodePort, needsNodePort } from "../../k8s/service-type.ts";
-import { formatIpv4, parseIpv4 } from "../../lib/ipv4.ts";
+import { formatIpv4, formatIpv4Range, parseIpv4, rangeSize } from "../../lib/ipv4.ts";
 import { internalError } from "../store/api-errors.ts";
 import type { Store } from "../store/store.ts";
 import type { Admit } from "./api-context.ts";
@@ -12,9 +13,12 @@ import { fillFamilies } from "./service-allocation-families.ts";
 import { NumberPool, type Pick, pickAny } from "./service-allocation-pool.ts";
 import { allocateNodePorts, NODE_PORTS, NODE_PORTS_TEXT } from "./service-allocation-ports.ts";
 
-const SERVICE_RANGE = "10.96.0.0/16";
 /** Network and broadcast address are nobody's; 256 is upstream's share for those who ask by address. */
-const SERVICE_IPS = { first: addressOf("10.96.0.1"), last: addressOf("10.96.255.254"), staticCount: 256 };
+const SERVICE_IPS = {
+  first: SERVICE_RANGE.base + 1,
+  last: SERVICE_RANGE.base + rangeSize(SERVICE_RANGE) - 2,
+  staticCount: 256,
+};
 
 /**
  * The admission step; the last one, since what is handed out depends on the final specification. What is taken is read from
@@ -64,10 +68,6 @@ function refusalOf({ metadata }: KubeObject): (errors: readonly FieldError[]) =>
   };
 }
 
-function addressOf(text: string): number {
-  return parseIpv4(text) ?? 0;
-}
-
 function takenIps({ spec }: Service): number[] {
   return [...(spec?.clusterIPs ?? []), spec?.clusterIP ?? ""].flatMap((ip) => parseIpv4(ip) ?? []);
 }
@@ -99,7 +99,7 @@ function allocateClusterIp(
   const why =
     refusal === "taken"
       ? "provided IP is already allocated"
-      : `the provided IP (${wanted}) is not in the valid range. The range of valid IPs is ${SERVICE_RANGE}`;
+      : `the provided IP (${wanted}) is not in the valid range. The range of valid IPs is ${formatIpv4Range(SERVICE_RANGE)}`;
   return [invalid("spec.clusterIPs", clusterIPs, `failed to allocate IP ${wanted}: ${why}`)];
 }
 

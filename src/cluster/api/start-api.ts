@@ -1,6 +1,7 @@
 /** The cluster's API server: HTTPS on loopback, one token, answers as kube-apiserver gives them. */
 import type { ServerResponse } from "node:http";
 import { createServer, type Server } from "node:https";
+import { API_SERVER_NAMES } from "../../k8s/cluster-network.ts";
 import { type Clock, systemClock } from "../../kernel/clock.ts";
 import { messageOf, Problem } from "../../kernel/problem.ts";
 import type { GroupResource, KubeObject } from "../../k8s/object.ts";
@@ -57,17 +58,7 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 120_000;
 
 /** Names a client may address the server by; a page of another site cannot make a browser send these. */
-const OWN_NAMES: ReadonlySet<string> = new Set([
-  "localhost",
-  "127.0.0.1",
-  "::1",
-  "kubernetes",
-  "kubernetes.default",
-  "kubernetes.default.svc",
-  "kubernetes.default.svc.cluster.local",
-  "10.96.0.1",
-  "10.244.0.1",
-]);
+const OWN_NAMES: ReadonlySet<string> = new Set([...API_SERVER_NAMES, "::1"]);
 
 /** `E_PORT_TAKEN` when the port is in use. */
 export async function startApi(options: ApiOptions): Promise<ApiServer> {

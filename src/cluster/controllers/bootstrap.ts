@@ -1,4 +1,5 @@
 /** What every cluster has from its first moment on (`pkg/controlplane`). */
+import { NODE_IP } from "../../k8s/cluster-network.ts";
 import type { Store } from "../store/store.ts";
 import { seedRoles } from "./bootstrap-roles.ts";
 import { seedSystemServices } from "./system-services.ts";
@@ -7,12 +8,12 @@ const NAMESPACES = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
 export interface SeedOptions {
   readonly apiPort: number;
-  /** The node's on the pod network, under which pods reach the API. @default {"10.244.0.1"} */
+  /** The node's on the pod network, under which pods reach the API. @default {NODE_IP} */
   readonly nodeAddress?: string;
 }
 
 /** Makes what is missing and corrects where the API is. Safe to repeat; run it before anything else writes. */
-export function seedCluster(store: Store, { apiPort, nodeAddress = "10.244.0.1" }: SeedOptions): void {
+export function seedCluster(store: Store, { apiPort, nodeAddress = NODE_IP }: SeedOptions): void {
   for (const name of NAMESPACES) {
     if (store.get("namespaces", { namespace: "", name }) !== undefined) continue;
     store.create("namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name } });

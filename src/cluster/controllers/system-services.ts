@@ -1,12 +1,8 @@
 /** The Services that every cluster has: its API and its DNS. */
+import { API_SERVICE_IP, DNS_SERVICE_IP } from "../../k8s/cluster-network.ts";
 import type { GroupResource, KubeObject } from "../../k8s/object.ts";
 import { specOf } from "../store/resource-rules.ts";
 import type { Store } from "../store/store.ts";
-
-/** The first address of the Service network: pods find the API server here. */
-const KUBERNETES_SERVICE_IP = "10.96.0.1";
-/** Where kubeadm has it, and what stands in the resolv.conf of pods. */
-const DNS_SERVICE_IP = "10.96.0.10";
 
 export interface ApiPlace {
   /** Of the API on the node, too: what leads to it there listens on the same number. */
@@ -49,7 +45,7 @@ function kubernetesService({ apiPort }: ApiPlace): KubeObject {
       labels: { component: "apiserver", provider: "kubernetes" },
     },
     spec: {
-      ...clusterIp(KUBERNETES_SERVICE_IP),
+      ...clusterIp(API_SERVICE_IP),
       ports: [{ name: "https", port: 443, protocol: "TCP", targetPort: apiPort }],
     },
     status: { loadBalancer: {} },

@@ -1,5 +1,5 @@
 /** Hands out the addresses of pods: none twice at a time, and a freed one as late as possible. */
-import { formatIpv4, type Ipv4Range, rangeSize } from "../../lib/ipv4.ts";
+import { formatIpv4Range, type Ipv4Range, rangeSize } from "../../lib/ipv4.ts";
 import { Problem } from "../../kernel/problem.ts";
 
 export interface AddressLease {
@@ -48,10 +48,10 @@ export function addressPool(range: Ipv4Range): AddressPool {
   };
 }
 
-function exhausted({ base, prefixLength }: Ipv4Range, count: number): Problem {
+function exhausted(range: Ipv4Range, count: number): Problem {
   return new Problem({
     code: "E_NO_POD_ADDRESS",
-    message: `Cannot give the pod an address: all ${count} of ${formatIpv4(base)}/${prefixLength} are in use`,
+    message: `Cannot give the pod an address: all ${count} of ${formatIpv4Range(range)} are in use`,
     fix: "Delete pods, or start the cluster with a larger pod range",
   });
 }

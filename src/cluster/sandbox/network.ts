@@ -1,4 +1,5 @@
 /** The network of the cluster as programs for the launcher: a namespace that is the node, and a cable to it from each pod. */
+import { POD_RANGE, SERVICE_RANGE } from "../../k8s/cluster-network.ts";
 import { formatIpv4, type Ipv4Range } from "../../lib/ipv4.ts";
 import * as linux from "./linux-constants.ts";
 import {
@@ -27,8 +28,8 @@ export interface NetworkRanges {
 
 /** The ranges that most clusters use. */
 export const DEFAULT_RANGES: NetworkRanges = {
-  pods: { base: 0x0a_f4_00_00, prefixLength: 16 },
-  services: { base: 0x0a_60_00_00, prefixLength: 16 },
+  pods: POD_RANGE,
+  services: SERVICE_RANGE,
 };
 
 const AF_NETLINK = 16;

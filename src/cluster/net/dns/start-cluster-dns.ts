@@ -1,7 +1,7 @@
 /** Cluster DNS as pods know it: the names of the cluster, and behind it this machine's resolvers. */
 import { readFileSync } from "node:fs";
+import { DNS_SERVICE_IP, POD_RANGE, SERVICE_RANGE } from "../../../k8s/cluster-network.ts";
 import type { Clock } from "../../../kernel/clock.ts";
-import { parseIpv4Range } from "../../../lib/ipv4.ts";
 import type { NodeSockets } from "../node-sockets.ts";
 import { createAnswerer } from "./answer-query.ts";
 import { type ObjectSource, viewOf } from "./cluster-view.ts";
@@ -12,12 +12,9 @@ import { resolveClusterName } from "./resolve-cluster-name.ts";
 import { serveDns } from "./serve-dns.ts";
 import { resolversOf } from "./upstream-settings.ts";
 
-/** The address that kubeadm gives to cluster DNS; what `KubeletOptions.clusterDNS` tells the pods. */
-export const CLUSTER_DNS_IP = "10.96.0.10";
-
 const DNS_PORT = 53;
 /** Services and pods: addresses that nobody outside knows. */
-const OWN_RANGES = ["10.96.0.0/16", "10.244.0.0/16"];
+const OWN_RANGES = [SERVICE_RANGE, POD_RANGE];
 
 export interface ClusterDnsOptions {
   /** The store. */
@@ -27,25 +24,23 @@ export interface ClusterDnsOptions {
   readonly clock: Clock;
   /** Told of failures that are bugs. */
   readonly onError: (error: unknown) => void;
-  /** @default {CLUSTER_DNS_IP, port 53} */
+  /** @default {DNS_SERVICE_IP, port 53} */
   readonly at?: ServerAddress;
   /** @default {"cluster.local"} */
   readonly domain?: string;
-  /** Ranges in CIDR notation that no question is asked about outside. @default {OWN_RANGES} */
-  readonly ranges?: readonly string[];
   /** Whom to ask about the rest of the world. By default, what /etc/resolv.conf says at that moment. */
   readonly upstreams?: () => readonly ServerAddress[];
 }
 
 /** Rejects with the kernel's error when the address cannot be had. Returns what ends it; idempotent. */
 export async function startClusterDns(options: ClusterDnsOptions): Promise<() => void> {
-  const { source, sockets, clock, onError, domain = "cluster.local", ranges = OWN_RANGES } = options;
-  const { at = { ip: CLUSTER_DNS_IP, port: DNS_PORT } } = options;
+  const { source, sockets, clock, onError, domain = "cluster.local" } = options;
+  const { at = { ip: DNS_SERVICE_IP, port: DNS_PORT } } = options;
   const closing = new AbortController();
   const zone = {
     domain: nameOf(domain),
     serverIp: at.ip,
-    ranges: ranges.flatMap((range) => parseIpv4Range(range) ?? []),
+    ranges: OWN_RANGES,
   };
   const view = viewOf(source);
   const close = await serveDns({
