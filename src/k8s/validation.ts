@@ -1,6 +1,6 @@
 /** What the API server refuses to store although every field has its type: `Invalid`, with every mistake at once. */
 import type { Deployment } from "../../generated/kubernetes.ts";
-import { type FieldError, invalidObject } from "./field-error.ts";
+import { type FieldError, invalid, invalidObject } from "./field-error.ts";
 import { checkDns1035Label, checkDns1123Label, checkDns1123Subdomain, type NameCheck } from "./names.ts";
 import type { KubeObject } from "./object.ts";
 import {
@@ -10,6 +10,7 @@ import {
   validateSecretUpdate,
 } from "./validation/configuration.ts";
 import { validateCronJob, validateCronJobUpdate } from "./validation/cron-jobs.ts";
+import { validateDaemonSet, validateDaemonSetUpdate } from "./validation/daemon-set.ts";
 import { validateJobUpdate } from "./validation/job-changes.ts";
 import { validateJob } from "./validation/jobs.ts";
 import { validateMetadata, validateMetadataUpdate } from "./validation/metadata.ts";
@@ -17,6 +18,7 @@ import { validateEphemeralContainersUpdate, validatePod, validatePodUpdate } fro
 import { checkPathSegment, validateBinding, validateBindingUpdate, validateRole } from "./validation/rbac.ts";
 import { validateStrategy } from "./validation/rollout.ts";
 import { validateService, validateServiceUpdate } from "./validation/service.ts";
+import { validateStatefulSet, validateStatefulSetUpdate } from "./validation/stateful-set.ts";
 import {
   validateClaim,
   validateClaimUpdate,
@@ -34,11 +36,16 @@ interface Rules {
 }
 
 const replicated: Rules = {
-  create: validateReplicated,
-  update: validateReplicatedUpdate,
+  create: (object) => validateReplicated(object),
+  update: (object, before) => validateReplicatedUpdate(object, before),
 };
 function validateDeployment({ spec }: Deployment, errors: FieldError[]): FieldError[] {
-  return [...errors, ...validateStrategy(spec?.strategy ?? {})];
+  const { progressDeadlineSeconds: deadline = 600, minReadySeconds = 0 } = spec ?? {};
+  const late =
+    deadline <= minReadySeconds
+      ? [invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")]
+      : [];
+  return [...errors, ...validateStrategy(spec?.strategy ?? {}), ...late];
 }
 
 const role: Rules = { checkName: checkPathSegment, create: validateRole };
@@ -79,8 +86,8 @@ const RULES: Readonly<Record<string, Rules>> = {
     update: (object, before) => validateDeployment(object, validateReplicatedUpdate(object, before)),
   },
   "apps/v1 ReplicaSet": replicated,
-  "apps/v1 StatefulSet": replicated,
-  "apps/v1 DaemonSet": replicated,
+  "apps/v1 StatefulSet": { create: validateStatefulSet, update: validateStatefulSetUpdate },
+  "apps/v1 DaemonSet": { create: validateDaemonSet, update: validateDaemonSetUpdate },
   "batch/v1 Job": { create: validateJob, update: validateJobUpdate },
   "batch/v1 CronJob": { create: validateCronJob, update: validateCronJobUpdate },
   "rbac.authorization.k8s.io/v1 Role": role,

@@ -6,12 +6,19 @@ import { checkPercent } from "../names.ts";
 
 const PATH = "spec.strategy";
 
-function validateAmount(value: IntOrString, field: string): FieldError[] {
+/** A count, or a share in percent. */
+export function validateAmount(value: IntOrString, field: string): FieldError[] {
   if (typeof value === "string") return invalidEach(field, value, checkPercent(value));
   return value < 0 ? [invalid(field, value, "must be greater than or equal to 0")] : [];
 }
 
-function isZero(value: IntOrString): boolean {
+/** A share that is no more than everything. */
+export function validateShare(value: IntOrString, field: string): FieldError[] {
+  const isMore = typeof value === "string" && /^\d+%$/.test(value) && Number.parseInt(value, 10) > 100;
+  return isMore ? [invalid(field, value, "must not be greater than 100%")] : [];
+}
+
+export function isZeroAmount(value: IntOrString): boolean {
   return typeof value === "number" ? value === 0 : /^0+%$/.test(value);
 }
 
@@ -27,15 +34,8 @@ export function validateStrategy({ type = "", rollingUpdate }: DeploymentStrateg
     ...validateAmount(maxUnavailable, field),
     ...validateAmount(maxSurge, `${PATH}.rollingUpdate.maxSurge`),
   ];
-  if (isZero(maxUnavailable) && isZero(maxSurge)) {
+  if (isZeroAmount(maxUnavailable) && isZeroAmount(maxSurge)) {
     errors.push(invalid(field, maxUnavailable, "may not be 0 when `maxSurge` is 0"));
   }
-  if (
-    typeof maxUnavailable === "string" &&
-    /^\d+%$/.test(maxUnavailable) &&
-    Number.parseInt(maxUnavailable, 10) > 100
-  ) {
-    errors.push(invalid(field, maxUnavailable, "must not be greater than 100%"));
-  }
-  return errors;
+  return [...errors, ...validateShare(maxUnavailable, field)];
 }

@@ -20,7 +20,7 @@ export function validateTemplate(template: Template, path: string): FieldError[]
 }
 
 /** An object with a specification of this shape. */
-interface Has<Spec> {
+export interface Has<Spec> {
   readonly kind?: string;
   readonly spec?: Spec;
 }
@@ -37,32 +37,43 @@ export interface ReplicatedSpec {
 
 const COUNTS = ["replicas", "minReadySeconds", "revisionHistoryLimit", "progressDeadlineSeconds"] as const;
 
-export function validateReplicated({ spec = {} }: Has<ReplicatedSpec>): FieldError[] {
+/** Upstream's Deployments name the ReplicaSet whose checks theirs are, and the other way round. */
+const NAMED_FOR_EMPTY = { ReplicaSet: "deployment", StatefulSet: "statefulset", DaemonSet: "daemonset" };
+type Kind = keyof typeof NAMED_FOR_EMPTY;
+
+/** By path; what is absent is fine. */
+export function validateNonNegative(values: Readonly<Record<string, number | undefined>>): FieldError[] {
+  return Object.entries(values).flatMap(([path, value = 0]) =>
+    value < 0 ? [invalid(path, value, "must be greater than or equal to 0")] : [],
+  );
+}
+
+export function validateReplicated(
+  { spec = {} }: Has<ReplicatedSpec>,
+  kind: Kind = "ReplicaSet",
+): FieldError[] {
   const { selector, template = {} } = spec;
   const errors: FieldError[] = [];
-  for (const name of COUNTS) {
-    const value = spec[name] ?? 0;
-    if (value < 0) errors.push(invalid(`spec.${name}`, value, "must be greater than or equal to 0"));
-  }
+  for (const name of COUNTS) errors.push(...validateNonNegative({ [`spec.${name}`]: spec[name] }));
   if (selector === undefined) errors.push(required("spec.selector"));
-  else errors.push(...validateSelector(selector, template));
+  else errors.push(...validateSelector(selector, template, NAMED_FOR_EMPTY[kind]));
   errors.push(...validateTemplate(template, "spec.template"));
   const policy = template.spec?.restartPolicy ?? "Always";
   if (policy !== "Always") errors.push(notSupported("spec.template.spec.restartPolicy", policy, ["Always"]));
   if (template.spec?.activeDeadlineSeconds !== undefined) {
     const field = "spec.template.spec.activeDeadlineSeconds";
-    errors.push(forbidden(field, "activeDeadlineSeconds in ReplicaSet is not Supported"));
+    errors.push(forbidden(field, `activeDeadlineSeconds in ${kind} is not Supported`));
   }
   return errors;
 }
 
 /** A selector that is empty or misses the template's own pods would make pods for ever. */
-function validateSelector(selector: LabelSelector, template: Template): FieldError[] {
+function validateSelector(selector: LabelSelector, template: Template, kind: string): FieldError[] {
   const errors = validateLabelSelector(selector, "spec.selector");
   if (errors.length > 0) return errors;
   const isEmpty =
     Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions ?? []).length === 0;
-  if (isEmpty) return [invalid("spec.selector", selector, "empty selector is invalid for deployment")];
+  if (isEmpty) return [invalid("spec.selector", selector, `empty selector is invalid for ${kind}`)];
   const labels = template.metadata?.labels ?? {};
   try {
     if (labelSelectorOf(selector).matches(labels)) return [];
@@ -76,9 +87,10 @@ function validateSelector(selector: LabelSelector, template: Template): FieldErr
 export function validateReplicatedUpdate(
   object: Has<ReplicatedSpec>,
   before: Has<ReplicatedSpec>,
+  kind: Kind = "ReplicaSet",
 ): FieldError[] {
   const { selector } = object.spec ?? {};
-  const errors = validateReplicated(object);
+  const errors = validateReplicated(object, kind);
   if (jsonEqual(selector, before.spec?.selector)) return errors;
   return [...errors, invalid("spec.selector", selector ?? null, "field is immutable")];
 }
