@@ -41,6 +41,7 @@ const RT_TABLE_MAIN = 254;
 const RT_TABLE_LOCAL = 255;
 const RTPROT_BOOT = 3;
 const RT_SCOPE_UNIVERSE = 0;
+const RT_SCOPE_LINK = 253;
 const RT_SCOPE_HOST = 254;
 const RTN_UNICAST = 1;
 const RTN_LOCAL = 2;
@@ -122,11 +123,13 @@ export function setLinkUp(index: number): NetlinkRequest {
 export function addAddress({ link, address, prefixLength }: Ipv4Address): NetlinkRequest {
   const header = Uint8Array.of(AF_INET, prefixLength, 0, RT_SCOPE_UNIVERSE, ...u32(link));
   const hostBits = 2 ** (32 - prefixLength) - 1;
+  const broadcast = attribute(IFA_BROADCAST, inet((address | hostBits) >>> 0));
   return request(`add address to link ${link}`, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, [
     header,
     attribute(IFA_LOCAL, inet(address)),
     attribute(IFA_ADDRESS, inet(address)),
-    attribute(IFA_BROADCAST, inet((address | hostBits) >>> 0)),
+    // An address that is alone has nobody to broadcast to; the kernel would take it for its own broadcast address.
+    ...(prefixLength < 32 ? [broadcast] : []),
   ]);
 }
 
@@ -141,6 +144,15 @@ export function addDefaultRoute({
   return request("add default route", RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, [
     routeHeader({ prefixLength: 0, table: RT_TABLE_MAIN, scope: RT_SCOPE_UNIVERSE, type: RTN_UNICAST }),
     attribute(RTA_GATEWAY, inet(gateway)),
+    attribute(RTA_OIF, u32(link)),
+  ]);
+}
+
+/** The range is behind the link itself. */
+export function addLinkRoute({ link, address, prefixLength }: Ipv4Address): NetlinkRequest {
+  return request("add link route", RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, [
+    routeHeader({ prefixLength, table: RT_TABLE_MAIN, scope: RT_SCOPE_LINK, type: RTN_UNICAST }),
+    attribute(RTA_DST, inet(address)),
     attribute(RTA_OIF, u32(link)),
   ]);
 }

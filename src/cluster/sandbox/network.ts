@@ -6,6 +6,7 @@ import {
   addAddress,
   addBridge,
   addDefaultRoute,
+  addLinkRoute,
   addLocalRange,
   addVeth,
   deleteLink,
@@ -62,8 +63,17 @@ export function buildNodeNetwork(program: Program, ranges: NetworkRanges): void 
       prefixLength: ranges.services.prefixLength,
     }),
   ]);
-  // There is nowhere to forward to; but only a router answers "unreachable", and so pods need not wait for a timeout.
-  writeSysctl(program, "ip_forward", "1");
+}
+
+/**
+ * Makes a router of the node: pods then reach each other through it, and it answers "unreachable" where it leads nowhere.
+ * For a child, which fails where /proc/sys is read-only.
+ */
+export function buildForwarding(program: Program, nodeNetns: number): void {
+  program.call("setns", [nodeNetns, linux.CLONE_NEWNET], { name: "setns(node)" });
+  // Pods must not learn that they could reach each other directly: answers would pass the node's translation by.
+  for (const link of ["all", "br0"]) writeSysctl(program, `conf/${link}/send_redirects`, "0", "must");
+  writeSysctl(program, "ip_forward", "1", "must");
 }
 
 export interface PodNetwork {
@@ -74,13 +84,19 @@ export interface PodNetwork {
   readonly nodeNetns: number;
   /** The address was in use before: the kernel takes down the cable of a dead pod later, at its leisure. */
   readonly reused: boolean;
+  /** The node forwards: everything goes through it, other pods included. */
+  readonly isRouted: boolean;
 }
 
 /**
  * Connects a pod to the node; for a child in a new network namespace, whose stdin it uses up. One child does both ends:
  * it goes to the node, makes the cable there with the far end in its own namespace, and comes back.
  */
-export function buildPodNetwork(program: Program, { ranges, address, nodeNetns, reused }: PodNetwork): void {
+export function buildPodNetwork(
+  program: Program,
+  { ranges, address, nodeNetns, reused, isRouted }: PodNetwork,
+): void {
+  const gateway = nodeAddress(ranges);
   const own = program.slot();
   const port = `veth${address.toString(16).padStart(8, "0")}`;
   program
@@ -100,9 +116,10 @@ export function buildPodNetwork(program: Program, { ranges, address, nodeNetns, 
   program.call("setns", [own, linux.CLONE_NEWNET], { name: "setns(pod)" });
   sendRequests(program, [
     setLinkUp(LOOPBACK_INDEX),
-    addAddress({ link: ETH0_INDEX, address, prefixLength: ranges.pods.prefixLength }),
+    addAddress({ link: ETH0_INDEX, address, prefixLength: isRouted ? 32 : ranges.pods.prefixLength }),
     setLinkUp(ETH0_INDEX),
-    addDefaultRoute({ link: ETH0_INDEX, gateway: nodeAddress(ranges) }),
+    ...(isRouted ? [addLinkRoute({ link: ETH0_INDEX, address: gateway, prefixLength: 32 })] : []),
+    addDefaultRoute({ link: ETH0_INDEX, gateway }),
   ]);
   // What container runtimes set for every pod: programs without privileges may listen on port 80, and ping.
   writeSysctl(program, "ip_unprivileged_port_start", "0");
@@ -122,16 +139,14 @@ function sendRequests(program: Program, requests: readonly NetlinkRequest[]): vo
 }
 
 /** Where /proc/sys is read-only, or an id in `value` is not in our user namespace, things stay as the kernel has them. */
-function writeSysctl(program: Program, name: string, value: string): void {
+function writeSysctl(program: Program, name: string, value: string, urgency: "may" | "must" = "may"): void {
   const file = program.slot();
   const skip = program.label();
+  const mayFail = urgency === "may" ? ({ ignore: "all", orElse: skip } as const) : {};
+  const path = `/proc/sys/net/ipv4/${name}`;
   program
-    .call("openat", [linux.AT_FDCWD, `/proc/sys/net/ipv4/${name}`, linux.O_WRONLY | linux.O_CLOEXEC, 0], {
-      save: file,
-      ignore: "all",
-      orElse: skip,
-    })
-    .call("write", [file, value, value.length], { ignore: "all" })
+    .call("openat", [linux.AT_FDCWD, path, linux.O_WRONLY | linux.O_CLOEXEC, 0], { save: file, ...mayFail })
+    .call("write", [file, value, value.length], { name: `write(${path})`, ...mayFail })
     .place(skip);
 }
 

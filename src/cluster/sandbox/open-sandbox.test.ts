@@ -56,7 +56,7 @@ describe.each(engineWays)("a sandbox $name", (way) => {
         "pod to the outside": "refused",
         "node to the outside": "refused",
       },
-      routes: ["eth0 0.0.0.0 via 10.244.0.1", "eth0 10.244.0.0 via 0.0.0.0"],
+      routes: ["eth0 0.0.0.0 via 10.244.0.1", "eth0 10.244.0.1 via 0.0.0.0"],
       nodeLinks: ["br0", "lo", "veth0af40002", "veth0af40003"],
       hostnames: ["one", "on-node"],
     });

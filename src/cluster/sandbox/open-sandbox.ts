@@ -9,18 +9,25 @@ import { type Adoption, adoptNode, adoptPods, prepareAdoption } from "./adopt-po
 import { startCgroups } from "./cgroups/start-cgroups.ts";
 import { createContainerRuntime } from "./container.ts";
 import { watchExits } from "./exits.ts";
-import { LaunchError, loadLauncher } from "./launcher.ts";
+import { LaunchError, type Launcher, loadLauncher } from "./launcher.ts";
 import { commandKeepers, endKeeping } from "./keeper.ts";
 import { findKeepers, findKeptPods, isAmong, type KeptPods } from "./kept-pods.ts";
 import { openProcessRecords, reapLeftovers, sandboxFolder } from "./leftovers.ts";
 import * as linux from "./linux-constants.ts";
-import { buildNodeNetwork, DEFAULT_RANGES, type NetworkRanges, nodeAddress } from "./network.ts";
+import {
+  buildForwarding,
+  buildNodeNetwork,
+  DEFAULT_RANGES,
+  type NetworkRanges,
+  nodeAddress,
+} from "./network.ts";
 import { addressPool } from "./network-addresses.ts";
 import { createPodSandbox, type PodTools, sumOf } from "./pod-sandbox.ts";
 import { type Holder, type HolderTools, sleepPath, startHolder } from "./pod-sandbox-holder.ts";
 import { openPipePeek } from "./pipe-peek.ts";
 import { probe } from "./probe.ts";
 import { type MachineFacts, readMachineFacts } from "./probe-facts.ts";
+import { Program } from "./program.ts";
 import { openReadiness } from "./readiness.ts";
 import type { PodSandbox, Sandbox } from "./sandbox.ts";
 import { createSocketFactory } from "./socket-factory.ts";
@@ -71,6 +78,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
       ? undefined
       : { kept, ...prepareAdoption({ launcher, exits, clock, readiness }, kept) };
   const node = startNode(tools, { ranges, facts, cgroups, adoption });
+  const isRouted = forwards(launcher, node.netns);
   const pods = new Set<PodSandbox>();
   const containers = createContainerRuntime({
     launcher,
@@ -89,6 +97,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     ranges,
     addresses: addressPool(ranges.pods),
     nodeNetns: node.netns,
+    isRouted,
     containers,
     cgroups,
     clock,
@@ -190,6 +199,19 @@ function startNode(
       await holder.stop();
     },
   };
+}
+
+/** Makes a router of the node, also of one that an earlier engine has made. */
+function forwards(launcher: Launcher, nodeNetns: number): boolean {
+  const program = new Program();
+  buildForwarding(program, nodeNetns);
+  try {
+    launcher.run(program);
+    return true;
+  } catch (error) {
+    if (error instanceof LaunchError) return false;
+    throw error;
+  }
 }
 
 /** Outside of namespaces of our own, memory volumes would be mounted on the machine itself. */

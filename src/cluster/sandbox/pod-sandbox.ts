@@ -36,6 +36,8 @@ export interface PodTools extends HolderTools {
   readonly addresses: AddressPool;
   /** The node's network namespace, open in the engine. */
   readonly nodeNetns: number;
+  /** Pods reach everything through the node. */
+  readonly isRouted: boolean;
   readonly containers: ContainerRuntime;
   readonly cgroups: Cgroups;
   readonly clock: Clock;
@@ -118,12 +120,13 @@ interface PodParts {
   readonly lease: AddressLease | undefined;
 }
 
-function buildPod(program: Program, { ranges, nodeNetns }: PodTools, { spec, lease }: PodParts): void {
+function buildPod(program: Program, tools: PodTools, { spec, lease }: PodParts): void {
+  const { ranges, nodeNetns, isRouted } = tools;
   program.call("sethostname", [spec.hostname, Buffer.byteLength(spec.hostname)], { name: "sethostname()" });
   if (lease === undefined) {
     program.call("setns", [nodeNetns, linux.CLONE_NEWNET], { name: "setns(node)" });
   } else {
-    buildPodNetwork(program, { ranges, nodeNetns, ...lease });
+    buildPodNetwork(program, { ranges, nodeNetns, isRouted, ...lease });
   }
   for (const sysctl of spec.sysctls ?? []) setSysctl(program, sysctl);
 }
