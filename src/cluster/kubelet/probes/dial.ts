@@ -3,7 +3,7 @@ import { lookup } from "node:dns/promises";
 import type { Duplex } from "node:stream";
 import { parseIpv4 } from "../../../lib/ipv4.ts";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
-import { dialError, NetworkError } from "./network-error.ts";
+import { dialError, NetworkError } from "../../../k8s/network-error.ts";
 
 export interface DialTarget {
   /** Digits, or a name that this machine resolves. */

@@ -3,9 +3,9 @@ import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { dial } from "./dial.ts";
-import { type HttpResponse, ResponseReader } from "./http-response.ts";
+import { type HttpResponse, ResponseReader } from "../../../k8s/http-response.ts";
 import { type HttpRequest, requestText } from "./http-target.ts";
-import { brokenError, DeadlineError, NetworkError } from "./network-error.ts";
+import { brokenError, DeadlineError, NetworkError } from "../../../k8s/network-error.ts";
 
 /** The status came, the rest did not: the kubelet takes that for an error of the probe. */
 export class BodyError extends NetworkError {

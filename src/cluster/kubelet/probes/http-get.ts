@@ -1,9 +1,9 @@
 /** A httpGet with the redirects that the kubelet follows (pkg/probe/http). */
 import type { Sandbox } from "../../sandbox/sandbox.ts";
 import { BodyError, httpExchange } from "./http-exchange.ts";
-import type { HttpResponse } from "./http-response.ts";
+import type { HttpResponse } from "../../../k8s/http-response.ts";
 import { type HttpRequest, type HttpTarget, urlOf } from "./http-target.ts";
-import { NetworkError } from "./network-error.ts";
+import { NetworkError } from "../../../k8s/network-error.ts";
 import { goQuote } from "../../../k8s/go-format.ts";
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);

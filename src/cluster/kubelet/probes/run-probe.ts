@@ -11,7 +11,7 @@ import { checkGrpcHealth } from "./grpc-health.ts";
 import { BodyError } from "./http-exchange.ts";
 import { httpGet } from "./http-get.ts";
 import { httpRequest } from "./http-target.ts";
-import { DeadlineError } from "./network-error.ts";
+import { DeadlineError } from "../../../k8s/network-error.ts";
 import { targetPort } from "./target-port.ts";
 
 /** `error`: it is not known how the container is; `state` is what the kubelet's event calls that. */

@@ -1,5 +1,5 @@
-/** Failures of connections in the words of Go's net package, which users know from the kubelet's events. */
-import { messageOf } from "../../../kernel/problem.ts";
+/** Failures of connections in the words of Go's net package, which users know from events and from the API's errors. */
+import { messageOf } from "../kernel/problem.ts";
 
 /** Go's `syscall.Errno` texts. */
 const TEXTS: Readonly<Record<string, string>> = {
@@ -17,7 +17,7 @@ const TEXTS: Readonly<Record<string, string>> = {
   ETIMEDOUT: "connection timed out",
 };
 
-/** Why a probe or hook could not talk to its target. The message is Go's. */
+/** Why somebody could not be talked to. The message is Go's. */
 export class NetworkError extends Error {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
@@ -42,7 +42,7 @@ export function errnoText(error: unknown): string {
   return TEXTS[code] ?? messageOf(error);
 }
 
-/** Time is up: the reason of a probe's signal. */
+/** Time is up: the reason of a signal. */
 export class DeadlineError extends NetworkError {
   constructor() {
     super("context deadline exceeded");

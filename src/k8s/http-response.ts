@@ -1,5 +1,5 @@
-/** Reads one HTTP/1.1 answer from a byte stream: what a probe needs of it, and no more. */
-import { goQuote } from "../../../k8s/go-format.ts";
+/** Reads one HTTP/1.1 answer from a byte stream: what a probe or a webhook needs of it, and no more. */
+import { goQuote } from "./go-format.ts";
 import { NetworkError } from "./network-error.ts";
 
 export interface HttpResponse {
@@ -10,7 +10,7 @@ export interface HttpResponse {
   readonly body: string;
 }
 
-/** Go's `http.Transport` gives up on longer headers (10 MiB); nobody's probe needs that. */
+/** Go's `http.Transport` gives up on longer headers (10 MiB); nobody who is asked here needs that. */
 const HEADER_BYTES = 1024 * 1024;
 const CRLF = "\r\n";
 
