@@ -100,7 +100,14 @@ describe("refuseInvalidNew() refuses", () => {
         'spec.type: Unsupported value: "Cloud": supported values: "ClusterIP", "ExternalName", "LoadBalancer", "NodePort"',
       ],
     ],
-    ["apps/v1 Deployment", { spec: { template } }, ["spec.selector: Required value"]],
+    [
+      "apps/v1 Deployment",
+      { spec: { template } },
+      [
+        "spec.selector: Required value",
+        'spec.template.metadata.labels: Invalid value: {"app":"x"}: `selector` does not match template `labels`',
+      ],
+    ],
     [
       "apps/v1 Deployment",
       { spec: { selector: { matchLabels: { app: "y" } }, template, replicas: -1 } },

@@ -4,6 +4,7 @@ import { parseSchedule } from "../cron-schedule.ts";
 import { type FieldError, invalid, notSupported, required } from "../field-error.ts";
 import { isTimeZone } from "../time-zone.ts";
 import { validateJobTemplateSpec } from "./jobs.ts";
+import { validateCounts } from "./pod-amount.ts";
 import type { Unchecked } from "./unchecked.ts";
 
 interface AnyCronJob {
@@ -29,11 +30,10 @@ export function validateCronJobUpdate({ spec = {} }: AnyCronJob, before: AnyCron
 
 function validateSpec(spec: Unchecked<CronJobSpec>, old: Unchecked<CronJobSpec> | undefined): FieldError[] {
   const { concurrencyPolicy = "", timeZone, jobTemplate } = spec;
-  const errors = validateFormat(spec, old?.schedule?.includes("TZ") === true);
-  for (const name of COUNTS) {
-    const value = spec[name] ?? 0;
-    if (value < 0) errors.push(invalid(`spec.${name}`, value, "must be greater than or equal to 0"));
-  }
+  const errors = [
+    ...validateFormat(spec, old?.schedule?.includes("TZ") === true),
+    ...validateCounts(spec, COUNTS, "spec"),
+  ];
   if (timeZone !== undefined && timeZone !== old?.timeZone) errors.push(...validateTimeZone(timeZone));
   if (concurrencyPolicy === "") errors.push(required("spec.concurrencyPolicy"));
   else if (!POLICIES.includes(concurrencyPolicy)) {

@@ -1,14 +1,14 @@
 /** Checks of Jobs (`pkg/apis/batch/validation`). */
-import type { JobSpec, LabelSelector, ObjectMeta } from "../../../generated/kubernetes.ts";
+import type { JobSpec, ObjectMeta } from "../../../generated/kubernetes.ts";
 import { type FieldError, invalid, notSupported, required, tooLong } from "../field-error.ts";
 import { CONTROLLER_UID, JOB_NAME, LEGACY_CONTROLLER_UID, LEGACY_JOB_NAME } from "../generated-selector.ts";
-import { SelectorError } from "../label-requirement.ts";
-import { byteLength, checkDns1123Label, checkDns1123Subdomain } from "../names.ts";
-import { labelSelectorOf } from "../selectors.ts";
+import { byteLength, checkDns1123Label } from "../names.ts";
+import { validateDomainPath } from "./domain-path.ts";
 import { validatePodFailurePolicy, validateSuccessPolicy } from "./job-policies.ts";
 import { validateLabelSelector } from "./labels.ts";
+import { validateCounts } from "./pod-amount.ts";
 import type { Unchecked } from "./unchecked.ts";
-import { validateTemplate } from "./workloads.ts";
+import { mismatch, selects, validateTemplate } from "./workloads.ts";
 
 export type AnyJobSpec = Unchecked<JobSpec>;
 
@@ -68,26 +68,14 @@ function validateGeneratedSelector({ name = "", uid = "" }: ObjectMeta, spec: An
   return errors;
 }
 
-/** `undefined` for a selector that is none: that is said elsewhere. */
-function selects(selector: Unchecked<LabelSelector>, labels: Readonly<Record<string, string>>) {
-  try {
-    return labelSelectorOf(selector as LabelSelector).matches(labels);
-  } catch (error) {
-    if (error instanceof SelectorError) return undefined;
-    throw error;
-  }
-}
-
 /** With its selector, as a stored Job has it. */
 export function validateJobSpec(spec: AnyJobSpec, path: string): FieldError[] {
   const { selector, template } = spec;
   const errors = validateUnselected(spec, path);
   if (selector === undefined) return [...errors, required(`${path}.selector`)];
   errors.push(...validateLabelSelector(selector, `${path}.selector`));
-  const labels = template?.metadata?.labels ?? {};
-  if (selects(selector, labels) !== false) return errors;
-  const why = "`selector` does not match template `labels`";
-  return [...errors, invalid(`${path}.template.metadata.labels`, labels, why)];
+  if (selects(selector, template?.metadata?.labels) !== false) return errors;
+  return [...errors, mismatch(template ?? {}, `${path}.template`)];
 }
 
 /** For a CronJob's template, which gets its selector when the Job is made. */
@@ -103,11 +91,7 @@ export function validateJobTemplateSpec(spec: AnyJobSpec, path: string): FieldEr
 }
 
 function validateUnselected(spec: AnyJobSpec, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  for (const name of COUNTS) {
-    const value = spec[name] ?? 0;
-    if (value < 0) errors.push(invalid(`${path}.${name}`, value, "must be greater than or equal to 0"));
-  }
+  const errors = validateCounts(spec, COUNTS, path);
   if (spec.maxFailedIndexes !== undefined && spec.backoffLimitPerIndex === undefined) {
     errors.push(required(`${path}.backoffLimitPerIndex`, "when maxFailedIndexes is specified"));
   }
@@ -123,26 +107,8 @@ function validateUnselected(spec: AnyJobSpec, path: string): FieldError[] {
   ];
 }
 
-/** `IsDomainPrefixedPath`. */
 function validateManager(name: string, field: string): FieldError[] {
-  const errors: FieldError[] = [];
-  const slash = name.indexOf("/");
-  const [domain, path] = [name.slice(0, slash), name.slice(slash + 1)];
-  if (name === "") errors.push(required(field));
-  else if (slash < 0 || domain === "" || path === "") {
-    errors.push(invalid(field, name, 'must be a domain-prefixed path (such as "acme.io/foo")'));
-  } else {
-    for (const why of checkDns1123Subdomain(domain)) errors.push(invalid(field, domain, why));
-    if (!/^[A-Za-z0-9/\-._~%!$&'()*+,;=:]+$/.test(path)) {
-      errors.push(
-        invalid(
-          field,
-          path,
-          `Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')`,
-        ),
-      );
-    }
-  }
+  const errors = validateDomainPath(name, field);
   return byteLength(name) > LONGEST_MANAGER ? [...errors, tooLong(field, LONGEST_MANAGER)] : errors;
 }
 

@@ -1,5 +1,5 @@
 /** Checks of a pod's specification, alone or in a template (core `ValidatePodSpec`). */
-import type { HostAlias, PodDNSConfig, PodSpec } from "../../../generated/kubernetes.ts";
+import type { HostAlias, PodDNSConfig, PodSpec, Volume } from "../../../generated/kubernetes.ts";
 import {
   type FieldError,
   forbidden,
@@ -52,13 +52,18 @@ export interface PodSpecPlace {
   readonly isPod: boolean;
   /** Empty for templates. */
   readonly podName: string;
+  /** What containers may mount besides the specification's own, which give way to them. */
+  readonly furtherVolumes?: readonly Unchecked<Volume>[];
 }
 
-export function validatePodSpec(spec: Spec, { path, isPod, podName }: PodSpecPlace): FieldError[] {
+export function validatePodSpec(
+  spec: Spec,
+  { path, isPod, podName, furtherVolumes = [] }: PodSpecPlace,
+): FieldError[] {
   const { containers: main = [], initContainers: init = [], ephemeralContainers: ephemeral = [] } = spec;
   const volumes = validateVolumes(spec.volumes ?? [], { path: `${path}.volumes`, podName });
   const pod: PodFacts = {
-    volumes: volumes.valid,
+    volumes: new Map([...volumes.valid, ...furtherVolumes.map((one) => [one.name ?? "", one] as const)]),
     grace: spec.terminationGracePeriodSeconds,
     hostUsers: spec.hostUsers !== false,
     osName: spec.os?.name,

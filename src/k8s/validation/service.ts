@@ -1,7 +1,7 @@
 /** Checks of Services, new and changed (core `ValidateService`, `ValidateServiceUpdate`). */
 import type { Service, ServiceSpec } from "../../../generated/kubernetes.ts";
 import { type FieldError, forbidden, invalid, invalidEach, notSupported, required } from "../field-error.ts";
-import { checkDns1123Subdomain, checkIp, checkPortNumber, checkQualifiedName, isIp } from "../names.ts";
+import { checkDns1123Subdomain, checkPortNumber, checkQualifiedName } from "../names.ts";
 import {
   isExternallyAccessible,
   isHeadless,
@@ -9,6 +9,7 @@ import {
   needsHealthCheckNodePort,
   NO_CLUSTER_IP,
 } from "../service-type.ts";
+import { validateCidr, validateReachableIp } from "./ip-fields.ts";
 import { validateLabels } from "./labels.ts";
 import { validateClusterIps, validateClusterIpsUpdate } from "./service-addresses.ts";
 import { validateExposedPorts, validateServicePorts } from "./service-ports.ts";
@@ -31,7 +32,7 @@ export function validateService({ spec = {} }: Unchecked<Service>): FieldError[]
   errors.push(...validateOfType(spec), ...validateServicePorts(ports, type));
   errors.push(...validateLabels(spec.selector, "spec.selector"));
   errors.push(...oneOf(spec.sessionAffinity, AFFINITIES, "spec.sessionAffinity"), ...validateAffinity(spec));
-  errors.push(...validateClusterIps(spec), ...validateExternalIps(spec.externalIPs ?? []));
+  errors.push(...validateClusterIps(spec), ...validateExternalIps(spec));
   errors.push(...oneOf(type, TYPES, "spec.type"), ...validateBalancer(spec));
   return [...errors, ...validateTrafficPolicies(spec)];
 }
@@ -93,32 +94,16 @@ function validateAffinity({ sessionAffinity, sessionAffinityConfig: config }: Sp
   return [invalid(`${at}.clientIP.timeoutSeconds`, timeoutSeconds, why)];
 }
 
-function validateExternalIps(ips: readonly string[]): FieldError[] {
-  return ips.flatMap((ip, index) => {
-    const wrong = checkIp(ip);
-    const why = wrong.length > 0 ? wrong : specialIp(ip);
-    return invalidEach(`spec.externalIPs[${index}]`, ip, why);
-  });
-}
-
-/** `ValidateNonSpecialIP`. */
-function specialIp(ip: string): string[] {
-  const canonical = ip.toLowerCase();
-  const wrong: string[] = [];
-  if (canonical === "0.0.0.0" || canonical === "::") wrong.push(`may not be unspecified (${ip})`);
-  if (canonical.startsWith("127.") || canonical === "::1")
-    wrong.push("may not be in the loopback range (127.0.0.0/8, ::1/128)");
-  if (canonical.startsWith("169.254.") || /^fe[89ab]/.test(canonical))
-    wrong.push("may not be in the link-local range (169.254.0.0/16, fe80::/10)");
-  if (canonical.startsWith("224.0.0.") || canonical.startsWith("ff02:"))
-    wrong.push("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
-  return wrong;
+function validateExternalIps({ externalIPs = [] }: Spec): FieldError[] {
+  return externalIPs.flatMap((ip, index) => validateReachableIp(ip, `spec.externalIPs[${index}]`));
 }
 
 function validateBalancer(spec: Spec): FieldError[] {
   const { type, loadBalancerSourceRanges: ranges = [], loadBalancerClass } = spec;
   if (type === "LoadBalancer") {
-    const errors = ranges.flatMap((range, index) => validateRange(range, index));
+    const errors = ranges.flatMap((range, index) =>
+      validateCidr(range.trim(), `spec.LoadBalancerSourceRanges[${index}]`),
+    );
     if (loadBalancerClass === undefined) return errors;
     const wrong = checkQualifiedName(loadBalancerClass);
     return [...errors, ...invalidEach("spec.loadBalancerClass", loadBalancerClass, wrong)];
@@ -129,14 +114,6 @@ function validateBalancer(spec: Spec): FieldError[] {
     errors.push(forbidden("spec.allocateLoadBalancerNodePorts", FOR_BALANCERS_ONLY));
   if (loadBalancerClass !== undefined) errors.push(forbidden("spec.loadBalancerClass", FOR_BALANCERS_ONLY));
   return errors;
-}
-
-function validateRange(range: string, index: number): FieldError[] {
-  const [ip = "", bits = "", ...rest] = range.trim().split("/");
-  const isRange =
-    rest.length === 0 && isIp(ip) && /^\d{1,3}$/.test(bits) && Number(bits) <= (ip.includes(":") ? 128 : 32);
-  const why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
-  return isRange ? [] : [invalid(`spec.LoadBalancerSourceRanges[${index}]`, range, why)];
 }
 
 function validateTrafficPolicies(spec: Spec): FieldError[] {

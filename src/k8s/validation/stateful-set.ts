@@ -1,74 +1,26 @@
-/** Checks of StatefulSets (apps `ValidateStatefulSet`): their order, their claims, and what of them may change. */
+/** Checks of StatefulSets, and which of their fields may change (apps `ValidateStatefulSetSpec`, `ValidateStatefulSetUpdate`). */
 import type {
   PersistentVolumeClaim,
   StatefulSetPersistentVolumeClaimRetentionPolicy,
+  StatefulSetSpec,
   StatefulSetUpdateStrategy,
+  Volume,
 } from "../../../generated/kubernetes.ts";
-import { type FieldError, forbidden, invalid, notSupported, required } from "../field-error.ts";
+import { type FieldError, forbidden, invalid, invalidEach, notSupported, required } from "../field-error.ts";
+import { checkDns1035Label, checkDns1123Label } from "../names.ts";
 import { jsonEqual } from "../patch/json.ts";
+import { isNothing, refuseOverAll, validateAmount, validateCounts } from "./pod-amount.ts";
 import { validateClaimSpec } from "./storage.ts";
 import type { Unchecked } from "./unchecked.ts";
-import { type Has, type ReplicatedSpec, validateNonNegative, validateReplicated } from "./workloads.ts";
+import { type Has, refuseEnding, validateSelected } from "./workloads.ts";
 
-interface Spec extends ReplicatedSpec {
-  readonly podManagementPolicy?: string;
-  readonly updateStrategy?: Unchecked<StatefulSetUpdateStrategy>;
-  readonly persistentVolumeClaimRetentionPolicy?: StatefulSetPersistentVolumeClaimRetentionPolicy;
-  readonly ordinals?: { readonly start?: number };
-  readonly volumeClaimTemplates?: readonly Unchecked<PersistentVolumeClaim>[];
-}
-type StatefulSet = Has<Spec>;
+type Spec = Unchecked<StatefulSetSpec>;
 
-export function validateStatefulSet({ spec = {} }: StatefulSet): FieldError[] {
-  const { template = {}, volumeClaimTemplates: claims = [] } = spec;
-  const own = template.spec?.volumes ?? [];
-  // A pod of the set gets a volume for every claim, in place of the template's own of that name.
-  const names = claims.map(({ metadata }) => metadata?.name ?? "");
-  const volumes = [
-    ...own.filter(({ name = "" }) => !names.includes(name)),
-    ...names.map((name) => ({ name, emptyDir: {} })),
-  ];
-  const whole = { ...template, spec: { ...template.spec, volumes } };
-  return [
-    ...validatePolicies(spec),
-    ...validateNonNegative({ "spec.ordinals.start": spec.ordinals?.start }),
-    ...validateReplicated({ spec: { ...spec, template: whole } }, "StatefulSet"),
-    ...claims.flatMap(({ spec: claim = {} }, index) =>
-      validateClaimSpec(claim, `spec.volumeClaimTemplates[${index}].spec`),
-    ),
-  ];
-}
-
-function validatePolicies(spec: Spec): FieldError[] {
-  const errors: FieldError[] = [];
-  const { podManagementPolicy = "" } = spec;
-  if (podManagementPolicy === "") errors.push(required("spec.podManagementPolicy"));
-  else if (podManagementPolicy !== "OrderedReady" && podManagementPolicy !== "Parallel")
-    errors.push(
-      invalid("spec.podManagementPolicy", podManagementPolicy, "must be 'OrderedReady' or 'Parallel'"),
-    );
-  errors.push(...validateUpdateStrategy(spec.updateStrategy ?? {}));
-  const { whenDeleted = "Retain", whenScaled = "Retain" } = spec.persistentVolumeClaimRetentionPolicy ?? {};
-  for (const [name, value] of Object.entries({ whenDeleted, whenScaled }))
-    if (value !== "Retain" && value !== "Delete")
-      errors.push(
-        notSupported(`spec.persistentVolumeClaimRetentionPolicy.${name}`, value, ["Delete", "Retain"]),
-      );
-  return errors;
-}
-
-function validateUpdateStrategy(strategy: Unchecked<StatefulSetUpdateStrategy>): FieldError[] {
-  const path = "spec.updateStrategy";
-  const { type = "", rollingUpdate } = strategy;
-  if (type === "") return [required(path)];
-  if (type === "RollingUpdate")
-    return validateNonNegative({ [`${path}.rollingUpdate.partition`]: rollingUpdate?.partition });
-  if (type !== "OnDelete") return [invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")];
-  if (rollingUpdate === undefined) return [];
-  return [invalid(`${path}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")];
-}
-
-const MAY_CHANGE: ReadonlySet<string> = new Set([
+const STRATEGY = "spec.updateStrategy";
+const ORDERS = ["OrderedReady", "Parallel"];
+const RETENTIONS = ["Retain", "Delete"];
+/** What may change, in the order in which the refusal of everything else lists it. */
+const CHANGING = [
   "replicas",
   "ordinals",
   "template",
@@ -76,15 +28,102 @@ const MAY_CHANGE: ReadonlySet<string> = new Set([
   "revisionHistoryLimit",
   "persistentVolumeClaimRetentionPolicy",
   "minReadySeconds",
-]);
-const FIXED =
-  "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
+] as const;
 
-export function validateStatefulSetUpdate(object: StatefulSet, before: StatefulSet): FieldError[] {
-  const isSame = jsonEqual(fixedPart(object.spec), fixedPart(before.spec));
-  return [...validateStatefulSet(object), ...(isSame ? [] : [forbidden("spec", FIXED)])];
+export function validateStatefulSet({ spec = {} }: Has<StatefulSetSpec>): FieldError[] {
+  const { serviceName = "", volumeClaimTemplates: claims = [] } = spec;
+  return [
+    ...(serviceName === ""
+      ? []
+      : invalidEach("spec.serviceName", serviceName, checkDns1035Label(serviceName))),
+    ...claims.flatMap((claim, index) => validateClaimTemplate(claim, `spec.volumeClaimTemplates[${index}]`)),
+    ...validateUnnamed(spec),
+  ];
 }
 
-function fixedPart(spec: Spec = {}): object {
-  return Object.fromEntries(Object.entries(spec).filter(([name]) => !MAY_CHANGE.has(name)));
+/** What a stored set was made with stays good, as long as it stays. */
+export function validateStatefulSetUpdate(
+  { spec = {} }: Has<StatefulSetSpec>,
+  before: Has<StatefulSetSpec>,
+): FieldError[] {
+  const errors = validateUnnamed(spec);
+  if (jsonEqual(fixedPart(spec), fixedPart(before.spec ?? {}))) return errors;
+  const [last, ...others] = CHANGING.map((name) => `'${name}'`).toReversed();
+  const list = `${others.toReversed().join(", ")} and ${last}`;
+  const why = `updates to statefulset spec for fields other than ${list} are forbidden`;
+  return [...errors, forbidden("spec", why)];
+}
+
+function fixedPart(spec: Spec): object {
+  return Object.fromEntries(
+    Object.entries(spec).filter(([name]) => !CHANGING.some((changing) => changing === name)),
+  );
+}
+
+function validateUnnamed(spec: Spec): FieldError[] {
+  const { updateStrategy = {}, ordinals = {}, template = {} } = spec;
+  return [
+    ...validateOrder(spec.podManagementPolicy ?? ""),
+    ...validateStrategy(updateStrategy),
+    ...validateRetention(spec.persistentVolumeClaimRetentionPolicy),
+    ...validateCounts(spec, ["replicas", "minReadySeconds"], "spec"),
+    ...validateCounts(ordinals, ["start"], "spec.ordinals"),
+    ...validateCounts(spec, ["revisionHistoryLimit"], "spec"),
+    ...validateSelected(spec, { owner: "statefulset", broken: "", furtherVolumes: claimVolumes(spec) }),
+    ...refuseEnding(template, "StatefulSet"),
+  ];
+}
+
+/** Every pod gets these, whatever its template says. */
+function claimVolumes({ volumeClaimTemplates = [] }: Spec): Unchecked<Volume>[] {
+  return volumeClaimTemplates.map(({ metadata }) => ({
+    name: metadata?.name ?? "",
+    persistentVolumeClaim: {},
+  }));
+}
+
+function validateOrder(policy: string): FieldError[] {
+  const field = "spec.podManagementPolicy";
+  if (policy === "") return [required(field)];
+  return ORDERS.includes(policy) ? [] : [invalid(field, policy, "must be 'OrderedReady' or 'Parallel'")];
+}
+
+function validateStrategy(strategy: Unchecked<StatefulSetUpdateStrategy>): FieldError[] {
+  const { type = "", rollingUpdate } = strategy;
+  if (type === "") return [required(STRATEGY)];
+  const field = `${STRATEGY}.rollingUpdate`;
+  if (type === "OnDelete") {
+    if (rollingUpdate === undefined) return [];
+    return [invalid(field, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")];
+  }
+  if (type !== "RollingUpdate") return [invalid(STRATEGY, strategy, "must be 'RollingUpdate' or 'OnDelete'")];
+  const errors = validateCounts(rollingUpdate ?? {}, ["partition"], field);
+  const { maxUnavailable } = rollingUpdate ?? {};
+  if (maxUnavailable === undefined) return errors;
+  const at = `${field}.maxUnavailable`;
+  errors.push(...validateAmount(maxUnavailable, at));
+  if (isNothing(maxUnavailable)) errors.push(invalid(at, maxUnavailable, "cannot be 0"));
+  return [...errors, ...refuseOverAll(maxUnavailable, at)];
+}
+
+function validateRetention(
+  policy: Unchecked<StatefulSetPersistentVolumeClaimRetentionPolicy> | undefined,
+): FieldError[] {
+  if (policy === undefined) return [];
+  return (["whenDeleted", "whenScaled"] as const).flatMap((name) => {
+    const value = policy[name] ?? "";
+    const field = `spec.persistentVolumeClaimRetentionPolicy.${name}`;
+    return RETENTIONS.includes(value) ? [] : [notSupported(field, value, RETENTIONS)];
+  });
+}
+
+/** The name becomes that of a volume of every pod. */
+function validateClaimTemplate(
+  { metadata = {}, spec = {} }: Unchecked<PersistentVolumeClaim>,
+  path: string,
+): FieldError[] {
+  const { name = "" } = metadata;
+  const field = `${path}.metadata.name`;
+  const errors = name === "" ? [required(field)] : invalidEach(field, name, checkDns1123Label(name));
+  return [...errors, ...validateClaimSpec(spec, `${path}.spec`)];
 }

@@ -51,8 +51,8 @@ test.each<[string, Spec, string[]]>([
     { ...stateful, podManagementPolicy: "Random", replicas: -1, ordinals: { start: -1 } },
     [
       `spec.podManagementPolicy: Invalid value: "Random": must be 'OrderedReady' or 'Parallel'`,
-      "spec.ordinals.start: Invalid value: -1: must be greater than or equal to 0",
       "spec.replicas: Invalid value: -1: must be greater than or equal to 0",
+      "spec.ordinals.start: Invalid value: -1: must be greater than or equal to 0",
     ],
   ],
   [
@@ -76,9 +76,9 @@ test.each<[string, Spec, string[]]>([
       volumeClaimTemplates: [{ ...claim, spec: { ...claim.spec, accessModes: [] } }],
     },
     [
-      'spec.persistentVolumeClaimRetentionPolicy.whenDeleted: Unsupported value: "Keep": supported values: "Delete", "Retain"',
-      "spec.selector: Invalid value: {}: empty selector is invalid for statefulset",
       "spec.volumeClaimTemplates[0].spec.accessModes: Required value: at least 1 access mode is required",
+      'spec.persistentVolumeClaimRetentionPolicy.whenDeleted: Unsupported value: "Keep": supported values: "Retain", "Delete"',
+      "spec.selector: Invalid value: {}: empty selector is invalid for statefulset",
     ],
   ],
   [
