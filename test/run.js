@@ -23,6 +23,7 @@ const PACKAGES = {
   logrotate: ["logrotate", "log files that are rotated while they are read"],
   rsyslog: ["rsyslogd", "delivery by syslog"],
   "rsyslog-gnutls": ["rsyslog/lmnsd_gtls.so", "delivery by syslog over TLS"],
+  wget: ["wget", "the test of the chart that `helm create` writes"],
   uidmap: ["newuidmap", "rootless pods whose containers run as several users"],
 };
 

@@ -1,0 +1,6 @@
+{{- define "shop.labels" -}}
+app: {{ .Release.Name }}
+{{- with .Values.selector }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
