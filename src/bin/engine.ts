@@ -116,14 +116,19 @@ export async function startEngine(
     seedCluster(store, { apiPort: api.port, nodeAddress: sandbox.nodeIP });
     const { create } = api;
     const caCertificate = pki.authority;
-    closing.push(
+    const controllers = [
       ...startControllers({ store, clock, create, caCertificate, nodeName, folder, onError: logBug }),
-    );
+    ];
+    const stopControllers = () => {
+      for (const stop of controllers.splice(0).toReversed()) stop();
+    };
+    closing.push(stopControllers);
     closing.push(...(await startNetwork({ store, sandbox, clock, apiPort: api.port, onError: logBug })));
     announce(folder, { api, pki, detached: options.detached });
     const { name: tier, limits } = sandbox.tier;
     const adopted = sandbox.adopted.length;
-    return { port: api.port, tier, limits, adopted, stop: stopOnce({ store, kubelet, folder, closeAll }) };
+    const stop = stopOnce({ store, kubelet, folder, stopControllers, closeAll });
+    return { port: api.port, tier, limits, adopted, stop };
   } catch (error) {
     await closeAll();
     throw error;
@@ -222,16 +227,20 @@ function stopOnce({
   store,
   kubelet,
   folder,
+  stopControllers,
   closeAll,
 }: {
   readonly store: Store;
   readonly kubelet: Kubelet;
   readonly folder: StateFolder;
+  readonly stopControllers: () => void;
   readonly closeAll: (leavePods: boolean) => Promise<void>;
 }): Engine["stop"] {
   let ending: Promise<void> | undefined;
   return async (options) => {
     const { keepState, leavePods, graceSeconds } = options;
+    // First of all: they would replace every pod that ends.
+    stopControllers();
     if (!keepState) deletePods(store, graceSeconds);
     const shutDown = () => (keepState ? kubelet.shutDown(graceSeconds) : podsGone(store));
     const stopped = leavePods ? Promise.resolve() : shutDown();
@@ -246,15 +255,14 @@ function stopOnce({
   };
 }
 
-/** Every pod gets its own grace period, but no more than the stop allows. */
+/** Every pod gets its own grace period, but no more than the stop allows. Nobody is left to take its finalizers away. */
 function deletePods(store: Store, graceSeconds: number): void {
   for (const { metadata, spec } of store.list("pods").items) {
+    const at = { namespace: metadata.namespace ?? "", name: metadata.name ?? "" };
     const own = (spec as { terminationGracePeriodSeconds?: number }).terminationGracePeriodSeconds ?? 30;
-    store.delete(
-      "pods",
-      { namespace: metadata.namespace ?? "", name: metadata.name ?? "" },
-      { gracePeriodSeconds: Math.min(own, graceSeconds) },
-    );
+    const { gone } = store.delete("pods", at, { gracePeriodSeconds: Math.min(own, graceSeconds) });
+    if (gone || metadata.finalizers === undefined) continue;
+    store.update("pods", at, (pod) => ({ ...pod, metadata: { ...pod.metadata, finalizers: [] } }));
   }
 }
 

@@ -3,7 +3,6 @@ import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { sidecars } from "../../generated/sidecars.ts";
 import { type Finished, PillionHome } from "../../src/testing/pillion.ts";
-import { helmPath, kubectlPath } from "../../src/testing/kubectl.ts";
 import { snapshotHost } from "../../src/testing/host-snapshot.ts";
 
 const examples = join(import.meta.dirname, "../../examples");
@@ -44,25 +43,6 @@ test.skipIf(!hasNginx)(
   },
   60_000,
 );
-
-test("native-sidecar: main waits for its sidecar's startup probe, the pod completes although sidecars run on, and they stop last [I2, T13, P5]", async () => {
-  await using home = new PillionHome();
-  const up = home.start(["up", "-f", join(examples, "native-sidecar")]);
-  await up.line(/^pod\/native-sidecar: 0\/3 Completed$/);
-  up.kill("SIGINT");
-  const { code, stdout, stderr } = await up.exited;
-  const lines = `${stdout}\n${stderr}`.split("\n").filter((line) => line.startsWith("[native-sidecar/"));
-  expect({ code, streamed: lines.filter((line) => line.includes("log-streamer")) }).toEqual({
-    code: 0,
-    streamed: [
-      "download: 3 orders",
-      "price-feed: warming up",
-      "report: everything costs 84",
-      "price-feed: stopped",
-    ].map((line) => `[native-sidecar/log-streamer] ${line}`),
-  });
-  expect(lines).toContain("[native-sidecar/report] the report is done: 84");
-}, 60_000);
 
 test.skipIf(!hasLogs)(
   "logs-streaming: Pillion prints every line, also the one that is written at the end; Ctrl-C leaves nothing behind",
@@ -137,38 +117,6 @@ test.skipIf(!hasLogs)(
       expect.stringMatching(/^receiver: 100 of 100 lines have arrived, \d+ of them twice$/),
     ]);
     expect(finished.code).toBe(0);
-  },
-  60_000,
-);
-
-test.skipIf(!hasNginx)(
-  "express-nginx: helm installs the chart; its load balancer leads to nginx, which leads to Express",
-  async () => {
-    await using home = new PillionHome();
-    const example = join(examples, "express-nginx");
-    await home.mustRun(["up", "-d", "--images", join(example, ".pillion/images.yaml")]);
-    const call = async (...argv: readonly string[]): Promise<string> => {
-      const env = { ...home.env, KUBECONFIG: home.kubeconfig() };
-      const child = Bun.spawn([...argv], { env, stdout: "pipe", stderr: "pipe" });
-      const [out, err, code] = await Promise.all([
-        new Response(child.stdout).text(),
-        new Response(child.stderr).text(),
-        child.exited,
-      ]);
-      if (code !== 0) throw new Error(`${argv.join(" ")} ended with ${code}: ${err}`);
-      return out;
-    };
-    const [helm, kubectl] = [await helmPath("35"), await kubectlPath("35")];
-    await call(helm, "install", "sidecar", join(example, "chart"), "--wait", "--timeout=30s");
-    const address = "{.status.loadBalancer.ingress[0].ip}:{.status.loadBalancer.ingress[0].ports[0].port}";
-    const place = await call(kubectl, "get", "service", "sidecar-lb", "-o", `jsonpath=${address}`);
-    // Where nothing had to move, the port is the Service's own.
-    const url = `http://${place.endsWith(":") ? `${place}80` : place}`;
-    const text = async (path: string) => await (await fetch(`${url}${path}`)).text();
-    expect(await text("/")).toContain("Hello from NGINX!");
-    expect(await text("/express/")).toBe("Hello from Express!\n");
-    await call(helm, "uninstall", "sidecar", "--wait", "--timeout=30s");
-    await home.mustRun(["down"]);
   },
   60_000,
 );
