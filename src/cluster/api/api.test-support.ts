@@ -153,9 +153,13 @@ async function* linesOf(response: Response, leave: AbortController): AsyncGenera
   }
 }
 
-export async function startTestApi(
-  options: Partial<ApiOptions> & { readonly clock?: Clock; readonly historyLimit?: number } = {},
-): Promise<TestApi> {
+interface TestApiOptions extends Partial<ApiOptions> {
+  readonly clock?: Clock;
+  readonly historyLimit?: number;
+}
+
+/** No controllers run: only the namespaces that every cluster has get their account. */
+export async function startTestApi(options: TestApiOptions = {}): Promise<TestApi> {
   const { clock = systemClock, historyLimit, ...rest } = options;
   const pki = await sharedPki();
   const bugs: unknown[] = [];
@@ -176,5 +180,13 @@ export async function startTestApi(
     ...rest,
   });
   seedCluster(store, { apiPort: server.port });
+  const namespaces = store.list("namespaces").items.map(({ metadata }) => metadata.name ?? "");
+  for (const namespace of namespaces) addDefaultAccount(store, namespace);
   return new TestApi({ store, server, pki, bugs });
+}
+
+/** Without it the namespace takes no pods. */
+function addDefaultAccount(store: Store, namespace: string): void {
+  const metadata = { namespace, name: "default" };
+  store.create("serviceaccounts", { apiVersion: "v1", kind: "ServiceAccount", metadata });
 }
