@@ -24,6 +24,7 @@ const PACKAGES = {
   rsyslog: ["rsyslogd", "delivery by syslog"],
   "rsyslog-gnutls": ["rsyslog/lmnsd_gtls.so", "delivery by syslog over TLS"],
   wget: ["wget", "the test of the chart that `helm create` writes"],
+  nftables: ["nft", "Services by the kernel, and the way out of pods"],
   uidmap: ["newuidmap", "rootless pods whose containers run as several users"],
 };
 

@@ -2,8 +2,10 @@
 import { DNS_SERVICE_IP } from "../k8s/cluster-network.ts";
 import { startClusterDns } from "../cluster/net/dns/start-cluster-dns.ts";
 import { startApiRelay } from "../cluster/net/api-relay.ts";
+import { KernelServices } from "../cluster/net/kernel/kernel-services.ts";
 import { createServiceProxy } from "../cluster/net/service-proxy.ts";
 import { startServiceTraffic } from "../cluster/net/service-traffic.ts";
+import { DEFAULT_RANGES } from "../cluster/sandbox/network.ts";
 import type { Sandbox } from "../cluster/sandbox/sandbox.ts";
 import { createEventRecorder } from "../cluster/store/event-recorder.ts";
 import type { Store } from "../cluster/store/store.ts";
@@ -27,14 +29,17 @@ export const CLUSTER_DNS: readonly string[] = [DNS_SERVICE_IP];
 /** Gives what ends each. Rejects when an address of the cluster cannot be had. */
 export async function startNetwork(options: EngineNetwork): Promise<readonly (() => void)[]> {
   const { store, sandbox, clock, apiPort, onError } = options;
-  const { nodeIP } = sandbox;
+  const { nodeIP, packetFilter: filter } = sandbox;
+  const { services } = DEFAULT_RANGES;
+  const kernel = filter === undefined ? undefined : new KernelServices({ filter, services });
   const proxy = createServiceProxy({ network: sandbox, clock });
   const stopTraffic = startServiceTraffic({
     store,
     clock,
     proxy,
+    kernel,
     recorder: createEventRecorder({ store, clock, component: "service-controller", host: "" }),
-    places: { nodeIP, machineIPs: [MACHINE], clusterIPs: true },
+    places: { nodeIP, machineIPs: [MACHINE], clusterIPs: kernel === undefined },
     onError,
   });
   const closing = [() => proxy.close(), stopTraffic];

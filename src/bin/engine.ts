@@ -72,6 +72,7 @@ export async function startEngine(
     const sandbox = await openSandbox({
       stateDir: folder.path,
       keep,
+      packetFilter: process.env["PILLION_PACKET_FILTER"] !== "off",
       onLogLost: (_, error) => logBug(error),
     });
     closing.push((leavePods) => (leavePods ? sandbox.release() : sandbox.close()));

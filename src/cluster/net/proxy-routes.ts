@@ -8,7 +8,7 @@ export interface ProxyPlaces {
   readonly nodeIP: string;
   /** Addresses of this machine where node ports come in. */
   readonly machineIPs: readonly string[];
-  /** False where something else carries traffic to cluster IPs. */
+  /** False where the kernel carries traffic to cluster IPs. */
   readonly clusterIPs: boolean;
 }
 

@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { Event, EndpointSlice, Service, ServiceSpec } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
+import type { ServiceRoute } from "../../k8s/service-routes.ts";
 import { ManualClock } from "../../testing/manual-clock.ts";
 import { openTestStore } from "../../testing/store-fixtures.ts";
 import { createEventRecorder } from "../store/event-recorder.ts";
 import type { Store } from "../store/store.ts";
 import { keyOf } from "./endpoint-picker.ts";
 import type { ListenAddress, ListenFailure, ProxyRoute, ServiceProxy } from "./service-proxy.ts";
-import { startServiceTraffic } from "./service-traffic.ts";
+import { type ServiceTrafficOptions, startServiceTraffic } from "./service-traffic.ts";
 
 const SLICES = "endpointslices.discovery.k8s.io";
 const AT = { namespace: "default", name: "shop" };
@@ -66,7 +67,7 @@ afterEach(() => {
   expect(errors.splice(0)).toEqual([]);
 });
 
-function start(): void {
+function start(more: Partial<ServiceTrafficOptions> = {}): void {
   stop = startServiceTraffic({
     store,
     clock,
@@ -74,6 +75,7 @@ function start(): void {
     recorder: createEventRecorder({ store, clock, component: "service-controller", host: "" }),
     places: { nodeIP: "10.244.0.1", machineIPs: ["127.0.0.1"], clusterIPs: true },
     onError: (error) => errors.push(error),
+    ...more,
   });
 }
 
@@ -142,6 +144,55 @@ describe("startServiceTraffic()", () => {
     store.delete("services", AT);
     await settle();
     expect(proxy.seen()).toEqual([]);
+  });
+
+  test("leaves Services of another proxy alone, also when the label comes later", async () => {
+    createService();
+    store.create(SLICES, slice(true));
+    start();
+    await settle();
+    expect(proxy.seen()).toHaveLength(1);
+    store.update("services", AT, (current) => ({
+      ...current,
+      metadata: { ...current.metadata, labels: { "service.kubernetes.io/service-proxy-name": "other" } },
+    }));
+    await settle();
+    expect(proxy.seen()).toEqual([]);
+  });
+
+  test("tells the kernel of cluster IPs where there is one that carries them, and tries again", async () => {
+    const told: (readonly ServiceRoute[])[] = [];
+    let failure: Error | undefined = new Error("nft says: no");
+    const update = (routes: readonly ServiceRoute[]) => {
+      told.push(routes);
+      return failure === undefined ? Promise.resolve() : Promise.reject(failure);
+    };
+    createService({ type: "NodePort", ports: [{ port: 80, nodePort: 31_001 }] });
+    store.create(SLICES, slice(true));
+    const places = { nodeIP: "10.244.0.1", machineIPs: ["127.0.0.1"], clusterIPs: false };
+    start({ kernel: { update }, places });
+    await settle();
+    expect(proxy.seen()).toEqual([
+      "node 10.244.0.1:31001 → 10.244.0.2:8080",
+      "machine 127.0.0.1:31001 → 10.244.0.2:8080",
+    ]);
+    expect(told).toEqual([
+      [
+        expect.objectContaining({
+          clusterIP: "10.96.0.9",
+          port: 80,
+          endpoints: [{ ip: "10.244.0.2", port: 8080 }],
+        }),
+      ],
+    ]);
+    expect(errors.splice(0)).toEqual([failure]);
+    failure = undefined;
+    clock.advance(5000);
+    await settle();
+    expect(told).toHaveLength(2);
+    clock.advance(60_000);
+    await settle();
+    expect(told).toHaveLength(2);
   });
 
   test("has node ports on the node and on this machine, and says once that one is taken [SV5]", async () => {

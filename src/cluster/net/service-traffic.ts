@@ -10,6 +10,8 @@ import { type ProxyPlaces, proxyRoute } from "./proxy-routes.ts";
 import type { ListenFailure, ProxyRoute, ServiceProxy } from "./service-proxy.ts";
 
 const SLICES = "endpointslices.discovery.k8s.io";
+/** Names the proxy that a Service is meant for; without it, every one (`LabelServiceProxyName` of kube-proxy). */
+const PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name";
 /** How long until an address that another program has is tried again. */
 const RETRY_MS = 5000;
 
@@ -17,6 +19,8 @@ export interface ServiceTrafficOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly proxy: ServiceProxy;
+  /** Carries traffic to cluster IPs where the proxy does not (`places`). Rejects when it cannot; that is tried again. */
+  readonly kernel?: { update(routes: readonly ServiceRoute[]): Promise<void> } | undefined;
   readonly recorder: EventRecorder;
   readonly places: ProxyPlaces;
   /** Told of what is a bug. */
@@ -74,7 +78,7 @@ class ServiceTraffic {
   #onService(object: KubeObject, isDeleted: boolean): void {
     const key = keyOf(object.metadata.namespace, object.metadata.name);
     const known = this.#knownAt(key);
-    if (isDeleted) delete known.service;
+    if (isDeleted || object.metadata.labels?.[PROXY_NAME_LABEL] !== undefined) delete known.service;
     else known.service = object;
     this.#balancers.look(key, known.service);
     this.#changed(key, known);
@@ -118,19 +122,29 @@ class ServiceTraffic {
 
   async #update(): Promise<void> {
     const { proxy, clock } = this.#options;
-    const failures = await proxy.update(this.#routes());
+    const [failures, isLed] = await Promise.all([proxy.update(this.#routes()), this.#tellKernel()]);
     if (this.#isStopped) return;
     this.#tell(failures);
     this.#cancelRetry();
-    if (failures.length > 0) this.#cancelRetry = clock.schedule(RETRY_MS, () => this.#soon());
+    if (failures.length > 0 || !isLed) this.#cancelRetry = clock.schedule(RETRY_MS, () => this.#soon());
+  }
+
+  /** False when it is to be tried again. */
+  async #tellKernel(): Promise<boolean> {
+    const { kernel, onError } = this.#options;
+    try {
+      await kernel?.update([...this.#known.values()].flatMap((known) => serviceRoutes(known)));
+      return true;
+    } catch (error) {
+      onError(error);
+      return false;
+    }
   }
 
   #routes(): ProxyRoute[] {
     const routes: ProxyRoute[] = [];
     for (const [key, known] of this.#known) {
-      if (known.service === undefined) continue;
-      known.routes ??= routesOf(known.service, [...known.slices.values()]);
-      for (const route of known.routes) {
+      for (const route of serviceRoutes(known)) {
         const external = this.#balancers.addressesOf(key, route);
         const proxied = proxyRoute(route, this.#options.places, external);
         if (proxied !== undefined) routes.push(proxied);
@@ -159,6 +173,12 @@ class ServiceTraffic {
     }
     this.#told = told;
   }
+}
+
+function serviceRoutes(known: Known): readonly ServiceRoute[] {
+  if (known.service === undefined) return [];
+  known.routes ??= routesOf(known.service, [...known.slices.values()]);
+  return known.routes;
 }
 
 function keyOf(namespace = "", name = ""): string {

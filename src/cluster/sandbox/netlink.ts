@@ -16,6 +16,11 @@ const RTM_DELLINK = 17;
 const RTM_NEWADDR = 20;
 const RTM_NEWROUTE = 24;
 
+/** `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE`. */
+const IPCTNL_CT_DELETE = 0x0102;
+const CTA_MARK = 8;
+const CTA_MARK_MASK = 21;
+
 const AF_UNSPEC = 0;
 const AF_INET = 2;
 const IFF_UP = 1;
@@ -163,6 +168,25 @@ export function addLocalRange({ link, address, prefixLength }: Ipv4Address): Net
     routeHeader({ prefixLength, table: RT_TABLE_LOCAL, scope: RT_SCOPE_HOST, type: RTN_LOCAL }),
     attribute(RTA_DST, inet(address)),
     attribute(RTA_OIF, u32(link)),
+  ]);
+}
+
+/**
+ * Makes the kernel forget all connections of one mark, in the order of nfnetlink: `IPCTNL_MSG_CT_DELETE` without an address.
+ * For a socket of `NETLINK_NETFILTER`.
+ */
+export function forgetConnections({
+  value,
+  mask,
+}: {
+  readonly value: number;
+  readonly mask: number;
+}): NetlinkRequest {
+  const nfgenmsg = Uint8Array.of(AF_INET, 0, 0, 0);
+  return request("forget connections", IPCTNL_CT_DELETE, 0, [
+    nfgenmsg,
+    attribute(CTA_MARK, inet(value)),
+    attribute(CTA_MARK_MASK, inet(mask)),
   ]);
 }
 

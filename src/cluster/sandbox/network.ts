@@ -72,8 +72,10 @@ export function buildNodeNetwork(program: Program, ranges: NetworkRanges): void 
 export function buildForwarding(program: Program, nodeNetns: number): void {
   program.call("setns", [nodeNetns, linux.CLONE_NEWNET], { name: "setns(node)" });
   // Pods must not learn that they could reach each other directly: answers would pass the node's translation by.
-  for (const link of ["all", "br0"]) writeSysctl(program, `conf/${link}/send_redirects`, "0", "must");
-  writeSysctl(program, "ip_forward", "1", "must");
+  for (const link of ["all", "br0"]) writeSysctl(program, `ipv4/conf/${link}/send_redirects`, "0", "must");
+  writeSysctl(program, "ipv4/ip_forward", "1", "must");
+  // With this module of the kernel, which Docker loads, a bridge translates too, and sends no pod's packet back to itself.
+  writeSysctl(program, "bridge/bridge-nf-call-iptables", "0");
 }
 
 export interface PodNetwork {
@@ -122,8 +124,8 @@ export function buildPodNetwork(
     addDefaultRoute({ link: ETH0_INDEX, gateway }),
   ]);
   // What container runtimes set for every pod: programs without privileges may listen on port 80, and ping.
-  writeSysctl(program, "ip_unprivileged_port_start", "0");
-  writeSysctl(program, "ping_group_range", "0 2147483647");
+  writeSysctl(program, "ipv4/ip_unprivileged_port_start", "0");
+  writeSysctl(program, "ipv4/ping_group_range", "0 2147483647");
 }
 
 /** Makes the requests in the network namespace that the child is in at that moment. */
@@ -143,7 +145,7 @@ function writeSysctl(program: Program, name: string, value: string, urgency: "ma
   const file = program.slot();
   const skip = program.label();
   const mayFail = urgency === "may" ? ({ ignore: "all", orElse: skip } as const) : {};
-  const path = `/proc/sys/net/ipv4/${name}`;
+  const path = `/proc/sys/net/${name}`;
   program
     .call("openat", [linux.AT_FDCWD, path, linux.O_WRONLY | linux.O_CLOEXEC, 0], { save: file, ...mayFail })
     .call("write", [file, value, value.length], { name: `write(${path})`, ...mayFail })

@@ -7,6 +7,7 @@ import { formatIpv4 } from "../../lib/ipv4.ts";
 import type { Cgroups } from "./cgroups/open-cgroups.ts";
 import { type Adoption, adoptNode, adoptPods, prepareAdoption } from "./adopt-pods.ts";
 import { startCgroups } from "./cgroups/start-cgroups.ts";
+import type { PacketFilter } from "../net/packet-filter.ts";
 import { createContainerRuntime } from "./container.ts";
 import { watchExits } from "./exits.ts";
 import { LaunchError, type Launcher, loadLauncher } from "./launcher.ts";
@@ -24,6 +25,13 @@ import {
 import { addressPool } from "./network-addresses.ts";
 import { createPodSandbox, type PodTools, sumOf } from "./pod-sandbox.ts";
 import { type Holder, type HolderTools, sleepPath, startHolder } from "./pod-sandbox-holder.ts";
+import {
+  findPacketFilter,
+  NOT_FORWARDING,
+  type NoPacketFilter,
+  type PacketFilterPlace,
+  SWITCHED_OFF,
+} from "./packet-filter.ts";
 import { openPipePeek } from "./pipe-peek.ts";
 import { probe } from "./probe.ts";
 import { type MachineFacts, readMachineFacts } from "./probe-facts.ts";
@@ -31,7 +39,7 @@ import { Program } from "./program.ts";
 import { openReadiness } from "./readiness.ts";
 import type { PodSandbox, Sandbox } from "./sandbox.ts";
 import { createSocketFactory } from "./socket-factory.ts";
-import { decideTier, noNamespaces, platformProblem, withCgroups } from "./tier.ts";
+import { decideTier, noNamespaces, platformProblem, withCgroups, withoutPacketFilter } from "./tier.ts";
 
 export interface SandboxOptions {
   /** The cluster's folder; the sandbox keeps to `sandbox/` in it. */
@@ -40,6 +48,8 @@ export interface SandboxOptions {
   readonly clock?: Clock;
   /** Pods outlive the engine, which is a child of a keeper (keeper.ts). */
   readonly keep?: boolean;
+  /** False: the kernel is left alone even if it could carry traffic to Services. @default {true} */
+  readonly packetFilter?: boolean;
   /** Told when lines of a container's log cannot be written, once per outage. */
   readonly onLogLost?: ((containerId: string, error: unknown) => void) | undefined;
 }
@@ -72,13 +82,17 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     env: [`PILLION_STATE=${stateDir}`],
   };
   const cgroups = startCgroups({ launcher, stateDir, sandboxFolder: folder });
-  const tier = withCgroups(namespaces, cgroups);
   const adoption =
     kept === undefined || readiness === undefined
       ? undefined
       : { kept, ...prepareAdoption({ launcher, exits, clock, readiness }, kept) };
   const node = startNode(tools, { ranges, facts, cgroups, adoption });
   const isRouted = forwards(launcher, node.netns);
+  const filter =
+    options.packetFilter === false ? SWITCHED_OFF : await packetFilterOf({ launcher, ...node }, isRouted);
+  const hasFilter = "apply" in filter;
+  const limited = withCgroups(namespaces, cgroups);
+  const tier = hasFilter ? limited : withoutPacketFilter(limited, filter);
   const pods = new Set<PodSandbox>();
   const containers = createContainerRuntime({
     launcher,
@@ -122,6 +136,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   };
   return {
     tier,
+    packetFilter: hasFilter ? filter : undefined,
     nodeIP: formatIpv4(nodeAddress(ranges)),
     adopted,
     async createPod(spec) {
@@ -157,6 +172,7 @@ async function keptHere(stateDir: string): Promise<KeptPods | undefined> {
 
 interface Node {
   readonly netns: number;
+  readonly netnsPath: string;
   stop(): Promise<void>;
 }
 
@@ -191,14 +207,24 @@ function startNode(
     tools.exits.close();
     throw error instanceof LaunchError ? noNamespaces(facts, error.message) : error;
   }
-  const netns = openSync(`/proc/${holder.pid}/ns/net`, "r");
+  const netnsPath = `/proc/${holder.pid}/ns/net`;
+  const netns = openSync(netnsPath, "r");
   return {
     netns,
+    netnsPath,
     async stop() {
       closeSync(netns);
       await holder.stop();
     },
   };
+}
+
+/** Pods have to go through the node, or what it translates comes back another way. */
+async function packetFilterOf(
+  place: PacketFilterPlace,
+  isRouted: boolean,
+): Promise<PacketFilter | NoPacketFilter> {
+  return isRouted ? await findPacketFilter(place) : NOT_FORWARDING;
 }
 
 /** Makes a router of the node, also of one that an earlier engine has made. */

@@ -1,6 +1,7 @@
 /** The contract of the sandbox: pods as namespaces, containers as processes in them. The only room that spawns. */
 import type { Duplex } from "node:stream";
 import type { RootFs } from "../images/image.ts";
+import type { PacketFilter } from "../net/packet-filter.ts";
 import type { AttachedProcess, AttachSpec, ExecProcess, ExecSpec } from "./process-io.ts";
 
 /** What this machine lets us do; found once by the probe. */
@@ -219,6 +220,8 @@ export interface Sandbox {
   readonly tier: Tier;
   /** The node's own address on the pod network. */
   readonly nodeIP: string;
+  /** Undefined where there is none, which `tier.limits` says. */
+  readonly packetFilter: PacketFilter | undefined;
   /** Found when it was opened; whoever has no use for one destroys it. */
   readonly adopted: readonly AdoptedPod[];
   createPod(spec: PodSandboxSpec): Promise<PodSandbox>;

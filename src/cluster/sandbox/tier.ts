@@ -1,6 +1,7 @@
 /** Turns what the probe found into words: the tier of this machine with its limits, or the problem and its way out. */
 import { Problem } from "../../kernel/problem.ts";
 import type { Cgroups } from "./cgroups/open-cgroups.ts";
+import type { NoPacketFilter } from "./packet-filter.ts";
 import type { ProbeResult } from "./probe.ts";
 import type { MachineFacts } from "./probe-facts.ts";
 import type { Tier } from "./sandbox.ts";
@@ -105,6 +106,12 @@ export function decideTier(facts: MachineFacts, probe: ProbeResult): Tier {
 /** Says of the tier what the control groups allow. */
 export function withCgroups(tier: Tier, { kind, limits }: Pick<Cgroups, "kind" | "limits">): Tier {
   return { ...tier, resourceLimits: kind, limits: [...tier.limits, ...limits] };
+}
+
+/** Says of the tier what comes of a packet filter that is missing. */
+export function withoutPacketFilter(tier: Tier, { because, fix }: NoPacketFilter): Tier {
+  const limit = `Pods reach no other machine, and Services are slower than they could be: ${because}. ${fix}.`;
+  return { ...tier, limits: [...tier.limits, limit] };
 }
 
 function oneIdLimit({ newuidmap, subordinateIds }: MachineFacts): string {

@@ -1,0 +1,133 @@
+/** Runs nft(8) in the node's network namespace, where it can translate addresses; finds out first whether it can. */
+import { ptr } from "bun:ffi";
+import type { ConnectionMark, PacketFilter } from "../net/packet-filter.ts";
+import type { Address } from "../net/service-network.ts";
+import { formatIpv4 } from "../../lib/ipv4.ts";
+import { messageOf } from "../../kernel/problem.ts";
+import type { Launcher } from "./launcher.ts";
+import * as linux from "./linux-constants.ts";
+import { forgetConnections } from "./netlink.ts";
+import { Program } from "./program.ts";
+
+const AF_NETLINK = 16;
+const AF_INET = 2;
+const SOCK_RAW = 3;
+const NETLINK_NETFILTER = 12;
+const SOL_IP = 0;
+const SO_ORIGINAL_DST = 80;
+const SOCKADDR_BYTES = 16;
+
+/** Debian keeps them from the PATH of ordinary users. */
+const SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin";
+/** What takes longer hangs: a thousand Services take half a second. */
+const PATIENCE_MS = 20_000;
+
+/** One rule of each kind that anybody uses here. It is gone again before anything could meet it. */
+const PROBE = `add table ip pillion-probe
+add map ip pillion-probe services { type ipv4_addr . inet_proto . inet_service : verdict; }
+add set ip pillion-probe pairs { type ipv4_addr . ipv4_addr; }
+add set ip pillion-probe clients { type ipv4_addr; flags dynamic,timeout; timeout 10s; }
+add chain ip pillion-probe in { type nat hook prerouting priority -100; }
+add chain ip pillion-probe out { type nat hook output priority -100; }
+add chain ip pillion-probe post { type nat hook postrouting priority 100; }
+add chain ip pillion-probe filter { type filter hook forward priority 0; }
+add chain ip pillion-probe to
+add rule ip pillion-probe to ct mark set 0x40000001
+add rule ip pillion-probe to update @clients { ip saddr }
+add rule ip pillion-probe to meta l4proto tcp dnat to 10.0.0.1:80
+add rule ip pillion-probe in ip saddr @clients goto to
+add rule ip pillion-probe in numgen random mod 2 vmap { 0 : goto to, 1 : goto to }
+add rule ip pillion-probe in ip daddr . meta l4proto . th dport vmap @services
+add rule ip pillion-probe in iifname "br0" ip daddr != { 10.0.0.0/8, 127.0.0.0/8 } meta l4proto tcp redirect to :80
+add rule ip pillion-probe post ip saddr . ip daddr @pairs masquerade
+add rule ip pillion-probe filter ip daddr 10.0.0.1 reject with icmp type net-unreachable
+delete table ip pillion-probe
+`;
+
+export interface PacketFilterPlace {
+  readonly launcher: Launcher;
+  /** The node's network namespace: open in the engine, and as a path. */
+  readonly netns: number;
+  readonly netnsPath: string;
+}
+
+/** Why there is no packet filter, and what would give one. */
+export interface NoPacketFilter {
+  /** Part of a sentence. */
+  readonly because: string;
+  /** A sentence without its end. */
+  readonly fix: string;
+}
+
+export const SWITCHED_OFF: NoPacketFilter = {
+  because: "PILLION_PACKET_FILTER switches the packet filter off",
+  fix: "Start without that variable",
+};
+export const NOT_FORWARDING: NoPacketFilter = {
+  because: "/proc/sys is read-only",
+  fix: "Start Pillion where it may write there",
+};
+
+/** The packet filter, or why there is none. Never rejects. Takes 10 ms. */
+export async function findPacketFilter(place: PacketFilterPlace): Promise<PacketFilter | NoPacketFilter> {
+  const nsenter = Bun.which("nsenter");
+  const nft = Bun.which("nft", { PATH: `${process.env["PATH"] ?? ""}:${SYSTEM_FOLDERS}` });
+  if (nft === null)
+    return { because: 'the program "nft" is not installed', fix: "Install the package nftables" };
+  if (nsenter === null)
+    return { because: 'the program "nsenter" is not installed', fix: "Install the package util-linux" };
+  const argv = [nsenter, `--net=${place.netnsPath}`, "--", nft, "-f", "-"];
+  try {
+    await runNft(argv, PROBE);
+  } catch (error) {
+    return { because: messageOf(error), fix: "Use a kernel with nf_tables and its address translation" };
+  }
+  return {
+    apply: (script) => runNft(argv, script),
+    forget: (mark) => forget(place, mark),
+    originalDestination: (fd) => originalDestination(place.launcher, fd),
+  };
+}
+
+async function runNft(argv: readonly string[], script: string): Promise<void> {
+  const child = Bun.spawn([...argv], {
+    stdin: Buffer.from(script),
+    stdout: "ignore",
+    stderr: "pipe",
+    timeout: PATIENCE_MS,
+    killSignal: "SIGKILL",
+  });
+  const [said, exitCode] = await Promise.all([child.stderr.text(), child.exited]);
+  if (exitCode === 0) return;
+  throw new Error(`nft says: ${firstLine(said) ?? `exit code ${exitCode}`}`);
+}
+
+function firstLine(text: string): string | undefined {
+  const line = text.trim().split("\n")[0]?.trim();
+  return line === "" ? undefined : line;
+}
+
+/** Throws `LaunchError`. */
+function forget({ launcher, netns }: PacketFilterPlace, mark: ConnectionMark): void {
+  const program = new Program();
+  const socket = program.slot();
+  const { what, bytes } = forgetConnections(mark);
+  program
+    .call("setns", [netns, linux.CLONE_NEWNET], { name: "setns(node)" })
+    .call("socket", [AF_NETLINK, SOCK_RAW | linux.O_CLOEXEC, NETLINK_NETFILTER], {
+      save: socket,
+      name: "socket(netfilter)",
+    })
+    .call("netlink", [socket, bytes, bytes.length], { name: what });
+  launcher.run(program);
+}
+
+/** The kernel looks among the connections of the socket's own network namespace. */
+function originalDestination(launcher: Launcher, fd: number): Address | undefined {
+  const address = new Uint8Array(new ArrayBuffer(SOCKADDR_BYTES));
+  const length = Uint32Array.of(SOCKADDR_BYTES);
+  const result = launcher.tryCall("getsockopt", [fd, SOL_IP, SO_ORIGINAL_DST, ptr(address), ptr(length)]);
+  const view = new DataView(address.buffer);
+  if (result < 0 || view.getUint16(0, true) !== AF_INET) return undefined;
+  return { ip: formatIpv4(view.getUint32(4)), port: view.getUint16(2) };
+}
