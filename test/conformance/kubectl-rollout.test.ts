@@ -1,17 +1,10 @@
 /** Rollouts, scale and changes of workloads as real kubectl drives and shows them. */
 import { describe, expect, test } from "bun:test";
 import type { KubectlVersion } from "../../src/testing/kubectl.ts";
-import type { KubectlSession } from "./kubectl-session.ts";
-import { TEST_MS, useWorkloadCluster, workload } from "./workload-cluster.ts";
+import { said, TEST_MS, useWorkloadCluster, workload } from "./workload-cluster.ts";
 
 const VERSIONS: readonly KubectlVersion[] = ["29", "35"];
 const cluster = useWorkloadCluster();
-
-/** What a command says and how it ends. */
-async function said(kubectl: KubectlSession, args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await kubectl.run(args);
-  return `${code} ${stdout}${stderr}`.trimEnd();
-}
 
 interface Way {
   readonly kind: string;
@@ -32,7 +25,7 @@ const WAYS: readonly Way[] = [
 
 describe.each(VERSIONS)("kubectl %s", (version) => {
   test.each(WAYS)(
-    "rollout status, history, undo and restart of a $kind [D8]",
+    "rollout status, history, undo and restart of a workload, $kind [D8]",
     async ({ kind, name, done }) => {
       const kubectl = await cluster.open(version, `v${version}-${kind.toLowerCase()}`);
       const settled = async () => {

@@ -35,8 +35,14 @@ export function useWorkloadCluster(): WorkloadCluster {
   };
 }
 
+/** What a command says and how it ends: the exit code, a space, both streams. */
+export async function said(kubectl: KubectlSession, args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await kubectl.run(args);
+  return `${code} ${stdout}${stderr}`.trimEnd();
+}
+
 /** A pod template whose one container sleeps, and ends without grace. */
-export function sleepers(name: string): object {
+function sleepers(name: string): object {
   const containers = [{ name: "main", image: "busybox", command: ["sleep", "1000"] }];
   return {
     metadata: { labels: { app: name } },
