@@ -2,6 +2,7 @@
 
 const DNS1123_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const DNS1123_SUBDOMAIN = `${DNS1123_LABEL}(\\.${DNS1123_LABEL})*`;
+const WILDCARD_DOMAIN = `\\*\\.${DNS1123_SUBDOMAIN}`;
 const DNS1035_LABEL = "[a-z]([-a-z0-9]*[a-z0-9])?";
 const QUALIFIED_NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 const LABEL_VALUE = `(${QUALIFIED_NAME})?`;
@@ -14,6 +15,7 @@ const SUBDOMAIN_MAX = 253;
 
 const dns1123Label = new RegExp(`^${DNS1123_LABEL}$`);
 const dns1123Subdomain = new RegExp(`^${DNS1123_SUBDOMAIN}$`);
+const wildcardDomain = new RegExp(`^${WILDCARD_DOMAIN}$`);
 const dns1035Label = new RegExp(`^${DNS1035_LABEL}$`);
 const qualifiedName = new RegExp(`^${QUALIFIED_NAME}$`);
 const labelValue = new RegExp(`^${LABEL_VALUE}$`);
@@ -72,6 +74,21 @@ export function checkDns1035Label(value: string): string[] {
   const message =
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character";
   return [...wrong, regexMessage(message, DNS1035_LABEL, "my-name", "abc-123")];
+}
+
+/** Names of hosts that stand for all in a domain. */
+export function checkWildcardDomain(value: string): string[] {
+  const wrong = tooLong(value, SUBDOMAIN_MAX);
+  if (wildcardDomain.test(value)) return wrong;
+  const message =
+    "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character";
+  return [...wrong, regexMessage(message, WILDCARD_DOMAIN, "*.example.com")];
+}
+
+/** Names of roles and kinds may hold anything that a step of a URL's path can (`path.IsValidPathSegmentName`). */
+export function checkPathSegment(name: string): string[] {
+  if (name === "." || name === "..") return [`may not be '${name}'`];
+  return ["/", "%"].filter((char) => name.includes(char)).map((char) => `may not contain '${char}'`);
 }
 
 /** Keys of labels, annotations, node selectors, finalizers: `[prefix/]Name`. */

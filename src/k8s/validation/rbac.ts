@@ -1,17 +1,11 @@
 /** Checks of roles and their bindings (rbac `validation.go`). */
 import { type FieldError, invalid, invalidEach, notSupported, required } from "../field-error.ts";
-import { checkDns1123Subdomain } from "../names.ts";
+import { checkDns1123Subdomain, checkPathSegment } from "../names.ts";
 import type { KubeObject } from "../object.ts";
 import { jsonEqual } from "../patch/json.ts";
 import { type Binding, type PolicyRule, RBAC_GROUP, type Role, type Subject } from "../rbac.ts";
 import { validateLabelSelector } from "./labels.ts";
 import type { Unchecked } from "./unchecked.ts";
-
-/** Names of roles may hold anything that a URL path can (`path.IsValidPathSegmentName`). */
-export function checkPathSegment(name: string): string[] {
-  if (name === "." || name === "..") return [`may not be '${name}'`];
-  return ["/", "%"].filter((char) => name.includes(char)).map((char) => `may not contain '${char}'`);
-}
 
 export function validateRole(object: KubeObject): FieldError[] {
   const { rules = [], aggregationRule, metadata }: Role = object;
