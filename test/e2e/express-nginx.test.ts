@@ -7,6 +7,7 @@ import { followProcess, PillionHome } from "../../src/testing/pillion.ts";
 import { type KubectlSession, openKubectl } from "../conformance/kubectl-session.ts";
 import { type Load, startLoad } from "./http-load.ts";
 
+const isSoak = process.env["PILLION_SOAK"] === "1";
 const hasNginx = Bun.which("nginx", { PATH: `${process.env["PATH"]}:/usr/sbin` }) !== null;
 const example = join(import.meta.dirname, "../../examples/express-nginx");
 const PAGES = { "/": "Hello from NGINX!", "/express/": "Hello from Express!\n" };
@@ -163,4 +164,31 @@ test.skipIf(!hasNginx)(
     expect(found).toEqual({ forced: [], nginx: [], express: [] });
   },
   60_000,
+);
+
+test.skipIf(!hasNginx || !isSoak)(
+  "express-nginx: with the article's 30 seconds between probes a pod is ready within 31",
+  async () => {
+    await using home = new PillionHome();
+    const { kubectl, helm } = await upExample(home);
+    await helm(
+      "install",
+      "sidecar",
+      join(example, "chart"),
+      "--set=periodSeconds=30",
+      "--wait",
+      "--timeout=50s",
+    );
+    const ready = '{.items[0].status.conditions[?(@.type=="Ready")].lastTransitionTime}';
+    const times = await kubectl.must([
+      "get",
+      "pods",
+      "-o",
+      `jsonpath={.items[0].metadata.creationTimestamp} ${ready}`,
+    ]);
+    const [created = 0, isReady = 0] = times.split(" ").map((time) => Date.parse(time) / 1000);
+    // Both are cut to whole seconds.
+    expect(isReady - created).toBeWithin(29, 32);
+  },
+  90_000,
 );

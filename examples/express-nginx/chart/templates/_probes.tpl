@@ -7,7 +7,4 @@ livenessProbe:
   httpGet: { path: {{ .path }}, port: {{ .port }} }
   failureThreshold: 2
   periodSeconds: {{ .values.periodSeconds }}
-lifecycle:
-  preStop:
-    sleep: { seconds: {{ .values.drainSeconds }} }
 {{- end -}}
