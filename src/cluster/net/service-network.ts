@@ -1,5 +1,4 @@
-/** What the traffic of Services needs of the node: sockets in its network namespace, which only the sandbox enters. */
-import type { Duplex } from "node:stream";
+/** What the traffic of Services needs of the node: sockets in its network namespace, and the way there for a thread. */
 
 export interface Address {
   /** IPv4, in digits. */
@@ -9,8 +8,8 @@ export interface Address {
 
 /** Descriptors are the caller's to adopt and close. Everything fails with an error that has the kernel's `code`. */
 export interface ServiceNetwork {
-  /** Connects from the node to a pod. */
-  connect(to: Address, signal: AbortSignal): Promise<Duplex>;
+  /** A descriptor of the node's network namespace; the sandbox's to close. Nobody enters it who runs JavaScript. */
+  readonly nodeNamespace: number;
   /** Listens on an address of the node or of a Service. */
   listenTcp(at: Address): number;
   bindUdp(at: Address): number;

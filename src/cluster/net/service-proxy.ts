@@ -1,10 +1,11 @@
 /** Relays connections to Services: keeps a listener open for every address of every route that has an endpoint. */
 import { closeSync } from "node:fs";
 import type { Clock } from "../../kernel/clock.ts";
-import { type EndpointChoice, EndpointPicker, keyOf } from "./endpoint-picker.ts";
+import { type EndpointChoice, keyOf } from "./endpoint-picker.ts";
+import type { ServiceListener } from "./service-listener.ts";
 import type { Address, ServiceNetwork } from "./service-network.ts";
-import { openTcpService, type ServiceListener } from "./tcp-service.ts";
-import { openUdpService } from "./udp-service.ts";
+import { startTcpRelay, type TcpRelay } from "./tcp-relay.ts";
+import { openUdpRoute } from "./udp-service.ts";
 
 /** `node` is the node's network namespace, where pods are; `machine` this machine's own loopback. */
 export interface ListenAddress extends Address {
@@ -47,10 +48,17 @@ export function createServiceProxy(options: ServiceProxyOptions): ServiceProxy {
   return new Relays(options);
 }
 
+/** Who gets what comes in on the addresses of one route. */
+interface Carrier {
+  update(choice: EndpointChoice): void;
+  listen(at: { readonly fd: number } | Address): ServiceListener | Promise<ServiceListener>;
+  close(): void;
+}
+
 interface Wanted {
   readonly route: ProxyRoute;
   readonly address: ListenAddress;
-  readonly picker: EndpointPicker;
+  readonly carrier: Carrier;
 }
 
 interface Open {
@@ -60,13 +68,14 @@ interface Open {
 
 class Relays implements ServiceProxy {
   readonly #options: ServiceProxyOptions;
-  readonly #pickers = new Map<string, EndpointPicker>();
+  readonly #carriers = new Map<string, Carrier>();
   readonly #open = new Map<string, Open>();
   /** Listen no more, and have connections that go on. */
   readonly #draining = new Set<ServiceListener>();
   #wanted: ReadonlyMap<string, Wanted> = new Map();
   /** Listeners open and close in one order only. */
   #turn: Promise<unknown> = Promise.resolve();
+  #relay: TcpRelay | undefined;
   #isClosed = false;
 
   constructor(options: ServiceProxyOptions) {
@@ -76,7 +85,11 @@ class Relays implements ServiceProxy {
   update(routes: readonly ProxyRoute[]): Promise<readonly ListenFailure[]> {
     const clashes = this.#choose(routes);
     const wanted = this.#wanted;
-    for (const listener of this.#draining) if (listener.connections === 0) this.#draining.delete(listener);
+    for (const listener of this.#draining) {
+      if (listener.connections > 0) continue;
+      listener.destroy();
+      this.#draining.delete(listener);
+    }
     for (const [key, open] of this.#open) {
       if (wanted.get(key)?.route.name !== open.route) this.#shut(key, open);
     }
@@ -89,13 +102,14 @@ class Relays implements ServiceProxy {
 
   async check(protocol: ProxyRoute["protocol"], address: ListenAddress): Promise<string | undefined> {
     if (this.#open.has(listenKey(protocol, address))) return undefined;
-    const picker = new EndpointPicker(this.#options.clock);
+    const carrier = this.#openRoute(protocol);
     try {
-      const listener = await this.#listen(protocol, address, picker);
-      listener.destroy();
+      (await this.#listen(protocol, address, carrier)).destroy();
       return undefined;
     } catch (error) {
       return codeOf(error);
+    } finally {
+      carrier.close();
     }
   }
 
@@ -106,30 +120,33 @@ class Relays implements ServiceProxy {
     for (const listener of this.#draining) listener.destroy();
     this.#open.clear();
     this.#draining.clear();
+    this.#relay?.close();
+    this.#relay = undefined;
   }
 
-  /** Tells every picker its endpoints. Returns addresses that two routes want; the first has it. */
+  /** Tells every carrier its endpoints. Returns addresses that two routes want; the first has it. */
   #choose(routes: readonly ProxyRoute[]): ListenFailure[] {
     const wanted = new Map<string, Wanted>();
     const clashes: ListenFailure[] = [];
     const names = new Set<string>();
     for (const route of this.#isClosed ? [] : routes) {
       names.add(route.name);
-      const picker = this.#pickers.get(route.name) ?? new EndpointPicker(this.#options.clock);
-      this.#pickers.set(route.name, picker);
-      picker.update(route);
+      const carrier = this.#carriers.get(route.name) ?? this.#openRoute(route.protocol);
+      this.#carriers.set(route.name, carrier);
+      carrier.update(route);
       // Where nobody listens the kernel refuses, at once and in the right words.
       if (route.endpoints.length === 0) continue;
       for (const address of route.addresses) {
         const key = listenKey(route.protocol, address);
         if (wanted.has(key)) clashes.push({ route: route.name, address, code: "EADDRINUSE" });
-        else wanted.set(key, { route, address, picker });
+        else wanted.set(key, { route, address, carrier });
       }
     }
-    for (const [name, picker] of this.#pickers) {
+    for (const [name, carrier] of this.#carriers) {
       if (names.has(name)) continue;
-      picker.update({ endpoints: [] });
-      this.#pickers.delete(name);
+      carrier.update({ endpoints: [] });
+      carrier.close();
+      this.#carriers.delete(name);
     }
     this.#wanted = wanted;
     return clashes;
@@ -139,16 +156,17 @@ class Relays implements ServiceProxy {
     this.#open.delete(key);
     listener.close();
     if (listener.connections > 0) this.#draining.add(listener);
+    else listener.destroy();
   }
 
   async #openMissing(wanted: ReadonlyMap<string, Wanted>): Promise<ListenFailure[]> {
     const failures: ListenFailure[] = [];
-    for (const [key, { route, address, picker }] of wanted) {
+    for (const [key, { route, address, carrier }] of wanted) {
       // A later update has decided anew.
       if (this.#wanted !== wanted) break;
       if (this.#open.has(key)) continue;
       try {
-        const listener = await this.#listen(route.protocol, address, picker);
+        const listener = await this.#listen(route.protocol, address, carrier);
         const open = { route: route.name, listener };
         if (this.#wanted.get(key)?.route.name === route.name) this.#open.set(key, open);
         else this.#shut(key, open);
@@ -162,18 +180,23 @@ class Relays implements ServiceProxy {
   async #listen(
     protocol: ProxyRoute["protocol"],
     address: ListenAddress,
-    picker: EndpointPicker,
+    carrier: Carrier,
   ): Promise<ServiceListener> {
     const { network } = this.#options;
-    const open = protocol === "TCP" ? openTcpService : openUdpService;
-    if (address.place === "machine") return await open({ ...this.#options, at: address, picker });
+    if (address.place === "machine") return await carrier.listen(address);
     const fd = protocol === "TCP" ? network.listenTcp(address) : network.bindUdp(address);
     try {
-      return await open({ ...this.#options, at: { fd }, picker });
+      return await carrier.listen({ fd });
     } catch (error) {
       closeSync(fd);
       throw error;
     }
+  }
+
+  #openRoute(protocol: ProxyRoute["protocol"]): Carrier {
+    if (protocol === "UDP") return openUdpRoute(this.#options);
+    this.#relay ??= startTcpRelay(this.#options.network.nodeNamespace);
+    return this.#relay.openRoute();
   }
 }
 

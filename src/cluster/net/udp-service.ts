@@ -1,9 +1,8 @@
 /** One address where datagrams for a Service come in. Each client gets an endpoint, and the endpoint's answers. */
 import type { Clock } from "../../kernel/clock.ts";
-import type { EndpointPicker } from "./endpoint-picker.ts";
-import { keyOf } from "./endpoint-picker.ts";
+import { type EndpointChoice, EndpointPicker, keyOf } from "./endpoint-picker.ts";
+import type { ServiceListener } from "./service-listener.ts";
 import type { Address, ServiceNetwork } from "./service-network.ts";
-import type { ServiceListener } from "./tcp-service.ts";
 
 /** As the kernel forgets those that it translates (`nf_conntrack_udp_timeout_stream`). */
 const IDLE_MS = 120_000;
@@ -12,7 +11,7 @@ const SWEEP_MS = 10_000;
 /** Of one listener; beyond this the one that was silent longest ends. Each takes a descriptor. */
 const MAX_SESSIONS = 1024;
 
-export interface UdpServiceOptions {
+interface UdpServiceOptions {
   /** A descriptor that is bound already, or an address of this machine. */
   readonly at: { readonly fd: number } | Address;
   readonly picker: EndpointPicker;
@@ -35,8 +34,25 @@ type DatagramSocket = Awaited<ReturnType<typeof openSocket>>;
 /** Datagrams that wait for the socket of their session. */
 const MAX_WAITING = 16;
 
-/** Rejects with the system's error (`EADDRINUSE`, `EACCES`) when the address cannot be had. */
-export async function openUdpService(options: UdpServiceOptions): Promise<ServiceListener> {
+/** One port of one Service. Its listeners share whose turn it is, and who stays with whom. */
+export interface UdpRoute {
+  /** From now on nobody else gets datagrams of a new client. */
+  update(choice: EndpointChoice): void;
+  /** Rejects with the system's error (`EADDRINUSE`, `EACCES`) when the address cannot be had. */
+  listen(at: UdpServiceOptions["at"]): Promise<ServiceListener>;
+  close(): void;
+}
+
+export function openUdpRoute({ network, clock }: Pick<UdpServiceOptions, "network" | "clock">): UdpRoute {
+  const picker = new EndpointPicker(clock);
+  return {
+    update: (choice) => picker.update(choice),
+    listen: (at) => openUdpService({ at, picker, network, clock }),
+    close: () => undefined,
+  };
+}
+
+async function openUdpService(options: UdpServiceOptions): Promise<ServiceListener> {
   const service = new UdpService(options);
   await service.open();
   return service;

@@ -138,6 +138,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
     tier,
     packetFilter: hasFilter ? filter : undefined,
     nodeIP: formatIpv4(nodeAddress(ranges)),
+    nodeNamespace: node.netns,
     adopted,
     async createPod(spec) {
       if (closed !== undefined) throw isClosed();

@@ -220,6 +220,8 @@ export interface Sandbox {
   readonly tier: Tier;
   /** The node's own address on the pod network. */
   readonly nodeIP: string;
+  /** A descriptor of the node's network namespace, good until `close`. Nobody enters it who runs JavaScript. */
+  readonly nodeNamespace: number;
   /** Undefined where there is none, which `tier.limits` says. */
   readonly packetFilter: PacketFilter | undefined;
   /** Found when it was opened; whoever has no use for one destroys it. */
