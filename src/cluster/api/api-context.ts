@@ -9,6 +9,7 @@ import type { Authorizer } from "./authorizer.ts";
 import type { Measured } from "./metrics/usage-sampler.ts";
 import type { ApiRequest, User } from "./exchange.ts";
 import type { ResourceTarget } from "./resource-path.ts";
+import type { Webhooks } from "./webhooks/run-webhooks.ts";
 import type { ServiceAccountTokens } from "./service-account-tokens.ts";
 
 export type WriteOperation = "CREATE" | "UPDATE";
@@ -35,8 +36,11 @@ export interface ApiContext {
   readonly clock: Clock;
   /** The one node that every Pod is assigned to. */
   readonly nodeName: string;
-  /** In order; the built-in steps come first. */
+  /** In order; the built-in steps come first. Webhooks are asked behind them. */
   readonly admit: readonly Admit[];
+  /** Behind the webhooks: what is handed out once, and what depends on the object as it will be. */
+  readonly settle: readonly Admit[];
+  readonly webhooks: Webhooks;
   /** The user a bearer token belongs to, or why there is none. `audiences` are the API's own by default. */
   readonly verifyToken: VerifyToken;
   readonly tokens: ServiceAccountTokens;

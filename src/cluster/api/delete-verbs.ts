@@ -1,14 +1,16 @@
 /** DELETE of one object and of a collection. */
 import { type FieldError, forbidden, notSupported } from "../../k8s/field-error.ts";
-import type { GroupResource, KubeObject } from "../../k8s/object.ts";
+import type { GroupResource, KubeObject, ObjectName } from "../../k8s/object.ts";
 import { decodeObject } from "../../k8s/strict-decode.ts";
 import { isJsonObject } from "../../lib/frozen-json.ts";
-import type { DeleteOptions, Preconditions } from "../store/store.ts";
+import type { DeleteOptions, Preconditions, Store } from "../store/store.ts";
 import type { NamedRequest, ResourceRequest } from "./api-context.ts";
 import { objectTypeOf, parseObjectBody } from "./decode-body.ts";
 import { type Answer, type ApiRequest, objectAnswer } from "./exchange.ts";
 import { presenterOf, selectionOf } from "./read-verbs.ts";
 import { asBoolean, dryRunErrors, integer, listOptions, refuse } from "./request-options.ts";
+import { attributesOf } from "./webhooks/admission-attributes.ts";
+import { deleteReviewed } from "./webhooks/reviewed-write.ts";
 
 const OPTIONS_KIND = { group: "", version: "v1", kind: "DeleteOptions" } as const;
 
@@ -31,10 +33,10 @@ const RETURNS_OBJECT: ReadonlySet<GroupResource> = new Set([
 const ORPHANS_BY_DEFAULT: ReadonlySet<GroupResource> = new Set(["jobs.batch", "replicationcontrollers"]);
 
 export async function deleteObject(named: NamedRequest): Promise<Answer> {
-  const { context, request, target } = named;
+  const { request, target } = named;
   const { info, namespace, name } = target;
-  const options = await deleteOptions(request, info.groupResource);
-  const { object, gone } = context.store.delete(info.groupResource, { namespace, name }, options);
+  const { given, options } = await deleteOptions(request, info.groupResource);
+  const { object, gone } = await removeObject(named, { at: { namespace, name }, name, given, options });
   if (gone && !RETURNS_OBJECT.has(info.groupResource)) return objectAnswer(successStatus(named, object));
   return objectAnswer(presenterOf(named).object(object));
 }
@@ -43,7 +45,7 @@ export async function deleteObject(named: NamedRequest): Promise<Answer> {
 export async function deleteCollection(resource: ResourceRequest): Promise<Answer> {
   const { context, request, target } = resource;
   const { groupResource } = target.info;
-  const options = await deleteOptions(request, groupResource);
+  const { given, options } = await deleteOptions(request, groupResource);
   const list = listOptions(request.query);
   const { items, resourceVersion } = context.store.list(groupResource, selectionOf(resource, list));
   const deleted: KubeObject[] = [];
@@ -51,9 +53,41 @@ export async function deleteCollection(resource: ResourceRequest): Promise<Answe
     const at = { namespace: metadata.namespace ?? "", name: metadata.name ?? "" };
     // Gone meanwhile: another delete's finalizer or owner took it along.
     if (context.store.get(groupResource, at) === undefined) continue;
-    deleted.push(context.store.delete(groupResource, at, options).object);
+    // Webhooks hear of a collection's objects without a name of their own, as the real server asks for them.
+    deleted.push((await removeObject(resource, { at, name: "", given, options })).object);
   }
   return objectAnswer(presenterOf(resource).list({ items: deleted, resourceVersion }));
+}
+
+interface Removal {
+  readonly at: ObjectName;
+  /** As the request names it. */
+  readonly name: string;
+  readonly given: Given;
+  readonly options: DeleteOptions;
+}
+
+/** Asks webhooks where there are some. */
+async function removeObject(
+  { context, request, target }: ResourceRequest,
+  { at, name, given, options }: Removal,
+): Promise<ReturnType<Store["delete"]>> {
+  const { store, webhooks } = context;
+  const { info } = target;
+  const { groupResource: resource } = info;
+  if (!webhooks.concern({ operation: "DELETE", info, subresource: "" })) {
+    return store.delete(resource, at, options);
+  }
+  const attributes = attributesOf({
+    operation: "DELETE",
+    info,
+    namespace: at.namespace,
+    name,
+    user: request.user,
+    dryRun: options.dryRun === true,
+    options: { ...given, kind: "DeleteOptions", apiVersion: "meta.k8s.io/v1" },
+  });
+  return await deleteReviewed({ webhooks, store, resource, at, asking: request, attributes, options });
 }
 
 function successStatus({ target: { info, name } }: NamedRequest, { metadata }: KubeObject): object {
@@ -74,12 +108,13 @@ function successStatus({ target: { info, name } }: NamedRequest, { metadata }: K
 type Given = Readonly<Record<string, unknown>>;
 
 /** From the body where there is one, else from the query (`DeleteResource` of the real server). */
-async function deleteOptions(request: ApiRequest, resource: GroupResource): Promise<DeleteOptions> {
+async function deleteOptions(
+  request: ApiRequest,
+  resource: GroupResource,
+): Promise<{ readonly given: Given; readonly options: DeleteOptions }> {
   const bytes = await request.readBody();
-  return deleteOptionsOf(
-    bytes.length === 0 ? queryOptions(request.query) : bodyOptions(request, bytes),
-    resource,
-  );
+  const given = bytes.length === 0 ? queryOptions(request.query) : bodyOptions(request, bytes);
+  return { given, options: deleteOptionsOf(given, resource) };
 }
 
 /** Of the fields of a `DeleteOptions`. Throws `Invalid`. */

@@ -25,7 +25,8 @@ import { type Answer, objectAnswer } from "./exchange.ts";
 import { appliedOver, applyTypeOf, withFirstOwner } from "./field-owners.ts";
 import { presenterOf } from "./read-verbs.ts";
 import { refuse, type WriteRequestOptions, writeOptions } from "./request-options.ts";
-import { storeChange, storeNew } from "./write-verbs.ts";
+import { storeChange } from "./store-change.ts";
+import { storeNew } from "./store-new.ts";
 
 const JSON_PATCH = "application/json-patch+json";
 const MERGE_PATCH = "application/merge-patch+json";
@@ -42,8 +43,8 @@ export async function patchObject(named: NamedRequest): Promise<Answer> {
   refuse("PatchOptions", applyOptionErrors(options, type === APPLY_PATCH));
   const bytes = await request.readBody();
   return type === APPLY_PATCH
-    ? applyObject(named, { bytes, options })
-    : changeObject(named, { bytes, type, options });
+    ? await applyObject(named, { bytes, options })
+    : await changeObject(named, { bytes, type, options });
 }
 
 /** apimachinery `ValidatePatchOptions`. */
@@ -59,7 +60,7 @@ interface Patch {
   readonly options: WriteRequestOptions;
 }
 
-function changeObject(named: NamedRequest, patch: Patch): Answer {
+async function changeObject(named: NamedRequest, patch: Patch): Promise<Answer> {
   const { options } = patch;
   const { value, duplicates } = parsePatch(patch);
   const change = (current: KubeObject) => {
@@ -70,7 +71,7 @@ function changeObject(named: NamedRequest, patch: Patch): Answer {
       duplicates,
     });
   };
-  const changed = storeChange(named, { change, dryRun: options.dryRun });
+  const changed = await storeChange(named, { change, dryRun: options.dryRun });
   return objectAnswer(presenterOf(named).object(changed));
 }
 
@@ -145,7 +146,7 @@ function decodePatched(
 }
 
 /** Server-side apply: the fields in the manifest are the manager's from now on, and no others are. */
-function applyObject(named: NamedRequest, { bytes, options }: Omit<Patch, "type">): Answer {
+async function applyObject(named: NamedRequest, { bytes, options }: Omit<Patch, "type">): Promise<Answer> {
   const { context, request, target } = named;
   const { info, namespace, name } = target;
   const { value, duplicates } = parseObjectBody(bytes, "application/yaml", info);
@@ -161,11 +162,11 @@ function applyObject(named: NamedRequest, { bytes, options }: Omit<Patch, "type"
   if (context.store.get(info.groupResource, { namespace, name }) === undefined) {
     if (target.subresource !== undefined) throw notFound(info.groupResource, name);
     const own = (fresh: KubeObject) => withFirstOwner(named, fresh, applied);
-    const created = storeNew(named, { object: withName(object, name), dryRun, own });
+    const created = await storeNew(named, { object: withName(object, name), dryRun, own });
     return objectAnswer(presenter.object(created), 201);
   }
   const change = (current: KubeObject) => decodeObject(appliedOver(named, current, applied), info).object;
-  return objectAnswer(presenter.object(storeChange(named, { change, dryRun, isApply: true })));
+  return objectAnswer(presenter.object(await storeChange(named, { change, dryRun, isApply: true })));
 }
 
 /** A Secret's `stringData` is never seen again: what is owned is where it goes. */

@@ -15,7 +15,9 @@ import { contentTypeOf, parseObjectBody, unsupportedMediaType } from "./decode-b
 import { type Answer, objectAnswer } from "./exchange.ts";
 import { findObject } from "./read-verbs.ts";
 import { type WriteRequestOptions, writeOptions } from "./request-options.ts";
-import { decodeRequest, storeChange } from "./write-verbs.ts";
+import { storeChange } from "./store-change.ts";
+import type { ObjectView } from "./webhooks/reviewed-write.ts";
+import { decodeRequest } from "./write-verbs.ts";
 
 const KIND: ExpectedKind = { group: "autoscaling", version: "v1", kind: "Scale" };
 const JSON_PATCH = "application/json-patch+json";
@@ -74,7 +76,7 @@ async function replaceScale(named: NamedRequest): Promise<Answer> {
   const options = writeOptions(named.request.query, "UpdateOptions");
   const scale = await decodeRequest(named.request, KIND, options.fieldValidation);
   checkName(scale, named.target.name);
-  return writeScale(named, options, () => scale);
+  return await writeScale(named, options, () => scale);
 }
 
 async function patchScale(named: NamedRequest): Promise<Answer> {
@@ -83,7 +85,7 @@ async function patchScale(named: NamedRequest): Promise<Answer> {
   if (!PATCH_TYPES.includes(type)) throw unsupportedMediaType(PATCH_TYPES);
   const options = writeOptions(request.query, "PatchOptions");
   const { value, duplicates } = parsePatch(await request.readBody(), type);
-  return writeScale(named, options, (current) => {
+  return await writeScale(named, options, (current) => {
     // A Scale has no lists, so that a strategic patch means what a merge patch does.
     const patched = type === JSON_PATCH ? applyJsonPatch(current, value) : applyMergePatch(current, value);
     return decodePatched(named, { patched, duplicates }, options);
@@ -132,13 +134,19 @@ function checkName({ metadata }: KubeObject, name: string): void {
   );
 }
 
+/** What webhooks are shown, and what they can change. */
+const VIEW: ObjectView = {
+  show: scaleOf,
+  take: (object, shown) => withReplicas(object, (shown as Pick<Scale, "spec">).spec?.replicas ?? 0),
+};
+
 /** Only the number of replicas is taken from a Scale, and which object its sender means. */
-function writeScale(
+async function writeScale(
   named: NamedRequest,
   { dryRun }: WriteRequestOptions,
   next: (current: Scale) => KubeObject,
-): Answer {
-  const { info, subresource: _, ...target } = named.target;
+): Promise<Answer> {
+  const { info, subresource, ...target } = named.target;
   const change = (current: KubeObject): KubeObject => {
     const { metadata, spec } = next(scaleOf(current)) as KubeObject & Pick<Scale, "spec">;
     const replicas = spec?.replicas ?? 0;
@@ -148,15 +156,21 @@ function writeScale(
     }
     const { uid = "", resourceVersion = "" } = metadata;
     return {
-      ...current,
+      ...withReplicas(current, replicas),
       metadata: {
         ...current.metadata,
         ...(uid === "" ? {} : { uid }),
         ...(resourceVersion === "" ? {} : { resourceVersion }),
       },
-      spec: { ...(isJsonObject(current["spec"]) ? current["spec"] : {}), replicas },
     };
   };
-  const changed = storeChange({ ...named, target: { ...target, info } }, { change, dryRun });
+  const changed = await storeChange(
+    { ...named, target: { ...target, info } },
+    { change, dryRun, ...(subresource === undefined ? {} : { part: { subresource, ...VIEW } }) },
+  );
   return objectAnswer(scaleOf(changed));
+}
+
+function withReplicas(object: KubeObject, replicas: number): KubeObject {
+  return { ...object, spec: { ...(isJsonObject(object["spec"]) ? object["spec"] : {}), replicas } };
 }

@@ -21,7 +21,9 @@ import type { Pki } from "./pki.ts";
 import { serveRequest, type ServeOptions } from "./serve-request.ts";
 import type { UpgradeRequest } from "./streaming/upgrades.ts";
 import { usageSampler } from "./metrics/usage-sampler.ts";
-import { creatorFor } from "./write-verbs.ts";
+import { creatorFor } from "./store-new.ts";
+import { connectMachine, type ConnectService } from "./webhooks/call-webhook.ts";
+import { openWebhooks } from "./webhooks/run-webhooks.ts";
 import { openServiceAccountTokens } from "./service-account-tokens.ts";
 
 export interface ApiOptions {
@@ -40,6 +42,8 @@ export interface ApiOptions {
   /** Admission steps after the built-in ones, for example injection. */
   readonly admit?: readonly Admit[];
   readonly extensions?: readonly ApiExtension[];
+  /** Leads to endpoints of Services, for webhooks that run in pods. @default from this machine */
+  readonly connectService?: ConnectService;
   /** Told of failures that are bugs; the client gets `InternalError`. */
   readonly onBug?: (error: unknown) => void;
 }
@@ -98,6 +102,7 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
       server.closeAllConnections();
       await Promise.all([closed, ...upgrades]);
       serving.context.authorizer.stop();
+      serving.context.webhooks.stop();
     },
   };
 }
@@ -150,11 +155,10 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
         assignPriority(store),
         addTolerations,
         completeClaim(store),
-        scheduleOn({ store, nodeName }),
         ...(options.admit ?? []),
-        allocateService(store),
-        refuseEscalation(authorizer),
       ],
+      settle: [scheduleOn({ store, nodeName }), allocateService(store), refuseEscalation(authorizer)],
+      webhooks: openWebhooks({ store, clock, connectService: options.connectService ?? connectMachine }),
       verifyToken,
       tokens,
       authorizer,
