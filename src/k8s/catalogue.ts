@@ -1,5 +1,6 @@
 /** Which resources the API serves: one entry per built-in resource, found by path, by kind or by name. */
 import { resourceEntries, type ResourceEntry, type SubresourceEntry } from "../../generated/resources.ts";
+import type { CustomVersion } from "./custom/definition.ts";
 import type { GroupResource } from "./object.ts";
 
 /** `pods/log`, `deployments/scale`, ...; the kind may belong to another group (`autoscaling/v1` Scale). */
@@ -18,6 +19,8 @@ export interface ResourceInfo extends ResourceEntry {
   readonly stored: boolean;
   /** Whether Pillion does what the object says. What is only stored gets a `Warning:`. */
   readonly actedOn: boolean;
+  /** Of what a CustomResourceDefinition brings; absent for what is built in. */
+  readonly custom?: CustomVersion;
 }
 
 /** Kubernetes' own short names (each registry's `ShortNames()`). */
@@ -84,6 +87,7 @@ const ACTED_ON: ReadonlySet<GroupResource> = new Set([
   "configmaps",
   "controllerrevisions.apps",
   "cronjobs.batch",
+  "customresourcedefinitions.apiextensions.k8s.io",
   "daemonsets.apps",
   "deployments.apps",
   "endpoints",

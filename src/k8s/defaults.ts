@@ -13,6 +13,7 @@ import {
   defaultReplicationController,
   defaultStatefulSet,
 } from "./defaults/workloads.ts";
+import { defaultDefinition } from "./custom/default-definition.ts";
 import { normalizeObject } from "./normalize.ts";
 import type { KubeObject } from "./object.ts";
 import { schemaOf } from "./schema.ts";
@@ -31,6 +32,7 @@ const DEFAULTERS: ReadonlyMap<string, Defaulter> = new Map<string, Defaulter>([
   ["apps/v1 DaemonSet", defaultDaemonSet],
   ["batch/v1 Job", defaultJob],
   ["batch/v1 CronJob", (draft) => defaultCronJob(draft as unknown as CronJob)],
+  ["apiextensions.k8s.io/v1 CustomResourceDefinition", defaultDefinition],
   ...Object.entries({ ...defaultNetwork, ...defaultConfiguration, ...defaultStorage, ...defaultAccess }),
 ]);
 

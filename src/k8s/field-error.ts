@@ -7,6 +7,7 @@ const HEADLINE = {
   FieldValueRequired: "Required value",
   FieldValueDuplicate: "Duplicate value",
   FieldValueInvalid: "Invalid value",
+  FieldValueTypeInvalid: "Invalid value",
   FieldValueNotSupported: "Unsupported value",
   FieldValueForbidden: "Forbidden",
   FieldValueTooLong: "Too long",
@@ -36,6 +37,11 @@ export function required(field: string, detail = ""): FieldError {
 
 export function invalid(field: string, value: unknown, detail: string): FieldError {
   return make("FieldValueInvalid", field, [printed(value), detail]);
+}
+
+/** A value of another type than its schema says. */
+export function typeInvalid(field: string, value: unknown, detail: string): FieldError {
+  return make("FieldValueTypeInvalid", field, [printed(value), detail]);
 }
 
 export function duplicate(field: string, value: unknown): FieldError {

@@ -112,9 +112,9 @@ function getterFor(field: string): Getter {
 }
 
 /** `spec.host` is what v1 clients before 1.0 sent; Kubernetes still takes it. */
-function supportedField(resource: GroupResource, field: string): string {
+function supportedField(resource: GroupResource, field: string, custom?: readonly string[]): string {
   if (resource === "pods" && field === "spec.host") return "spec.nodeName";
-  const own = Object.hasOwn(FIELDS, resource) ? FIELDS[resource] : undefined;
+  const own = custom ?? (Object.hasOwn(FIELDS, resource) ? FIELDS[resource] : undefined);
   if (METADATA_FIELDS.includes(field) || own?.includes(field) === true) return field;
   if (own !== undefined) throw new SelectorError(`field label not supported: ${field}`);
   const known = METADATA_FIELDS.map(goQuote).join(", ");
@@ -141,11 +141,18 @@ function parseTerm(term: string, selector: string): FieldRequirement {
   return { field, operator: operator === "!=" ? "!=" : "=", value: unescapeValue(value) };
 }
 
-/** `fields.ParseSelector` plus the resource's field conversion. Throws `SelectorError` in the words of the real server. */
-export function parseFieldSelector(text: string, resource: GroupResource): FieldSelector {
+/**
+ * `fields.ParseSelector` plus the resource's field conversion; `custom` are the fields that a definition offers. Throws `SelectorError` in the words of the real
+ * server.
+ */
+export function parseFieldSelector(
+  text: string,
+  resource: GroupResource,
+  custom?: readonly string[],
+): FieldSelector {
   const requirements = splitTerms(text)
     .map((term) => parseTerm(term, text))
-    .map((requirement) => ({ ...requirement, field: supportedField(resource, requirement.field) }));
+    .map((requirement) => ({ ...requirement, field: supportedField(resource, requirement.field, custom) }));
   const tests = requirements.map(({ field, operator, value }) => {
     const get = getterFor(field);
     return (object: KubeObject) => (get(object) === value) === (operator === "=");

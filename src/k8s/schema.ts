@@ -11,6 +11,7 @@
  * before a scalar or a type of the same or, with a slash, another group version. Read on first use, parsed type by type.
  */
 import { readFileSync } from "node:fs";
+import { resourceEntries } from "../../generated/resources.ts";
 import schemaFile from "../../generated/schema.txt" with { type: "file" };
 
 /**
@@ -83,8 +84,20 @@ let lines: Map<string, string> | undefined;
 export function schemaOf(apiVersion: string, kind: string): TypeSchema | undefined {
   if (kind === "DeleteOptions") return typeOf("meta/v1.DeleteOptions"); // Every group version has it.
   const slash = apiVersion.indexOf("/");
+  if (slash >= 0 && !isBuiltInGroup(apiVersion.slice(0, slash))) return undefined;
   const group = slash < 0 ? "core" : apiVersion.slice(0, slash).split(".", 1)[0];
   return typeOf(`${group}/${apiVersion.slice(slash + 1)}.${kind}`);
+}
+
+let builtInGroups: ReadonlySet<string> | undefined;
+
+/** The table has the first word of a group only, which a custom resource's group may share: `storage.example.com`. */
+function isBuiltInGroup(group: string): boolean {
+  builtInGroups ??= new Set([
+    "meta.k8s.io",
+    ...resourceEntries.flatMap((entry) => [entry.group, ...entry.subresources.map((sub) => sub.group)]),
+  ]);
+  return builtInGroups.has(group);
 }
 
 /** A type by its name, as `Field.ref` gives it. */

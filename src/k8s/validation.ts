@@ -1,4 +1,6 @@
 /** What the API server refuses to store although every field has its type: `Invalid`, with every mistake at once. */
+import { type CustomTarget, isCustomTarget } from "./custom/decode-custom.ts";
+import { refuseInvalidCustom, refuseInvalidCustomChange } from "./custom/validate-custom.ts";
 import { type FieldError, invalidObject } from "./field-error.ts";
 import { checkDns1123Subdomain } from "./names.ts";
 import type { KubeObject } from "./object.ts";
@@ -13,8 +15,13 @@ function refuse({ apiVersion, kind, metadata }: KubeObject, errors: readonly Fie
   throw invalidObject({ group, kind, name: metadata.name ?? "" }, errors);
 }
 
+/** An entry of the catalogue fits. */
+export type ValidatedResource = Partial<CustomTarget> & { readonly namespaced: boolean };
+
 /** For a new object, defaulted, with its name and namespace. Throws StatusError `Invalid`. */
-export function refuseInvalidNew(object: KubeObject, { namespaced }: { readonly namespaced: boolean }): void {
+export function refuseInvalidNew(object: KubeObject, resource: ValidatedResource): void {
+  if (isCustomTarget(resource)) return refuseInvalidCustom(object, resource);
+  const { namespaced } = resource;
   const { checkName = checkDns1123Subdomain, create } = rulesOf(object);
   refuse(object, [
     ...validateMetadata(object.metadata, { namespaced, checkName }),
@@ -23,14 +30,28 @@ export function refuseInvalidNew(object: KubeObject, { namespaced }: { readonly 
 }
 
 /** For the change of a stored object, not of its status. Throws StatusError `Invalid`. */
-export function refuseInvalidChange(object: KubeObject, before: KubeObject): void {
+export function refuseInvalidChange(
+  object: KubeObject,
+  before: KubeObject,
+  resource?: ValidatedResource,
+): void {
+  if (resource !== undefined && isCustomTarget(resource)) {
+    return refuseInvalidCustomChange(object, before, resource);
+  }
   const { create, update } = rulesOf(object);
   const own = update === undefined ? create?.(object) : update(object, before);
   refuse(object, [...validateMetadataUpdate(object.metadata, before.metadata), ...(own ?? [])]);
 }
 
 /** For writes to a status: the metadata may change with it. */
-export function refuseInvalidStatus(object: KubeObject, before: KubeObject): void {
+export function refuseInvalidStatus(
+  object: KubeObject,
+  before: KubeObject,
+  resource?: ValidatedResource,
+): void {
+  if (resource !== undefined && isCustomTarget(resource)) {
+    return refuseInvalidCustomChange(object, before, resource);
+  }
   refuse(object, validateMetadataUpdate(object.metadata, before.metadata));
 }
 

@@ -2,6 +2,8 @@
 import { StatusError } from "../../k8s/status-error.ts";
 import type { ApiContext, NamedRequest, ResourceRequest } from "./api-context.ts";
 import { authorizeRequest } from "./authorize.ts";
+import { servedAt, servedResources } from "./custom/served-resources.ts";
+import { versionedStore } from "./custom/versioned-store.ts";
 import { deleteCollection, deleteObject } from "./delete-verbs.ts";
 import { documentAnswer } from "./documents.ts";
 import type { Answer, ApiRequest } from "./exchange.ts";
@@ -26,12 +28,20 @@ export async function routeRequest(request: ApiRequest, parts: RouterParts): Pro
   authorizeRequest(request, parts.context.authorizer);
   const extension = parts.extensions.find(({ prefix }) => request.path.startsWith(prefix));
   if (extension !== undefined) return await extensionAnswer(extension, request);
-  const document = documentAnswer(request);
+  const { store } = parts.context;
+  const document = documentAnswer(request, servedResources(store));
   if (document !== undefined) {
     if (request.method !== "GET") throw methodNotAllowed();
     return document;
   }
-  return await routeResource({ context: parts.context, request, target: resolveResource(request.segments) });
+  const target = resolveResource(request.segments, (at) => servedAt(store, at));
+  return await routeResource({ context: contextFor(parts.context, target), request, target });
+}
+
+/** A custom resource's verbs see its objects in the version that the path names. */
+function contextFor(context: ApiContext, { info }: ResourceTarget): ApiContext {
+  if (info.custom === undefined) return context;
+  return { ...context, store: versionedStore(context.store, info, info.custom) };
 }
 
 export function methodNotAllowed(): StatusError {

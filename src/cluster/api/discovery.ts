@@ -13,23 +13,34 @@ type Version = "v2" | "v2beta1";
 /** What a client sees depends on what it accepts, so a cache must ask again. */
 const HEADERS = { vary: "Accept" };
 
-const written = new Map<string, ApiDocument>();
+type Served = readonly ResourceInfo[];
+
+/** Per set of resources: it changes with the CustomResourceDefinitions only. */
+const written = new WeakMap<Served, Map<string, ApiDocument>>();
 
 /** The document at `/api`, `/apis` or below; undefined for paths that hold none. `accept` is the request's header. */
-export function discoveryDocument(path: string, accept: string | undefined): ApiDocument | undefined {
+export function discoveryDocument(
+  path: string,
+  accept: string | undefined,
+  served: Served = resources,
+): ApiDocument | undefined {
   const [root = "", group, version, ...more] = path.replace(/^\//, "").replace(/\/$/, "").split("/");
   if ((root !== "api" && root !== "apis") || more.length > 0) return undefined;
   if (group === undefined) {
     const aggregated = aggregatedVersion(accept);
-    if (aggregated !== undefined) return aggregatedDocument(root, aggregated);
-    return plainDocument(root, () => (root === "api" ? apiVersions() : groupList()));
+    if (aggregated !== undefined) return aggregatedDocument(root, aggregated, served);
+    return plainDocument(root, served, () => (root === "api" ? apiVersions() : groupList(served)));
   }
   if (root === "api") {
-    return group === "v1" && version === undefined ? resourceListDocument("", group) : undefined;
+    return group === "v1" && version === undefined ? resourceListDocument("", group, served) : undefined;
   }
-  if (group === "" || !resources.some((info) => info.group === group)) return undefined;
-  if (version !== undefined) return resourceListDocument(group, version);
-  return plainDocument(`apis/${group}`, () => ({ kind: "APIGroup", apiVersion: "v1", ...groupOf(group) }));
+  if (group === "" || !served.some((info) => info.group === group)) return undefined;
+  if (version !== undefined) return resourceListDocument(group, version, served);
+  return plainDocument(`apis/${group}`, served, () => ({
+    kind: "APIGroup",
+    apiVersion: "v1",
+    ...groupOf(group, served),
+  }));
 }
 
 /** First of the accepted media types that is aggregated discovery in a version we write. */
@@ -44,26 +55,28 @@ function aggregatedVersion(accept = ""): Version | undefined {
   return undefined;
 }
 
-function remember(key: string, make: () => ApiDocument): ApiDocument {
-  const known = written.get(key);
+function remember(key: string, served: Served, make: () => ApiDocument): ApiDocument {
+  const documents = written.get(served) ?? new Map<string, ApiDocument>();
+  written.set(served, documents);
+  const known = documents.get(key);
   if (known !== undefined) return known;
   const document = make();
-  written.set(key, document);
+  documents.set(key, document);
   return document;
 }
 
-function plainDocument(key: string, value: () => object): ApiDocument {
-  return remember(key, () => ({
+function plainDocument(key: string, served: Served, value: () => object): ApiDocument {
+  return remember(key, served, () => ({
     contentType: "application/json",
     body: `${JSON.stringify(value())}\n`,
     headers: HEADERS,
   }));
 }
 
-function resourceListDocument(group: string, version: string): ApiDocument | undefined {
-  const listed = resources.filter((info) => info.group === group && info.version === version);
+function resourceListDocument(group: string, version: string, served: Served): ApiDocument | undefined {
+  const listed = served.filter((info) => info.group === group && info.version === version);
   if (listed.length === 0) return undefined;
-  return plainDocument(`${group}/${version}`, () => ({
+  return plainDocument(`${group}/${version}`, served, () => ({
     kind: "APIResourceList",
     apiVersion: "v1",
     groupVersion: apiVersionOf({ group, version }),
@@ -99,28 +112,33 @@ function apiVersions(): object {
   return { kind: "APIVersions", versions: ["v1"], serverAddressByClientCIDRs: [] };
 }
 
-function groupList(): object {
-  const names = [...new Set(resources.map(({ group }) => group))].filter((group) => group !== "");
-  return { kind: "APIGroupList", apiVersion: "v1", groups: names.map(groupOf) };
+function groupList(served: Served): object {
+  const names = [...new Set(served.map(({ group }) => group))].filter((group) => group !== "");
+  return { kind: "APIGroupList", apiVersion: "v1", groups: names.map((group) => groupOf(group, served)) };
 }
 
-function groupOf(group: string): object {
-  const versions = versionsOf(group).map((version) => ({ groupVersion: `${group}/${version}`, version }));
+function groupOf(group: string, served: Served): object {
+  const versions = versionsOf(group, served).map((version) => ({
+    groupVersion: `${group}/${version}`,
+    version,
+  }));
   return { name: group, versions, preferredVersion: versions[0] };
 }
 
-function versionsOf(group: string): string[] {
-  return [...new Set(resources.filter((info) => info.group === group).map(({ version }) => version))];
+function versionsOf(group: string, served: Served): string[] {
+  return [...new Set(served.filter((info) => info.group === group).map(({ version }) => version))];
 }
 
-function aggregatedDocument(root: "api" | "apis", version: Version): ApiDocument {
-  return remember(`${root} ${version}`, () => {
-    const groups = [...new Set(resources.map(({ group }) => group))];
+function aggregatedDocument(root: "api" | "apis", version: Version, served: Served): ApiDocument {
+  return remember(`${root} ${version}`, served, () => {
+    const groups = [...new Set(served.map(({ group }) => group))];
     const body = {
       kind: "APIGroupDiscoveryList",
       apiVersion: `apidiscovery.k8s.io/${version}`,
       metadata: {},
-      items: groups.filter((group) => (group === "") === (root === "api")).map(aggregatedGroup),
+      items: groups
+        .filter((group) => (group === "") === (root === "api"))
+        .map((group) => aggregatedGroup(group, served)),
     };
     return {
       contentType: `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
@@ -130,10 +148,10 @@ function aggregatedDocument(root: "api" | "apis", version: Version): ApiDocument
   });
 }
 
-function aggregatedGroup(group: string): object {
-  const versions = versionsOf(group).map((version) => ({
+function aggregatedGroup(group: string, served: Served): object {
+  const versions = versionsOf(group, served).map((version) => ({
     version,
-    resources: resources
+    resources: served
       .filter((info) => info.group === group && info.version === version)
       .map(aggregatedResource),
     freshness: "Current",

@@ -1,23 +1,27 @@
 /** Pages about the API itself: its index, discovery and OpenAPI. */
-import { apiVersionOf, resources } from "../../k8s/catalogue.ts";
+import { apiVersionOf, type ResourceInfo } from "../../k8s/catalogue.ts";
 import { discoveryDocument } from "./discovery.ts";
 import { type Answer, type ApiRequest, objectAnswer } from "./exchange.ts";
 import { openApiDocument } from "./openapi.ts";
 import { openApiV2Document } from "./openapi-v2.ts";
 
 /** Undefined for paths that name no such page. */
-export function documentAnswer({ path, query, headers, segments }: ApiRequest): Answer | undefined {
-  if (segments.length === 0) return objectAnswer({ paths: indexPaths() });
-  const discovery = discoveryDocument(path, headers.accept);
+export function documentAnswer(
+  { path, query, headers, segments }: ApiRequest,
+  served: readonly ResourceInfo[],
+): Answer | undefined {
+  if (segments.length === 0) return objectAnswer({ paths: indexPaths(served) });
+  const discovery = discoveryDocument(path, headers.accept, served);
   if (discovery !== undefined) return { kind: "text", code: 200, ...discovery };
-  if (path === "/openapi/v2") return { kind: "text", code: 200, ...openApiV2Document(headers.accept) };
-  const openApi = openApiDocument({ path, query, headers });
+  if (path === "/openapi/v2")
+    return { kind: "text", code: 200, ...openApiV2Document(headers.accept, served) };
+  const openApi = openApiDocument({ path, query, headers, served });
   return openApi === undefined ? undefined : { kind: "text", ...openApi };
 }
 
-function indexPaths(): string[] {
-  const versions = new Set(resources.map(apiVersionOf));
-  const groups = new Set(resources.map(({ group }) => group).filter((group) => group !== ""));
+function indexPaths(served: readonly ResourceInfo[]): string[] {
+  const versions = new Set(served.map(apiVersionOf));
+  const groups = new Set(served.map(({ group }) => group).filter((group) => group !== ""));
   return [
     "/api",
     "/api/v1",

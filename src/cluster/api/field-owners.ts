@@ -7,6 +7,7 @@ import { ownedPart, type WrittenPart } from "../../k8s/apply/owned-part.ts";
 import { type Owner, type Owners, readOwners, withOwner, writeOwners } from "../../k8s/apply/owners.ts";
 import { updateOwners } from "../../k8s/apply/update-owners.ts";
 import { apiVersionOf, type ResourceInfo } from "../../k8s/catalogue.ts";
+import { customMergeType } from "../../k8s/custom/custom-merge-type.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import type { MergeType } from "../../k8s/patch/merge-schema.ts";
 import { mergeTypeOf, UNTYPED_OBJECT } from "../../k8s/patch/merge-type.ts";
@@ -27,6 +28,7 @@ const KUBECTL = "kubectl";
 
 /** How lists and maps of a kind merge. */
 export function applyTypeOf(info: ResourceInfo): MergeType {
+  if (info.custom !== undefined) return customMergeType(info.custom.version.schema?.openAPIV3Schema);
   return mergeTypeOf(apiVersionOf(info), info.kind) ?? UNTYPED_OBJECT;
 }
 

@@ -3,6 +3,8 @@ import { randomUUID } from "node:crypto";
 import type { PodCondition, PodSpec, PodStatus } from "../../../generated/kubernetes.ts";
 import type { ResourceInfo } from "../../k8s/catalogue.ts";
 import { withGeneratedSelector } from "../../k8s/generated-selector.ts";
+import { DEFINITIONS, isDefinition } from "../../k8s/custom/definition.ts";
+import { withStoredVersion } from "../../k8s/custom/definition-status.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { podQosClass } from "../../k8s/qos.ts";
 import { refuseInvalidNew } from "../../k8s/validation.ts";
@@ -15,8 +17,15 @@ const KEEPS_STATUS: ReadonlySet<string> = new Set(["nodes", "namespaces"]);
 /** `PrepareForCreate`: a client does not decide what has happened to its object, nor how a Job finds its pods. */
 export function withFirstStatus(info: ResourceInfo, object: KubeObject): KubeObject {
   if (!info.hasStatus || KEEPS_STATUS.has(info.groupResource)) return object;
+  if (info.custom !== undefined) return withoutStatus(object);
   const whole = info.groupResource === JOBS ? withGeneratedSelector(identified(object)) : object;
   return { ...whole, status: firstStatus(info, whole) };
+}
+
+/** Nobody has said anything about a new custom resource, not even that there is nothing to say. */
+function withoutStatus(given: KubeObject): KubeObject {
+  const { status: _, ...object } = given;
+  return object;
 }
 
 /** With the name and the uid that it will have, for those whose labels tell them. */
@@ -26,7 +35,8 @@ function identified(object: KubeObject): KubeObject {
   return { ...object, metadata: { ...object.metadata, name: chosen, uid: randomUUID() } };
 }
 
-function firstStatus({ groupResource }: ResourceInfo, { spec }: KubeObject): object {
+function firstStatus({ groupResource }: ResourceInfo, object: KubeObject): object {
+  const { spec } = object;
   switch (groupResource) {
     case "pods":
       return firstPodStatus((spec ?? {}) as PodSpec);
@@ -35,9 +45,17 @@ function firstStatus({ groupResource }: ResourceInfo, { spec }: KubeObject): obj
       return { phase: "Pending" };
     case "services":
       return { loadBalancer: {} };
+    case DEFINITIONS:
+      return firstDefinitionStatus(object);
     default:
       return {};
   }
+}
+
+function firstDefinitionStatus(object: KubeObject): object {
+  const status = { conditions: [], acceptedNames: { plural: "", kind: "" }, storedVersions: [] };
+  const fresh: KubeObject = { ...object, status };
+  return (isDefinition(fresh) ? withStoredVersion(fresh).status : undefined) ?? status;
 }
 
 /** What is wrong with the specification is found later; until then it may lack anything. */

@@ -1,6 +1,6 @@
 /** OpenAPI v3 paths of a group version: which requests a kind takes, and that they know `fieldValidation`. */
-import { apiVersionOf, type ResourceInfo } from "../../k8s/catalogue.ts";
-import { refToKind } from "./openapi-schemas.ts";
+import type { ResourceInfo } from "../../k8s/catalogue.ts";
+import { refToKind, refToResource } from "./openapi-schemas.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -72,11 +72,10 @@ const QUERIES: Readonly<Record<Action, readonly string[]>> = {
 };
 
 function fullOperation(info: ResourceInfo, action: Action): Json {
-  const apiVersion = apiVersionOf(info);
-  const kind = refToKind(apiVersion, info.kind);
+  const kind = refToResource(info);
   const answer = action === "list" ? listOf(kind) : action === "deletecollection" ? statusRef() : kind;
   const content = { "application/json": { schema: answer } };
-  const body = requestBody(action, kind);
+  const body = requestBody(info, action, kind);
   return {
     operationId: `${action}${info.namespaced ? "Namespaced" : ""}${info.kind}`,
     ...kindAndAction(info, action),
@@ -86,9 +85,11 @@ function fullOperation(info: ResourceInfo, action: Action): Json {
   };
 }
 
-function requestBody(action: Action, kind: Json | undefined): Json | undefined {
+function requestBody(info: ResourceInfo, action: Action, kind: Json | undefined): Json | undefined {
   if (action === "patch") {
-    return { content: Object.fromEntries(PATCH_TYPES.map((type) => [type, { schema: { type: "object" } }])) };
+    // Without merge keys there is no strategic patch.
+    const types = info.custom === undefined ? PATCH_TYPES : PATCH_TYPES.slice(0, -1);
+    return { content: Object.fromEntries(types.map((type) => [type, { schema: { type: "object" } }])) };
   }
   if (action === "delete") return { content: { "*/*": { schema: refToKind("v1", "DeleteOptions") } } };
   return action === "post" || action === "put" ? { content: { "*/*": { schema: kind } } } : undefined;

@@ -1,6 +1,7 @@
 /** OpenAPI v3 component schemas of a group version, for `kubectl explain` and clients that read types. */
 import { type Field, schemaOf, type TypeSchema, typeOf } from "../../k8s/schema.ts";
 import { apiVersionOf, type ResourceInfo } from "../../k8s/catalogue.ts";
+import { customComponent, customComponentName } from "./custom/custom-openapi.ts";
 import { descriptionsOf } from "./openapi-descriptions.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -21,7 +22,13 @@ function componentName(typeName: string): string {
   return `${PACKAGES[group] ?? `io.k8s.api.${group}`}.${rest}`;
 }
 
-/** `#/components/schemas/...` of a kind, for operations. */
+/** `#/components/schemas/...` of a resource's kind, for operations. */
+export function refToResource(info: ResourceInfo): Json | undefined {
+  if (info.custom !== undefined) return refTo(customComponentName(info));
+  return refToKind(apiVersionOf(info), info.kind);
+}
+
+/** The same of any built-in kind. */
 export function refToKind(apiVersion: string, kind: string): Json | undefined {
   const schema = schemaOf(apiVersion, kind);
   return schema === undefined ? undefined : refTo(componentName(schema.name));
@@ -36,6 +43,11 @@ export function componentSchemas(infos: readonly ResourceInfo[]): Json {
   const kinds = new Map<string, Json>();
   const lists: (readonly [string, Json])[] = [];
   for (const info of infos) {
+    if (info.custom !== undefined) {
+      const name = customComponentName(info);
+      lists.push([name, customComponent(info, info.custom)], [`${name}List`, list(info)]);
+      continue;
+    }
     for (const { group, version, kind } of [info, ...info.subresources]) {
       const name = schemaOf(apiVersionOf({ group, version }), kind)?.name;
       if (name === undefined) continue;
@@ -54,7 +66,7 @@ export function componentSchemas(infos: readonly ResourceInfo[]): Json {
   return Object.fromEntries(all.toSorted(([one], [other]) => (one < other ? -1 : 1)));
 }
 
-const ALWAYS = ["meta/v1.ListMeta", "meta/v1.DeleteOptions", "meta/v1.Status"];
+const ALWAYS = ["meta/v1.ListMeta", "meta/v1.DeleteOptions", "meta/v1.Status", "meta/v1.ObjectMeta"];
 
 const SCALARS: readonly (readonly [string, Json])[] = [
   [
@@ -97,11 +109,11 @@ function list(info: ResourceInfo): Json {
     required: ["items"],
     properties: {
       apiVersion: { type: "string" },
-      items: { type: "array", items: refToKind(apiVersionOf(info), kind) },
+      items: { type: "array", items: refToResource(info) },
       kind: { type: "string" },
       metadata: refTo(componentName("meta/v1.ListMeta")),
     },
-    "x-kubernetes-group-version-kind": [{ group, version, kind: `${kind}List` }],
+    "x-kubernetes-group-version-kind": [{ group, version, kind: info.custom?.listKind ?? `${kind}List` }],
   };
 }
 

@@ -17,11 +17,14 @@ export interface OpenApiV2Document {
 }
 
 /** Which kinds can be patched, with `dryRun` and `fieldValidation`; no schemas, which are in v3. */
-export function openApiV2Document(accept: string | undefined): OpenApiV2Document {
+export function openApiV2Document(
+  accept: string | undefined,
+  served: readonly ResourceInfo[] = resources,
+): OpenApiV2Document {
   const isProtobuf = mediaRanges(accept ?? "").some(
     ({ type }) => type === ASKED_PROTOBUF || type === PROTOBUF,
   );
-  const body = isProtobuf ? protobufDocument() : JSON.stringify(jsonDocument());
+  const body = isProtobuf ? protobufDocument(served) : JSON.stringify(jsonDocument(served));
   return {
     contentType: isProtobuf ? PROTOBUF : "application/json",
     body,
@@ -37,8 +40,8 @@ const INFO = { title: "Kubernetes", version: "v1.36.0" } as const;
 const PARAMETERS = ["dryRun", "fieldValidation"] as const;
 const KIND_EXTENSION = "x-kubernetes-group-version-kind";
 
-function patchable(): readonly ResourceInfo[] {
-  return resources.filter(({ verbs }) => verbs.includes("patch"));
+function patchable(served: readonly ResourceInfo[]): readonly ResourceInfo[] {
+  return served.filter(({ verbs }) => verbs.includes("patch"));
 }
 
 function itemPath(info: ResourceInfo): string {
@@ -47,8 +50,8 @@ function itemPath(info: ResourceInfo): string {
   return `${root}/${info.group === "" ? info.version : apiVersionOf(info)}${scope}/${info.plural}/{name}`;
 }
 
-function jsonDocument(): object {
-  const paths = patchable().map((info) => {
+function jsonDocument(served: readonly ResourceInfo[]): object {
+  const paths = patchable(served).map((info) => {
     const { group, version, kind } = info;
     const patch = {
       parameters: PARAMETERS.map((name) => ({ name, in: "query", type: "string", uniqueItems: true })),
@@ -61,9 +64,9 @@ function jsonDocument(): object {
 }
 
 /** Field numbers are those of gnostic's `OpenAPIv2.proto`. */
-function protobufDocument(): Uint8Array {
+function protobufDocument(served: readonly ResourceInfo[]): Uint8Array {
   const info = message([1, INFO.title], [2, INFO.version]);
-  const paths = message(...patchable().map((one) => [2, namedPath(one)] as const));
+  const paths = message(...patchable(served).map((one) => [2, namedPath(one)] as const));
   return message([1, "2.0"], [2, info], [8, paths]);
 }
 

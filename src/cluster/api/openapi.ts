@@ -18,6 +18,8 @@ export interface OpenApiRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingHttpHeaders;
+  /** @default what is built in */
+  readonly served?: readonly ResourceInfo[];
 }
 
 /** `code` is 304 with an empty body when the client has the document already. */
@@ -38,20 +40,25 @@ export function openApiDetail(headers: IncomingHttpHeaders): OpenApiDetail {
 /** The index at `/openapi/v3` and the documents below it; undefined for other paths. */
 export function openApiDocument(request: OpenApiRequest, now = Date.now()): OpenApiDocument | undefined {
   const path = request.path.replace(/\/$/, "");
+  const { served = resources } = request;
   if (path === "/openapi/v3") {
     const detail = openApiDetail(request.headers);
-    return conditional(request, `index-${hashOf(detail)}`, () => ({
-      body: JSON.stringify(index(detail)),
+    const names = documentNames(served);
+    const tag = createHash("sha256").update(
+      JSON.stringify(names.map((name) => hashOf(detail, name, served))),
+    );
+    return conditional(request, `index-${tag.digest("hex").slice(0, 32)}`, () => ({
+      body: JSON.stringify(index(detail, served)),
       headers: { "cache-control": "no-cache, private", vary: "Accept, Kubectl-Command, User-Agent" },
     }));
   }
   const of = path.startsWith("/openapi/v3/") ? path.slice("/openapi/v3/".length) : "";
-  const infos = resources.filter((info) => documentName(info) === of);
+  const infos = served.filter((info) => documentName(info) === of);
   if (infos.length === 0) return undefined;
   const asked = request.query.get("hash");
-  const detail = DETAILS.find((one) => hashOf(one) === asked);
+  const detail = DETAILS.find((one) => hashOf(one, of, served) === asked);
   const shown = detail ?? openApiDetail(request.headers);
-  return conditional(request, hashOf(shown), () => ({
+  return conditional(request, hashOf(shown, of, served), () => ({
     body: JSON.stringify(groupVersionDocument(infos, shown)),
     headers: detail === undefined ? { "cache-control": "no-cache, private" } : immutable(now),
   }));
@@ -81,26 +88,39 @@ function documentName({ group, version }: ResourceInfo): string {
   return group === "" ? `api/${version}` : `apis/${group}/${version}`;
 }
 
-function index(detail: OpenApiDetail): object {
-  const names = [...new Set(resources.map(documentName))];
-  const hash = hashOf(detail);
+function documentNames(served: readonly ResourceInfo[]): readonly string[] {
+  return [...new Set(served.map(documentName))];
+}
+
+function index(detail: OpenApiDetail, served: readonly ResourceInfo[]): object {
   return {
     paths: Object.fromEntries(
-      names.map((name) => [name, { serverRelativeURL: `/openapi/v3/${name}?hash=${hash}` }]),
+      documentNames(served).map((name) => {
+        const hash = hashOf(detail, name, served);
+        return [name, { serverRelativeURL: `/openapi/v3/${name}?hash=${hash}` }] as const;
+      }),
     ),
   };
 }
 
-const hashes = new Map<OpenApiDetail, string>();
+const hashes = new WeakMap<readonly ResourceInfo[], Map<string, string>>();
 
-function hashOf(detail: OpenApiDetail): string {
-  const known = hashes.get(detail);
-  if (known !== undefined) return known;
+/** Of one document. What is built in never changes; the rest changes with its definitions. */
+function hashOf(detail: OpenApiDetail, name: string, served: readonly ResourceInfo[]): string {
+  const known = hashes.get(served) ?? new Map<string, string>();
+  hashes.set(served, known);
+  const key = `${detail} ${name}`;
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  const custom = served.flatMap((info) =>
+    info.custom !== undefined && documentName(info) === name ? [info.custom.version, info.kind] : [],
+  );
+  const content = custom.length === 0 ? "" : ` ${JSON.stringify(custom)}`;
   const hash = createHash("sha256")
-    .update(`${FORMAT} ${detail} ${schemaVersion()}`)
+    .update(`${FORMAT} ${detail} ${schemaVersion()}${content}`)
     .digest("hex")
     .slice(0, 32);
-  hashes.set(detail, hash);
+  known.set(key, hash);
   return hash;
 }
 

@@ -4,6 +4,7 @@ import { StatusError } from "../../k8s/status-error.ts";
 import { apiVersionOf, type ResourceInfo } from "../../k8s/catalogue.ts";
 import type { ListResult, WatchEvent } from "../store/store.ts";
 import type { Accepted } from "./accept.ts";
+import { customPrinter } from "./tables/custom-table.ts";
 import { printerFor } from "./tables/printer-for.ts";
 
 export interface Presenter {
@@ -39,11 +40,14 @@ function plainPresenter({ info }: PresenterOptions): Presenter {
   return {
     object: (object) => object,
     list: (result) => ({
-      kind: `${info.kind}List`,
+      kind: info.custom?.listKind ?? `${info.kind}List`,
       apiVersion: apiVersionOf(info),
       metadata: listMeta(result),
-      // Items of a list do not repeat what the list says of them all.
-      items: result.items.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item),
+      // Items of a list do not repeat what the list says of them all; custom resources have no Go type that could leave it out.
+      items:
+        info.custom === undefined
+          ? result.items.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item)
+          : result.items,
     }),
     event: ({ object }) => object,
   };
@@ -72,7 +76,7 @@ function tablePresenter({ info, accepted, includeObject, now }: PresenterOptions
     throw new StatusError("BadRequest", `unrecognized includeObject value: ${JSON.stringify(include)}`);
   }
   const apiVersion = `meta.k8s.io/${accepted.version}`;
-  const printer = printerFor(info.groupResource);
+  const printer = info.custom === undefined ? printerFor(info.groupResource) : customPrinter(info.custom);
   const rowObject = (object: KubeObject) => {
     if (include === "None") return {};
     if (include === "Object") return { object };

@@ -1,5 +1,5 @@
 /** GET: one object, a list of them, or a watch. */
-import { apiVersionOf } from "../../k8s/catalogue.ts";
+import { apiVersionOf, type ResourceInfo } from "../../k8s/catalogue.ts";
 import { parseFieldSelector } from "../../k8s/field-selectors.ts";
 import { SelectorError } from "../../k8s/label-requirement.ts";
 import type { KubeObject } from "../../k8s/object.ts";
@@ -79,6 +79,13 @@ function watch(resource: ResourceRequest, options: ListRequestOptions): Answer {
   });
 }
 
+/** What a definition offers beside the metadata; undefined for built-in resources, which are known. */
+function selectableFields({ custom }: ResourceInfo): readonly string[] | undefined {
+  return (
+    custom?.version.selectableFields?.map(({ jsonPath }) => jsonPath.replace(/^\./, "")) ?? (custom && [])
+  );
+}
+
 /** The compiled selectors. `BadRequest` in the words of the real server. */
 export function selectionOf(
   { target: { info, namespace } }: ResourceRequest,
@@ -86,7 +93,10 @@ export function selectionOf(
 ): Selection {
   try {
     const labels = labelSelector === "" ? undefined : parseLabelSelector(labelSelector);
-    const fields = fieldSelector === "" ? undefined : parseFieldSelector(fieldSelector, info.groupResource);
+    const fields =
+      fieldSelector === ""
+        ? undefined
+        : parseFieldSelector(fieldSelector, info.groupResource, selectableFields(info));
     const inNamespace = namespace === "" ? {} : { namespace };
     if (labels === undefined && fields === undefined) return inNamespace;
     const matches = (object: KubeObject) =>

@@ -30,14 +30,20 @@ export function pathSegments(path: string): string[] {
   }
 }
 
+/** Finds what is served, by the parts of a path. */
+export type LookUp = (at: Pick<ResourceInfo, "group" | "version" | "plural">) => ResourceInfo | undefined;
+
 /** `NotFound` for what is not served. Segments as `pathSegments` gives them, beginning with `api` or `apis`. */
-export function resolveResource(segments: readonly string[]): ResourceTarget {
+export function resolveResource(
+  segments: readonly string[],
+  lookUp: LookUp = ({ group, version, plural }) => resourceAt(group, version, plural),
+): ResourceTarget {
   const [root, ...rest] = segments;
   const [group, version, ...path] = root === "api" ? ["", ...rest] : rest;
   if ((root !== "api" && root !== "apis") || group === undefined || version === undefined)
     throw unknownPath();
   const { namespace, plural, name, subresource, ...more } = splitPath(path);
-  const info = plural === undefined ? undefined : resourceAt(group, version, plural);
+  const info = plural === undefined ? undefined : lookUp({ group, version, plural });
   if (info === undefined || more.tooDeep) throw unknownPath();
   if (!info.namespaced && namespace !== "") throw unknownPath();
   if (info.namespaced && namespace === "" && name !== undefined) throw unknownPath();

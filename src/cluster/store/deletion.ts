@@ -2,6 +2,8 @@
  * What a DELETE does, as a pure decision: `rest.BeforeDelete`, `generic/registry.Store.Delete`, the pods' `CheckGracefulDelete`
  * and the namespaces' own `Delete`. deletionTimestamp is the moment at which the grace period ends.
  */
+import { DEFINITIONS } from "../../k8s/custom/definition.ts";
+import { CLEANUP_FINALIZER, DELETION_PENDING, withTerminating } from "../../k8s/custom/definition-status.ts";
 import type { GroupResource, KubeObject, ObjectMeta } from "../../k8s/object.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 import { isJsonObject } from "../../lib/frozen-json.ts";
@@ -37,6 +39,8 @@ export function decideDeletion(request: DeletionRequest): Deletion {
     if (current.metadata.deletionTimestamp === undefined) return beginNamespaceDeletion(request);
     if (namespaceFinalizers(current).length > 0) return { action: "keep", object: current };
   }
+  if (resource === DEFINITIONS && current.metadata.deletionTimestamp === undefined)
+    return beginDefinitionDeletion(request);
   const grace = resource === "pods" ? gracePeriod(request) : undefined;
   if (grace === "pending") return { action: "keep", object: current };
   const finalizers = finalizersFor(request);
@@ -147,6 +151,14 @@ function finalizersFor({ resource, current, options }: DeletionRequest): readonl
   if (propagationPolicy === undefined) return finalizers;
   if (propagationPolicy === "Background") return others;
   return [...others, propagationPolicy === "Orphan" ? ORPHAN_FINALIZER : FOREGROUND_FINALIZER];
+}
+
+/** Its objects go first; the finalizer keeps their definition until then (apiextensions-apiserver `registry/customresourcedefinition`). */
+function beginDefinitionDeletion(request: DeletionRequest): Deletion {
+  const { current, now } = request;
+  const finalizers = new Set([...finalizersFor(request), CLEANUP_FINALIZER]);
+  const marked = withMetadata(current, { ...markedNow(request), finalizers: [...finalizers] });
+  return { action: "mark", object: withTerminating(marked, DELETION_PENDING, now) };
 }
 
 /** The first DELETE of a namespace turns its phase; the namespace controller does the rest. */

@@ -1,6 +1,7 @@
 /** The store itself: everything in memory, every write in the log first, every watcher told after. */
 import { messageOf } from "../../kernel/problem.ts";
 import type { Clock } from "../../kernel/clock.ts";
+import { DEFINITIONS } from "../../k8s/custom/definition.ts";
 import type { GroupResource, KubeObject, ObjectName } from "../../k8s/object.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import { frozenJson } from "../../lib/frozen-json.ts";
@@ -15,6 +16,7 @@ import {
 } from "./api-errors.ts";
 import { uidFor } from "./chosen-uid.ts";
 import { Collection, keyOf } from "./collection.ts";
+import { describeCustom } from "./custom-resources.ts";
 import { decideDeletion, endsDeletion } from "./deletion.ts";
 import { generateName, MAX_NAME_ATTEMPTS } from "./generate-name.ts";
 import { History } from "./history.ts";
@@ -247,7 +249,10 @@ export class ObjectStore implements Store {
   }
 
   #subject(resource: GroupResource): Subject {
-    const description = this.#resources(resource);
+    // The definition of a custom resource is called as the resource is.
+    const description =
+      this.#resources(resource) ??
+      describeCustom(this.#collection(DEFINITIONS).get(keyOf({ namespace: "", name: resource })));
     if (description === undefined) throw unknownResource();
     return { resource, description };
   }

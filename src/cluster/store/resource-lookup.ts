@@ -8,6 +8,8 @@ export interface ResourceDescription {
   readonly kind: string;
   readonly namespaced: boolean;
   readonly hasStatus: boolean;
+  /** Brought by a CustomResourceDefinition. */
+  readonly isCustom?: true;
 }
 
 /** Undefined for what is not served. */

@@ -33,7 +33,11 @@ const WITH_GENERATION: ReadonlySet<GroupResource> = new Set([
   "validatingwebhookconfigurations.admissionregistration.k8s.io",
 ]);
 
-export function hasGeneration(resource: GroupResource, { hasStatus }: ResourceDescription): boolean {
+export function hasGeneration(
+  resource: GroupResource,
+  { hasStatus, isCustom }: ResourceDescription,
+): boolean {
+  if (isCustom === true) return true;
   return hasStatus ? !WITHOUT_GENERATION.has(resource) : WITH_GENERATION.has(resource);
 }
 

@@ -4,7 +4,7 @@ import type { KubeObject, ObjectMeta } from "../../../k8s/object.ts";
 /** `metav1.TableColumnDefinition`; kubectl shows priority 0 always, 1 with `-o wide`, and upper-cases the name. */
 export interface TableColumn {
   readonly name: string;
-  readonly type: "string" | "integer" | "boolean" | "date";
+  readonly type: "string" | "integer" | "number" | "boolean" | "date";
   /** `name` marks the column that names the object. */
   readonly format: string;
   readonly description: string;
