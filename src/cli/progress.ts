@@ -6,9 +6,11 @@ import type {
   Job,
   Pod,
   ReplicaSet,
+  Service,
   StatefulSet,
 } from "../../generated/kubernetes.ts";
 import type { KubeObject } from "../k8s/object.ts";
+import { addressesOf, isBalanced } from "./service-addresses.ts";
 
 export type Progress =
   | { readonly state: "waiting" | "ready" }
@@ -17,7 +19,7 @@ export type Progress =
 const READY: Progress = { state: "ready" };
 const WAITING: Progress = { state: "waiting" };
 
-/** Resources that `up` waits for; the selector of all but pods names the pods that may hold it up. */
+/** Resources that `up` waits for; the selector of workloads names the pods that may hold it up. */
 export const AWAITED: ReadonlySet<string> = new Set([
   "pods",
   "deployments.apps",
@@ -25,6 +27,7 @@ export const AWAITED: ReadonlySet<string> = new Set([
   "daemonsets.apps",
   "replicasets.apps",
   "jobs.batch",
+  "services",
 ]);
 
 /** Pure; as `kubectl rollout status` and `kubectl wait` judge. */
@@ -42,6 +45,8 @@ export function progressOf(object: KubeObject): Progress {
       return observed(object, replicaSetProgress);
     case "Job":
       return jobProgress(object);
+    case "Service":
+      return serviceProgress(object);
     default:
       return READY;
   }
@@ -95,6 +100,11 @@ function jobProgress({ spec, status }: Job): Progress {
   if (spec?.suspend === true || holds("Complete") !== undefined) return READY;
   const { active = 0, ready = 0 } = status ?? {};
   return when(active > 0 && ready >= active);
+}
+
+/** Every other Service is where it says as soon as it is stored. */
+function serviceProgress(service: Service): Progress {
+  return when(!isBalanced(service) || addressesOf(service).length > 0);
 }
 
 function when(isReady: boolean): Progress {

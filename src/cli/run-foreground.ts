@@ -4,6 +4,7 @@ import type { ApiClient } from "./api-client.ts";
 import { EXIT, type Terminal } from "./command.ts";
 import type { EngineControl, StartedEngine } from "./engine-control.ts";
 import { followPods } from "./follow-pods.ts";
+import { followServices } from "./follow-services.ts";
 import type { StateFolder } from "./state-folder.ts";
 import { stopEngine } from "./stop-engine.ts";
 
@@ -23,7 +24,9 @@ export async function runForeground(api: ApiClient, foreground: Foreground): Pro
   const { terminal, folder, control, engine, keep, apply } = foreground;
   const view = new AbortController();
   let isEnding = false;
-  const following = followPods(api, terminal, view.signal).catch(async (error: unknown) => {
+  const follow = () =>
+    Promise.all([followPods(api, terminal, view.signal), followServices(api, terminal, view.signal)]);
+  const following = follow().catch(async (error: unknown) => {
     if (isEnding) return;
     // Nobody answers any more: how the engine ended says why.
     if (!(error instanceof Problem)) throw error;

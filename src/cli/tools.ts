@@ -69,7 +69,7 @@ export async function installChart(
 }
 
 /** A release is called as its chart. */
-function chartName(folder: string): string {
+export function chartName(folder: string): string {
   const file = join(folder, "Chart.yaml");
   let name: unknown;
   try {

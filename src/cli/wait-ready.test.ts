@@ -42,6 +42,30 @@ test("waitReady() names a pod that is not ready at the end", async () => {
   });
 });
 
+test("waitReady() waits until a load balancer has its address, and for no other Service", async () => {
+  const collection = "/api/v1/namespaces/default/services";
+  const service = (spec: object, status: object = {}): KubeObject => {
+    const metadata = { namespace: "default", name: "web" };
+    return { apiVersion: "v1", kind: "Service", metadata, spec, status };
+  };
+  const ports = [{ port: 80 }];
+  const balanced = { type: "LoadBalancer", selector: { app: "a" }, ports };
+  const address = { loadBalancer: { ingress: [{ ip: "127.0.0.1" }] } };
+  const unready = ['service "default/web" is not ready yet'];
+  const cases = [
+    [service({ type: "NodePort", ports }), []],
+    [service(balanced), unready],
+    [service(balanced, address), []],
+    [service({ ...balanced, loadBalancerClass: "a.example/b" }), []],
+  ] as const;
+  const waited = [{ singular: "service", collection, namespace: "default", name: "web" }];
+  for (const [object, problems] of cases) {
+    const api = apiThatHolds({ [collection]: object });
+    const result = await waitReady(api, waited, new AbortController().signal);
+    expect(result.problems).toEqual([...problems]);
+  }
+});
+
 const deployments = "/apis/apps/v1/namespaces/default/deployments";
 const awaited = [{ singular: "deployment", collection: deployments, namespace: "default", name: "web" }];
 

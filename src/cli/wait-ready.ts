@@ -2,7 +2,8 @@
 import type { LabelSelector } from "../../generated/kubernetes.ts";
 import type { KubeObject } from "../k8s/object.ts";
 import { labelSelectorOf } from "../k8s/selectors.ts";
-import type { ApiClient, ListResponse } from "./api-client.ts";
+import type { ApiClient } from "./api-client.ts";
+import { listThenWatch } from "./list-then-watch.ts";
 import { type Progress, progressOf } from "./progress.ts";
 
 /** One object that is waited for. */
@@ -32,7 +33,8 @@ export async function waitReady(
   const either = AbortSignal.any([signal, done.signal]);
   const collections = new Set(waits.flatMap(({ object }) => [object.collection, podsOf(object)]));
   const follow = async (collection: string) => {
-    for await (const object of objectsOf(api, collection, either)) {
+    for await (const { type, object } of listThenWatch(api, collection, either)) {
+      if (type === "DELETED") continue;
       // What happens after everything was ready, such as an end, may be in the same answer.
       if (done.signal.aborted) return;
       for (const wait of waits) wait.note(collection, object);
@@ -93,33 +95,12 @@ class Wait {
 
 type Labels = KubeObject["metadata"]["labels"];
 
-/** Of the pods that may hold a workload up. A Job's failed pods are its own business: it may try again. */
+/** Of the pods that may hold a workload up. A Job's failed pods are its own business: it may try again; Services wait for none. */
 function selectorOf({ kind, spec }: KubeObject): ReturnType<typeof labelSelectorOf> | undefined {
-  if (kind === "Pod" || kind === "Job") return undefined;
+  if (kind === "Pod" || kind === "Job" || kind === "Service") return undefined;
   return labelSelectorOf((spec as { readonly selector?: LabelSelector } | undefined)?.selector);
 }
 
 function podsOf({ namespace }: AwaitedObject): string {
   return `/api/v1/namespaces/${namespace}/pods`;
-}
-
-/** Everything in a collection, then what changes; ends with `signal` or with the watch. */
-async function* objectsOf(
-  api: ApiClient,
-  collection: string,
-  signal: AbortSignal,
-): AsyncGenerator<KubeObject> {
-  const list = await api.request<ListResponse>(collection);
-  const kind = (list as { readonly kind?: string }).kind?.replace(/List$/, "");
-  // Items of a list carry no kind of their own.
-  for (const item of list.items) yield { ...item, kind: item.kind ?? kind ?? "" };
-  try {
-    for await (const { type, object } of api.watch(collection, list.metadata.resourceVersion, signal)) {
-      if (type === "ERROR") return;
-      if (type === "ADDED" || type === "MODIFIED") yield object;
-    }
-  } catch (error) {
-    // Another collection, or the user, has ended the wait while this watch was being opened.
-    if (!signal.aborted) throw error;
-  }
 }

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { Problem } from "../../kernel/problem.ts";
 import { ApiClient } from "../api-client.ts";
 import { applyManifests } from "../apply.ts";
+import { linesOfServices } from "../applied-services.ts";
 import {
   type Command,
   EXIT,
@@ -21,8 +22,8 @@ import { type ManifestSet, readManifests } from "../manifests.ts";
 import { parseRestartPeriod } from "../restart-period.ts";
 import { runForeground } from "../run-foreground.ts";
 import { openStateFolder, runningEngine, type StateFolder, stateFolderOf } from "../state-folder.ts";
-import { installChart, kustomizeFolder, type RunTool } from "../tools.ts";
-import { type AwaitedObject, waitReady } from "../wait-ready.ts";
+import { chartName, installChart, kustomizeFolder, type RunTool } from "../tools.ts";
+import { type AwaitedObject, waitReady, type WaitResult } from "../wait-ready.ts";
 
 const DEFAULT_TIMEOUT_SECONDS = 300;
 
@@ -233,21 +234,38 @@ async function applyAndWait(api: ApiClient, context: ApplyContext): Promise<numb
   const { invocation, terminal } = context;
   const seconds = Number(stringOption(invocation, "timeout") ?? DEFAULT_TIMEOUT_SECONDS);
   const awaited = await applyAll(api, context, seconds);
-  if (awaited.length === 0) return EXIT.done;
   const signal = AbortSignal.any([terminal.stop, AbortSignal.timeout(seconds * 1000)]);
-  const done = new AbortController();
-  const shown = followPods(api, { ...terminal, out: () => {} }, AbortSignal.any([signal, done.signal])).catch(
-    () => {},
-  );
-  const { ready, problems } = await waitReady(api, awaited, signal);
-  done.abort();
-  await shown;
+  const { ready, problems } =
+    awaited.length === 0 ? NOTHING_TO_WAIT_FOR : await waitShown(api, { awaited, terminal, signal });
+  const services = awaited.filter(({ singular }) => singular === "service");
+  const names = new Set(services.map(({ namespace, name }) => `${namespace}/${name}`));
+  const releases = new Set(context.set.charts.map(chartName));
+  for (const line of await linesOfServices(api, { names, releases })) terminal.err(`${line}\n`);
   for (const problem of problems) terminal.err(`${problem}\n`);
   if (ready) return EXIT.done;
   terminal.err(
     "  fix: see `pillion events` and `pillion logs POD`, correct the manifest, and apply it again\n",
   );
   return EXIT.problem;
+}
+
+const NOTHING_TO_WAIT_FOR: WaitResult = { ready: true, problems: [] };
+
+interface ShownWait {
+  readonly awaited: readonly AwaitedObject[];
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+}
+
+/** Shows what pods do meanwhile, but not what they print. */
+async function waitShown(api: ApiClient, { awaited, terminal, signal }: ShownWait): Promise<WaitResult> {
+  const done = new AbortController();
+  const quiet = { ...terminal, out: () => {} };
+  const shown = followPods(api, quiet, AbortSignal.any([signal, done.signal])).catch(() => {});
+  const result = await waitReady(api, awaited, signal);
+  done.abort();
+  await shown;
+  return result;
 }
 
 function pods(count: number): string {
