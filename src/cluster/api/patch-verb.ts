@@ -1,7 +1,9 @@
 /** PATCH: JSON patch, merge patch, strategic merge patch, and server-side apply. */
 import { storedConfig } from "../../k8s/apply/stored-config.ts";
 import { apiVersionOf, type ResourceInfo } from "../../k8s/catalogue.ts";
+import { decodeCustom, isCustomTarget } from "../../k8s/custom/decode-custom.ts";
 import { DecodeError } from "../../k8s/decode-scalar.ts";
+import { type Decoded, decodeValue } from "../../k8s/decode-value.ts";
 import { type FieldError, forbidden, invalid, invalidObject, required } from "../../k8s/field-error.ts";
 import { JsonTextError, parseJsonText } from "../../k8s/json-text.ts";
 import type { KubeObject } from "../../k8s/object.ts";
@@ -11,12 +13,7 @@ import { mergeTypeOf } from "../../k8s/patch/merge-type.ts";
 import { applyStrategicMergePatch } from "../../k8s/patch/strategic-merge.ts";
 import { schemaOf } from "../../k8s/schema.ts";
 import { StatusError } from "../../k8s/status-error.ts";
-import {
-  decodeObject,
-  decodeValue,
-  enforceFieldValidation,
-  strictDecodingError,
-} from "../../k8s/strict-decode.ts";
+import { decodeObject, enforceFieldValidation, strictDecodingError } from "../../k8s/strict-decode.ts";
 import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
 import { notFound } from "../store/api-errors.ts";
 import type { NamedRequest } from "./api-context.ts";
@@ -33,12 +30,15 @@ const MERGE_PATCH = "application/merge-patch+json";
 const STRATEGIC_PATCH = "application/strategic-merge-patch+json";
 const APPLY_PATCH = "application/apply-patch+yaml";
 const PATCH_TYPES: readonly string[] = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH, STRATEGIC_PATCH];
+/** A strategic patch needs merge keys, which are of Go types. */
+const CUSTOM_PATCH_TYPES: readonly string[] = [JSON_PATCH, MERGE_PATCH, APPLY_PATCH];
 
 /** 200 with the changed object; 201 where an apply creates. */
 export async function patchObject(named: NamedRequest): Promise<Answer> {
   const { request } = named;
   const type = contentTypeOf(request);
-  if (!PATCH_TYPES.includes(type)) throw unsupportedMediaType(PATCH_TYPES);
+  const types = named.target.info.custom === undefined ? PATCH_TYPES : CUSTOM_PATCH_TYPES;
+  if (!types.includes(type)) throw unsupportedMediaType(types);
   const options = writeOptions(request.query, "PatchOptions");
   refuse("PatchOptions", applyOptionErrors(options, type === APPLY_PATCH));
   const bytes = await request.readBody();
@@ -131,10 +131,8 @@ function decodePatched(
   if (!isJsonObject(patched) || patched["kind"] !== info.kind || patched["apiVersion"] !== apiVersion) {
     throw refused(`apiVersion and kind must stay ${apiVersion} and ${info.kind}`);
   }
-  const schema = schemaOf(apiVersion, info.kind);
-  if (schema === undefined) throw new Error(`The schema has no type for ${apiVersion} ${info.kind}`);
   try {
-    const { object, strictErrors } = decodeValue(patched, schema);
+    const { object, strictErrors } = decodeAs(info, patched);
     const all = [...duplicates.map((path) => `duplicate field "${path}"`), ...strictErrors];
     if (all.length > 0 && options.fieldValidation === "Strict") throw refused(strictDecodingError(all));
     if (options.fieldValidation === "Warn") all.forEach(request.warn);
@@ -143,6 +141,13 @@ function decodePatched(
     if (error instanceof DecodeError) throw refused(error.message);
     throw error;
   }
+}
+
+function decodeAs(info: ResourceInfo, patched: JsonObject): Decoded<object> {
+  if (isCustomTarget(info)) return decodeCustom(patched, info);
+  const schema = schemaOf(apiVersionOf(info), info.kind);
+  if (schema === undefined) throw new Error(`The schema has no type for ${apiVersionOf(info)} ${info.kind}`);
+  return decodeValue(patched, schema);
 }
 
 /** Server-side apply: the fields in the manifest are the manager's from now on, and no others are. */

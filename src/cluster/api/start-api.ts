@@ -13,6 +13,7 @@ import { followWaiting, scheduleOn } from "./scheduling.ts";
 import { completeClaim } from "./claim-admission.ts";
 import { allocateService } from "./service-allocation.ts";
 import type { Admit } from "./api-context.ts";
+import { followDefinitions } from "./custom/definitions.ts";
 import { authenticateBearer, verifyTokens } from "./authenticate.ts";
 import { openAuthorizer } from "./authorizer.ts";
 import { refuseEscalation } from "./escalation.ts";
@@ -90,11 +91,13 @@ export async function startApi(options: ApiOptions): Promise<ApiServer> {
     ? listenAnywhere(server, address, wishedPort)
     : listen(server, address, port));
   const unfollow = followWaiting(serving.context);
+  const forgetDefinitions = followDefinitions(serving.context);
   return {
     port: bound,
     create: creatorFor(serving.context),
     async close() {
       unfollow();
+      forgetDefinitions();
       // The last lines of containers that have just ended are on their way.
       await allSent(logs, LOG_DRAIN_MS);
       closing.abort();

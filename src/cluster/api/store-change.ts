@@ -95,9 +95,9 @@ function changeSteps(named: NamedRequest, { change, dryRun, isApply = false }: C
       : admit(steps, { info, object, before, operation: "UPDATE", dryRun, user, warn });
   };
   const checked = (object: KubeObject, current: KubeObject) => {
-    if (isStatus) refuseInvalidStatus(object, current);
+    if (isStatus) refuseInvalidStatus(object, current, info);
     else if (isVisit) refuseInvalidEphemeralContainers(object, current);
-    else refuseInvalidChange(object, current);
+    else refuseInvalidChange(object, current, info);
     return object;
   };
   return {
