@@ -28,18 +28,27 @@ export interface ForwardOptions {
 /** `undefined`: nobody has answered, or too many are being asked already. Never rejects. */
 export type Forward = (query: UpstreamQuery) => Promise<UpstreamAnswer | undefined>;
 
-/** A server that fails or says SERVFAIL or REFUSED is passed over for the next one; the last such answer is better than none. */
+/**
+ * What is being asked is not asked again meanwhile: a resolver that asks us what we ask it comes to an end.
+ * A server that fails or says SERVFAIL or REFUSED is passed over for the next one; the last such answer is better than
+ * none.
+ */
 export function createForwarder({ servers, clock, signal }: ForwardOptions): Forward {
-  let inFlight = 0;
-  return async (query) => {
-    if (inFlight >= MOST_IN_FLIGHT || signal.aborted) return undefined;
-    inFlight += 1;
-    try {
-      return await askAll(query, { servers: servers(), clock, signal });
-    } finally {
-      inFlight -= 1;
-    }
+  const asked = new Map<string, Promise<UpstreamAnswer | undefined>>();
+  return (query) => {
+    const key = keyOf(query);
+    const known = asked.get(key);
+    if (known !== undefined) return known;
+    if (asked.size >= MOST_IN_FLIGHT || signal.aborted) return Promise.resolve(undefined);
+    const answer = askAll(query, { servers: servers(), clock, signal });
+    asked.set(key, answer);
+    return answer.finally(() => asked.delete(key));
   };
+}
+
+/** Letter for letter: a client may look whether its own spelling comes back. */
+function keyOf({ question, edns, checkingDisabled }: UpstreamQuery): string {
+  return JSON.stringify([question.name, question.type, edns, checkingDisabled]);
 }
 
 interface Round {
