@@ -1,12 +1,12 @@
 /** `scale`: how many pods a Deployment, ReplicaSet, StatefulSet or ReplicationController has, as `autoscaling/v1` Scale. */
 import type { ObjectMeta } from "../../../generated/kubernetes.ts";
+import type { ResourceInfo } from "../../k8s/catalogue.ts";
 import { DecodeError } from "../../k8s/decode-scalar.ts";
 import { invalid, invalidObject } from "../../k8s/field-error.ts";
 import { JsonTextError, parseJsonText } from "../../k8s/json-text.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { applyJsonPatch } from "../../k8s/patch/json-patch.ts";
 import { applyMergePatch } from "../../k8s/patch/merge-patch.ts";
-import { formatLabelSelector, labelSelectorFromSet, labelSelectorOf } from "../../k8s/selectors.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import { decodeObject, enforceFieldValidation, type ExpectedKind } from "../../k8s/strict-decode.ts";
 import { isJsonObject } from "../../lib/frozen-json.ts";
@@ -15,6 +15,7 @@ import { contentTypeOf, parseObjectBody, unsupportedMediaType } from "./decode-b
 import { type Answer, objectAnswer } from "./exchange.ts";
 import { findObject } from "./read-verbs.ts";
 import { type WriteRequestOptions, writeOptions } from "./request-options.ts";
+import { scalePartsOf, withReplicas } from "./scale-parts.ts";
 import { storeChange } from "./store-change.ts";
 import type { ObjectView } from "./webhooks/reviewed-write.ts";
 import { decodeRequest } from "./write-verbs.ts";
@@ -31,45 +32,29 @@ type Scale = KubeObject & {
   readonly status: { readonly replicas: number; readonly selector?: string };
 };
 
-/** The part of the four kinds that a Scale is made of. */
-interface Scalable {
-  readonly spec?: { readonly replicas?: number; readonly selector?: unknown };
-  readonly status?: { readonly replicas?: number };
-}
-
 /** 200 with the Scale: as it is, or as it has become. */
 export async function serveScale(named: NamedRequest, verb: string): Promise<Answer> {
-  if (verb === "get") return objectAnswer(scaleOf(findObject(named)));
+  if (verb === "get") return objectAnswer(scaleOf(findObject(named), named.target.info));
   return verb === "update" ? await replaceScale(named) : await patchScale(named);
 }
 
 /** `ScaleFromDeployment` and its like. */
-export function scaleOf(object: KubeObject): Scale {
-  const { spec = {}, status = {} } = object as Scalable;
+function scaleOf(object: KubeObject, info: ResourceInfo): Scale {
+  const { replicas, observed, selector } = scalePartsOf(object, info);
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const metadata: ObjectMeta = Object.fromEntries(
     Object.entries({ name, namespace, uid, resourceVersion, creationTimestamp }).filter(
       ([, value]) => value !== undefined,
     ),
   );
-  const replicas = spec.replicas ?? 0;
   return {
     apiVersion: "autoscaling/v1",
     kind: KIND.kind,
     metadata,
     // Go leaves a zero out.
     spec: replicas === 0 ? {} : { replicas },
-    status: { replicas: status.replicas ?? 0, selector: selectorText(object.kind, spec.selector) },
+    status: { replicas: observed, selector },
   };
-}
-
-function selectorText(kind: string, selector: unknown): string {
-  if (!isJsonObject(selector)) return "";
-  const compiled =
-    kind === "ReplicationController"
-      ? labelSelectorFromSet(selector as Readonly<Record<string, string>>)
-      : labelSelectorOf(selector);
-  return formatLabelSelector(compiled);
 }
 
 async function replaceScale(named: NamedRequest): Promise<Answer> {
@@ -135,10 +120,12 @@ function checkName({ metadata }: KubeObject, name: string): void {
 }
 
 /** What webhooks are shown, and what they can change. */
-const VIEW: ObjectView = {
-  show: scaleOf,
-  take: (object, shown) => withReplicas(object, (shown as Pick<Scale, "spec">).spec?.replicas ?? 0),
-};
+function viewOf(info: ResourceInfo): ObjectView {
+  return {
+    show: (object) => scaleOf(object, info),
+    take: (object, shown) => withReplicas(object, (shown as Pick<Scale, "spec">).spec?.replicas ?? 0, info),
+  };
+}
 
 /** Only the number of replicas is taken from a Scale, and which object its sender means. */
 async function writeScale(
@@ -148,7 +135,7 @@ async function writeScale(
 ): Promise<Answer> {
   const { info, subresource, ...target } = named.target;
   const change = (current: KubeObject): KubeObject => {
-    const { metadata, spec } = next(scaleOf(current)) as KubeObject & Pick<Scale, "spec">;
+    const { metadata, spec } = next(scaleOf(current, info)) as KubeObject & Pick<Scale, "spec">;
     const replicas = spec?.replicas ?? 0;
     if (replicas < 0) {
       const why = invalid("spec.replicas", replicas, "must be greater than or equal to 0");
@@ -156,7 +143,7 @@ async function writeScale(
     }
     const { uid = "", resourceVersion = "" } = metadata;
     return {
-      ...withReplicas(current, replicas),
+      ...withReplicas(current, replicas, info),
       metadata: {
         ...current.metadata,
         ...(uid === "" ? {} : { uid }),
@@ -166,11 +153,7 @@ async function writeScale(
   };
   const changed = await storeChange(
     { ...named, target: { ...target, info } },
-    { change, dryRun, ...(subresource === undefined ? {} : { part: { subresource, ...VIEW } }) },
+    { change, dryRun, ...(subresource === undefined ? {} : { part: { subresource, ...viewOf(info) } }) },
   );
-  return objectAnswer(scaleOf(changed));
-}
-
-function withReplicas(object: KubeObject, replicas: number): KubeObject {
-  return { ...object, spec: { ...(isJsonObject(object["spec"]) ? object["spec"] : {}), replicas } };
+  return objectAnswer(scaleOf(changed, info));
 }

@@ -2,6 +2,7 @@
 import type { OwnerReference } from "../../../generated/kubernetes.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import type { GroupResource, KubeObject, ObjectMeta } from "../../k8s/object.ts";
+import { followCustomResources } from "../store/custom-resources.ts";
 import { FOREGROUND_FINALIZER, ORPHAN_FINALIZER } from "../store/deletion.ts";
 import type { ResourceDescription } from "../store/resource-lookup.ts";
 import type { DeleteOptions, Store, WatchEvent } from "../store/store.ts";
@@ -16,28 +17,41 @@ export interface ControlledResource extends ResourceDescription {
 export interface GarbageCollectorParts {
   readonly store: Store;
   readonly clock: Clock;
-  /** Everything that may own or be owned. Owners of other kinds are taken to exist. */
+  /** What is built in and may own or be owned; custom resources join by themselves. Owners of other kinds are taken to exist. */
   readonly resources: readonly ControlledResource[];
 }
 
 /** Watches until the returned function is called. */
 export function startGarbageCollector({ store, clock, resources }: GarbageCollectorParts): () => void {
   const graph = new OwnerGraph();
-  const kinds = new Map(resources.map((resource) => [`${resource.group}/${resource.kind}`, resource]));
+  const kinds = new Map(
+    resources.map((resource) => [`${resource.group}/${resource.kind}`, resource] as const),
+  );
   const queue = createWorkQueue(clock, (uid) => {
     const node = graph.get(uid);
     if (node !== undefined) collect({ store, graph, kinds, enqueue: (next) => queue.add(next) }, node);
   });
-  const stops = resources
-    .filter(({ groupResource }) => !isEvent(groupResource))
-    .map(({ groupResource }) =>
-      store.watch(groupResource, {}, (event) => {
-        for (const uid of observe(graph, groupResource, event)) queue.add(uid);
-      }),
-    );
+  const watch = ({ groupResource }: ControlledResource) =>
+    store.watch(groupResource, {}, (event) => {
+      for (const uid of observe(graph, groupResource, event)) queue.add(uid);
+    });
+  const stops = resources.filter(({ groupResource }) => !isEvent(groupResource)).map(watch);
+  const custom = new Map<GroupResource, () => void>();
+  const unfollow = followCustomResources(store, {
+    onNew(resource) {
+      kinds.set(`${resource.group}/${resource.kind}`, resource);
+      custom.set(resource.groupResource, watch(resource));
+    },
+    onGone({ groupResource, group, kind }) {
+      kinds.delete(`${group}/${kind}`);
+      custom.get(groupResource)?.();
+      custom.delete(groupResource);
+    },
+  });
   return () => {
     queue.stop();
-    for (const stop of stops) stop();
+    unfollow();
+    for (const stop of [...stops, ...custom.values()]) stop();
   };
 }
 

@@ -1,6 +1,7 @@
 /** Furnishes namespaces, and empties those that are deleted (`pkg/controller/namespace`, the service account controllers). */
 import type { Clock } from "../../kernel/clock.ts";
 import type { GroupResource, KubeObject } from "../../k8s/object.ts";
+import { customResources, followCustomResources } from "../store/custom-resources.ts";
 import { KUBERNETES_FINALIZER, namespaceFinalizers, specOf } from "../store/resource-rules.ts";
 import type { Store, WatchEvent } from "../store/store.ts";
 import type { ControlledResource } from "./garbage-collector.ts";
@@ -13,7 +14,7 @@ const CA_CONFIG_MAP = "kube-root-ca.crt";
 export interface NamespaceControllerParts {
   readonly store: Store;
   readonly clock: Clock;
-  /** Every stored resource; the cluster-scoped ones are passed over. */
+  /** Every built-in resource that is stored; the cluster-scoped ones are passed over, custom ones join by themselves. */
   readonly resources: readonly ControlledResource[];
   /** PEM; pods check the API server's certificate with it. */
   readonly caCertificate: string;
@@ -36,18 +37,27 @@ export function startNamespaceController({ store, clock, ...parts }: NamespaceCo
       return;
     }
     terminating.add(name);
-    empty({ store, now: clock.now(), resources }, namespace);
+    const custom = customResources(store)
+      .filter(({ namespaced }) => namespaced)
+      .map(({ groupResource }) => groupResource);
+    empty({ store, now: clock.now(), resources: [...resources, ...custom] }, namespace);
   });
-  const stops = resources.map((resource) =>
+  const watch = (resource: GroupResource) =>
     store.watch(resource, { sendInitialEvents: false }, (event) => {
       const { namespace = "" } = event.object.metadata;
       if (terminating.has(namespace) || isFurniture(resource, event)) queue.add(namespace);
-    }),
-  );
+    });
+  const stops = resources.map(watch);
+  const watched = new Map<GroupResource, () => void>();
+  const unfollow = followCustomResources(store, {
+    onNew: ({ groupResource }) => watched.set(groupResource, watch(groupResource)),
+    onGone: ({ groupResource }) => watched.get(groupResource)?.(),
+  });
   stops.push(store.watch("namespaces", {}, ({ object }) => queue.add(object.metadata.name ?? "")));
   return () => {
     queue.stop();
-    for (const stop of stops) stop();
+    unfollow();
+    for (const stop of [...stops, ...watched.values()]) stop();
   };
 }
 
