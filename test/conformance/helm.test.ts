@@ -260,6 +260,11 @@ describe.each(VERSIONS)("helm %s", (version) => {
       const chart = join(home.path, `web-${namespace}`);
       await helm.must(["create", chart]);
       await helm.must(["install", "d", chart, ...WAIT]);
+      // What else the chart can make: only stored, or an address on this machine.
+      const more = ["autoscaling.enabled=true", "ingress.enabled=true", "service.type=LoadBalancer"];
+      await helm.must(["upgrade", "d", chart, "--set", more.join(), ...WAIT]);
+      const ingress = "jsonpath={.items[*].status.loadBalancer.ingress[0].ip}";
+      expect(await kubectl.must(["get", "services", "-o", ingress])).toMatch(/^127\./);
       expect(await helm.must(["test", "d"])).toMatch(/Phase: +Succeeded/);
       await helm.must(["uninstall", "d", ...WAIT]);
     },
