@@ -95,6 +95,7 @@ const ACTED_ON: ReadonlySet<GroupResource> = new Set([
   "events",
   "jobs.batch",
   "leases.coordination.k8s.io",
+  "mutatingwebhookconfigurations.admissionregistration.k8s.io",
   "namespaces",
   "nodes",
   "persistentvolumeclaims",
@@ -110,6 +111,7 @@ const ACTED_ON: ReadonlySet<GroupResource> = new Set([
   "services",
   "statefulsets.apps",
   "storageclasses.storage.k8s.io",
+  "validatingwebhookconfigurations.admissionregistration.k8s.io",
 ]);
 
 /** What metrics-server adds to a cluster. Behind all others: clients take the first that is called `pods`. */

@@ -45,6 +45,7 @@ import {
   validateVolume,
 } from "./storage.ts";
 import { validateTemplate } from "./workloads.ts";
+import { validateWebhookConfiguration } from "./webhooks.ts";
 
 export interface Rules {
   /** Absent: a DNS subdomain. */
@@ -124,10 +125,14 @@ const RULES: ReadonlyMap<string, Rules> = new Map(
     },
     "coordination.k8s.io/v1 Lease": { create: validateLease },
     "apiextensions.k8s.io/v1 CustomResourceDefinition": {
-    create: validateDefinition,
-    update: validateDefinitionUpdate,
-  },
-  "rbac.authorization.k8s.io/v1 Role": role,
+      create: validateDefinition,
+      update: validateDefinitionUpdate,
+    },
+    "admissionregistration.k8s.io/v1 MutatingWebhookConfiguration": { create: validateWebhookConfiguration },
+    "admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration": {
+      create: validateWebhookConfiguration,
+    },
+    "rbac.authorization.k8s.io/v1 Role": role,
     "rbac.authorization.k8s.io/v1 ClusterRole": role,
     "rbac.authorization.k8s.io/v1 RoleBinding": binding,
     "rbac.authorization.k8s.io/v1 ClusterRoleBinding": binding,

@@ -1,6 +1,6 @@
 /** Asks the webhooks that a request concerns, one after the other for changes, all at once for a verdict (apiserver `admission/plugin/webhook` dispatchers). */
 import { randomUUID } from "node:crypto";
-import { apiVersionOf, resourceAt, type ResourceInfo } from "../../../k8s/catalogue.ts";
+import { apiVersionOf, type ResourceInfo } from "../../../k8s/catalogue.ts";
 import { readOwners } from "../../../k8s/apply/owners.ts";
 import { DecodeError } from "../../../k8s/decode-scalar.ts";
 import { goQuote } from "../../../k8s/go-format.ts";
@@ -25,6 +25,7 @@ import {
 import { Reinvocation } from "../../../k8s/webhooks/reinvocation.ts";
 import type { AdmissionOperation, Webhook } from "../../../k8s/webhooks/webhook.ts";
 import { WebhookDenial } from "../../../k8s/webhooks/webhook-denial.ts";
+import { servedAt } from "../custom/served-resources.ts";
 import { badRequest, internalError, notFound } from "../../store/api-errors.ts";
 import { type CallParts, callWebhook } from "./call-webhook.ts";
 import { openWebhookIndex, type WebhookIndex } from "./webhook-index.ts";
@@ -129,7 +130,7 @@ class RunningWebhooks implements Webhooks {
   #invocation(webhook: Webhook, attributes: AdmissionAttributes): Invocation | undefined {
     return invocationOf(webhook, attributes, {
       labelsOf: (namespace) => this.#labelsOf(namespace),
-      servedAt: ({ group, version, plural }) => resourceAt(group, version, plural),
+      servedAt: (at) => servedAt(this.#parts.store, at),
     });
   }
 
