@@ -110,6 +110,7 @@ export async function startEngine(
       port: options.port,
       wishedPort: lastPort(folder),
       nodeName,
+      connectService: (to, signal) => sandbox.connect(to, signal),
       onBug: logBug,
       extensions: [commandLineApi({ ...admin, onChange: () => kubelet.imagesChanged() }, onStopRequest)],
     });
