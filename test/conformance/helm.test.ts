@@ -259,7 +259,7 @@ describe.each(VERSIONS)("helm %s", (version) => {
     async () => {
       const chart = join(home.path, `web-${namespace}`);
       await helm.must(["create", chart]);
-      await helm.must(["install", "d", chart, ...WAIT]);
+      await helm.must(["install", "d", chart, "--create-namespace", ...WAIT]);
       // What else the chart can make: only stored, or an address on this machine.
       const more = ["autoscaling.enabled=true", "ingress.enabled=true", "service.type=LoadBalancer"];
       await helm.must(["upgrade", "d", chart, "--set", more.join(), ...WAIT]);
