@@ -362,6 +362,8 @@ describe("a new template", () => {
     await runAll();
     expect(images()).toEqual(["app:1", "app:2"]);
     await kill("web-0");
+    clock.advance(500);
+    await settle();
     await runAll();
     expect(images()).toEqual(["app:1", "app:2"]);
     expect(readSet().status).toMatchObject({ currentReplicas: 1, updatedReplicas: 1 });
@@ -377,7 +379,25 @@ describe("a new template", () => {
     await runAll();
     expect(images()).toEqual(["app:1", "app:1"]);
     await kill("web-0");
+    clock.advance(500);
+    await settle();
     expect(images()).toEqual(["app:2", "app:1"]);
+  });
+
+  test("takes the name of a pod it has removed at once, that of one which somebody else has a moment later", async () => {
+    await createSet();
+    await runAll();
+    await change({ template: template("app:2") });
+    await kill("web-1");
+    expect(images()).toEqual(["app:1", "app:2"]);
+    await kill("web-1");
+    expect(names()).toEqual(["web-0"]);
+    clock.advance(499);
+    await settle();
+    expect(names()).toEqual(["web-0"]);
+    clock.advance(1);
+    await settle();
+    expect(names()).toEqual(["web-0", "web-1"]);
   });
 
   test("forgets old revisions beyond the limit", async () => {

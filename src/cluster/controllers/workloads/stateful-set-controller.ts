@@ -15,6 +15,7 @@ import {
   templateOf,
 } from "./controller-revisions.ts";
 import { CLAIMS, hasStaleClaim, retainClaims } from "./stateful-set-claims.ts";
+import { createNamePause, type NamePause } from "./name-pause.ts";
 import {
   claimsFor,
   identityLabels,
@@ -34,6 +35,7 @@ const HASH_LABEL = "controller.kubernetes.io/hash";
 
 interface Context extends ControllerParts {
   readonly events: EventRecorder;
+  readonly pause: NamePause;
 }
 
 /** Until the returned function is called. */
@@ -41,6 +43,7 @@ export function startStatefulSetController(parts: ControllerParts): () => void {
   const { store, clock } = parts;
   const context = {
     ...parts,
+    pause: createNamePause(clock),
     events: createEventRecorder({ store, clock, component: "statefulset-controller", host: "" }),
   };
   const queue = createWorkQueue(clock, async (key) => {
@@ -59,6 +62,7 @@ export function startStatefulSetController(parts: ControllerParts): () => void {
       if (type === "BOOKMARK") return;
       const { namespace = "", labels } = object.metadata;
       const owner = controllerOf(object);
+      if (owner?.kind === "StatefulSet" && type === "DELETED") context.pause.gone(object);
       if (owner?.kind === "StatefulSet") queue.add(`${namespace}/${owner.name}`);
       else if (owner === undefined)
         addAll(namespace, ({ spec }) => labelSelectorOf(spec.selector).matches(labels));
@@ -101,9 +105,10 @@ async function sync(context: Context, key: string): Promise<number | undefined> 
     isClaimStale: (ordinal) => hasStaleClaim(store, set, ordinal),
   });
   let failure: unknown;
+  let pauseMs: number | undefined;
   try {
     if (set.metadata.deletionTimestamp === undefined) await restore(context, set, pods);
-    await carryOut(context, { set, plan, revised });
+    pauseMs = await carryOut(context, { set, plan, revised });
   } catch (error) {
     if (!(error instanceof StatusError)) throw error;
     failure = error;
@@ -112,7 +117,8 @@ async function sync(context: Context, key: string): Promise<number | undefined> 
   writeStatus(context, set, { revised, current, pods: after });
   truncate(context, set, { revised, current, pods: after });
   if (failure !== undefined) throw failure;
-  return nextAvailableInMs(set, after, clock.now());
+  const waits = [pauseMs, nextAvailableInMs(set, after, clock.now())].filter((ms) => ms !== undefined);
+  return waits.length === 0 ? undefined : Math.min(...waits);
 }
 
 /** Only pods named after the set are taken. */
@@ -160,21 +166,30 @@ interface Work {
   readonly revised: Revised;
 }
 
-async function carryOut(context: Context, { set, plan, revised }: Work): Promise<void> {
-  const { store, create } = context;
+/** Milliseconds until a name is free for a pod that is still to be made. */
+async function carryOut(context: Context, { set, plan, revised }: Work): Promise<number | undefined> {
+  const { store, create, pause } = context;
   const say = announcerOf(context, set);
   for (const pod of plan.remove) {
     await say("delete", `Pod ${pod.metadata.name ?? ""}`, () => {
+      pause.deleting(pod);
       store.delete("pods", nameOf(pod), { preconditions: preconditionsOf(pod) });
     });
   }
+  let waitMs: number | undefined;
   for (const { ordinal, revision } of plan.create) {
     const of = revised.revisions.find(({ metadata }) => metadata.name === revision);
     const template = (of === undefined ? undefined : templateOf(of)) ?? set.spec.template;
     const pod = podFor(set, template, { ordinal, revision });
+    const leftMs = pause.leftMs(pod);
+    if (leftMs > 0) {
+      waitMs = Math.min(leftMs, waitMs ?? leftMs);
+      continue;
+    }
     await createClaims(context, set, ordinal);
     await say("create", `Pod ${pod.metadata.name ?? ""}`, () => create("pods", pod));
   }
+  return waitMs;
 }
 
 function preconditionsOf({ metadata: { uid } }: KubeObject): { readonly uid?: string } {
