@@ -17,6 +17,8 @@ const HTTP_CODE = {
   Invalid: 422,
   TooManyRequests: 429,
   InternalError: 500,
+  /** What the real server does not name: its `Status` has no reason. */
+  Unknown: 500,
   ServiceUnavailable: 503,
   Timeout: 504,
 } as const;
@@ -63,7 +65,7 @@ export class StatusError extends Error {
       metadata: {},
       status: "Failure",
       message: this.message,
-      reason: this.reason,
+      ...(this.reason === "Unknown" ? {} : { reason: this.reason }),
       ...(this.details === undefined ? {} : { details: this.details }),
       code: this.httpCode,
     };

@@ -2,9 +2,10 @@
 import { applyFields } from "../../k8s/apply/apply-fields.ts";
 import { appliedFields } from "../../k8s/apply/applied-fields.ts";
 import { emptyObject } from "../../k8s/apply/empty-object.ts";
-import type { FieldSet } from "../../k8s/apply/field-set.ts";
+import { type FieldSet, isEmptySet } from "../../k8s/apply/field-set.ts";
 import { ownedPart, type WrittenPart } from "../../k8s/apply/owned-part.ts";
 import { type Owner, type Owners, readOwners, withOwner, writeOwners } from "../../k8s/apply/owners.ts";
+import { presentFields } from "../../k8s/apply/present-fields.ts";
 import { updateOwners } from "../../k8s/apply/update-owners.ts";
 import { apiVersionOf, type ResourceInfo } from "../../k8s/catalogue.ts";
 import { customMergeType } from "../../k8s/custom/custom-merge-type.ts";
@@ -106,6 +107,19 @@ function withOwners(object: KubeObject, owners: Owners, current: KubeObject | un
   return { ...object, metadata: { ...metadata, managedFields: isSame ? before : managedFields } };
 }
 
+/** The current object for a write that brings nothing but later times of owners (`IgnoreManagedFieldsTimestampsTransformer`). */
+export function withoutNewTimes(next: KubeObject, current: KubeObject): KubeObject {
+  const timeless = ({ metadata }: KubeObject) =>
+    (metadata.managedFields ?? []).map((entry) => ({ ...entry, time: undefined }));
+  if (!Bun.deepEquals(timeless(next), timeless(current))) return next;
+  const { managedFields } = current.metadata;
+  const kept = {
+    ...next,
+    metadata: { ...next.metadata, ...(managedFields === undefined ? {} : { managedFields }) },
+  };
+  return Bun.deepEquals(kept, current) ? current : next;
+}
+
 /** A manifest to apply: as it was sent, with values as they are stored. */
 export interface AppliedConfig {
   readonly config: JsonObject;
@@ -136,7 +150,7 @@ export function appliedOver(
   const time = formatTimestamp(context.clock.now());
   const live = ownedPart(current, part);
   const owner = ownerOf(resource, "Apply");
-  const isKubectl = owner.manager === KUBECTL;
+  const isKubectl = owner.manager === KUBECTL && target.subresource === undefined;
   const applied = applyFields({
     live,
     config: ownConfig(config, part),
@@ -156,12 +170,20 @@ function ownersOf(
   current: KubeObject,
   { live, time }: { readonly live: JsonObject; readonly time: string },
 ): Owners {
-  const owners = readOwners(current.metadata.managedFields) ?? [];
-  if (owners.length > 0) return owners;
   const { target } = resource;
+  const owners = readOwners(current.metadata.managedFields) ?? [];
+  if (owners.length > 0) return withoutStale(owners, current, applyTypeOf(target.info));
   const owner: Owner = { ...ownerOf(resource, "Update"), manager: BEFORE_FIRST_APPLY };
   const before = ownedPart(emptyOf(target.info), partOf(target));
   return updateOwners([], { before, after: live, type: applyTypeOf(target.info) }, { owner, time });
+}
+
+/** Nobody is in the way with what the cluster itself has taken out since. */
+function withoutStale(owners: Owners, current: KubeObject, type: MergeType): Owners {
+  const object = ownedPart(current, "all");
+  return owners
+    .map((one) => ({ ...one, fields: presentFields(one.fields, object, type) }))
+    .filter(({ fields }) => !isEmptySet(fields));
 }
 
 /** An empty metadata says nothing, and is not to be owned. */

@@ -1,4 +1,5 @@
 /** PATCH: JSON patch, merge patch, strategic merge patch, and server-side apply. */
+import { refuseUnclearItems } from "../../k8s/apply/check-config.ts";
 import { storedConfig } from "../../k8s/apply/stored-config.ts";
 import { apiVersionOf, type ResourceInfo } from "../../k8s/catalogue.ts";
 import { decodeCustom, isCustomTarget } from "../../k8s/custom/decode-custom.ts";
@@ -19,7 +20,7 @@ import { notFound } from "../store/api-errors.ts";
 import type { NamedRequest } from "./api-context.ts";
 import { contentTypeOf, parseObjectBody, unsupportedMediaType } from "./decode-body.ts";
 import { type Answer, objectAnswer } from "./exchange.ts";
-import { appliedOver, applyTypeOf, withFirstOwner } from "./field-owners.ts";
+import { appliedOver, applyTypeOf, withFirstOwner, withoutNewTimes } from "./field-owners.ts";
 import { presenterOf } from "./read-verbs.ts";
 import { refuse, type WriteRequestOptions, writeOptions } from "./request-options.ts";
 import { storeChange } from "./store-change.ts";
@@ -160,7 +161,13 @@ async function applyObject(named: NamedRequest, { bytes, options }: Omit<Patch, 
   if (object.metadata.managedFields !== undefined) {
     throw new StatusError("BadRequest", "metadata.managedFields must be nil");
   }
-  const config = storedConfig(readable(value as JsonObject, info), readable(object, info), applyTypeOf(info));
+  const type = applyTypeOf(info);
+  const config = storedConfig(readable(value as JsonObject, info), readable(object, info), type);
+  refuseUnclearItems({
+    config,
+    type,
+    object: { namespace, name, apiVersion: apiVersionOf(info), kind: info.kind },
+  });
   const applied = { config, force: options.force ?? false };
   const { dryRun } = options;
   const presenter = presenterOf(named);
@@ -170,7 +177,8 @@ async function applyObject(named: NamedRequest, { bytes, options }: Omit<Patch, 
     const created = await storeNew(named, { object: withName(object, name), dryRun, own });
     return objectAnswer(presenter.object(created), 201);
   }
-  const change = (current: KubeObject) => decodeObject(appliedOver(named, current, applied), info).object;
+  const change = (current: KubeObject) =>
+    withoutNewTimes(decodeObject(appliedOver(named, current, applied), info).object, current);
   return objectAnswer(presenter.object(await storeChange(named, { change, dryRun, isApply: true })));
 }
 
