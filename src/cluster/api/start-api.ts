@@ -23,6 +23,7 @@ import { serveRequest, type ServeOptions } from "./serve-request.ts";
 import type { UpgradeRequest } from "./streaming/upgrades.ts";
 import { usageSampler } from "./metrics/usage-sampler.ts";
 import { creatorFor } from "./store-new.ts";
+import { warnOfService } from "./warn-of-service.ts";
 import { connectMachine, type ConnectService } from "./webhooks/call-webhook.ts";
 import { openWebhooks } from "./webhooks/run-webhooks.ts";
 import { openServiceAccountTokens } from "./service-account-tokens.ts";
@@ -160,7 +161,12 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
         completeClaim(store),
         ...(options.admit ?? []),
       ],
-      settle: [scheduleOn({ store, nodeName }), allocateService(store), refuseEscalation(authorizer)],
+      settle: [
+        scheduleOn({ store, nodeName }),
+        allocateService(store),
+        warnOfService,
+        refuseEscalation(authorizer),
+      ],
       webhooks: openWebhooks({ store, clock, connectService: options.connectService ?? connectMachine }),
       verifyToken,
       tokens,

@@ -112,6 +112,19 @@ describe("create", () => {
     expect(warningsOf(answers.ignore)).toBeNull();
   });
 
+  test("warns of what a Service asks for in vain, on every write", async () => {
+    const spec = { type: "NodePort", externalTrafficPolicy: "Local", ports: [{ port: 80 }] };
+    const path = `${NAMESPACE}/services`;
+    const body = { apiVersion: "v1", kind: "Service", metadata: { name: "local" }, spec };
+    const expected = expect.stringContaining('"pillion: spec.externalTrafficPolicy: Local does not keep');
+    expect(warningsOf(await post(path, body))).toEqual(expected);
+    const headers = { "Content-Type": "application/merge-patch+json" };
+    const labelled = { metadata: { labels: { a: "b" } } };
+    expect(warningsOf(await api.call(`${path}/local`, { method: "PATCH", headers, body: labelled }))).toEqual(
+      expected,
+    );
+  });
+
   test("warns of kinds that are only stored", async () => {
     const body = { metadata: { name: "inert" }, spec: { hard: { pods: "1" } } };
     const created = await post(`${NAMESPACE}/resourcequotas`, body);
