@@ -11,7 +11,6 @@ import { cpuMs, memoryMiB } from "./engine-process.ts";
 
 const ROUNDS = Number(process.argv[2] ?? 5);
 const SECONDS = 2;
-const NODE_PORT = 31_080;
 /** One answer of this many bytes, for the throughput of one connection. */
 const BIG_BYTES = 64 << 20;
 
@@ -54,12 +53,12 @@ const pod = (name: string) => ({
     ],
   },
 });
-const service = {
+const service = (nodePort: number) => ({
   apiVersion: "v1",
   kind: "Service",
   metadata: metadata("server"),
-  spec: { type: "NodePort", selector: { app: "server" }, ports: [{ port: 80, nodePort: NODE_PORT }] },
-};
+  spec: { type: "NodePort", selector: { app: "server" }, ports: [{ port: 80, nodePort }] },
+});
 
 /** One round of one way. */
 interface Figures {
@@ -114,8 +113,8 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
-function report(ways: ReadonlyMap<string, readonly Figures[]>): void {
-  const [direct = []] = ways.values();
+function report(ways: readonly Way[]): void {
+  const direct = ways[0]?.rounds ?? [];
   const cell = (rounds: readonly Figures[], key: keyof Figures) => {
     const value = median(rounds.map((round) => round[key]));
     const ratio = median(rounds.map((round, index) => round[key] / (direct[index]?.[key] ?? Number.NaN)));
@@ -124,64 +123,104 @@ function report(ways: ReadonlyMap<string, readonly Figures[]>): void {
   const names: readonly (keyof Figures)[] = ["p50", "perSecond", "p99", "newPerSecond", "throughput"];
   const heads = ["p50 µs, c=1", "req/s, c=32", "p99 µs, c=32", "new conn/s", "MiB/s"];
   console.log(`${"".padEnd(26)}${heads.map((head) => head.padStart(16)).join("")}`);
-  for (const [way, rounds] of ways)
-    console.log(`${way.padEnd(26)}${names.map((name) => cell(rounds, name).padStart(16)).join("")}`);
+  for (const { name, rounds } of ways)
+    console.log(`${name.padEnd(26)}${names.map((key) => cell(rounds, key).padStart(16)).join("")}`);
 }
 
-async function prepare(
-  home: PillionHome,
-): Promise<{ api: ApiClient; podIP: string; clusterIP: string; nodeIP: string }> {
-  writeFileSync(join(home.path, "nginx.conf"), NGINX);
-  writeFileSync(join(home.path, "images.yaml"), IMAGES);
-  await home.mustRun(["up", "-d", "--images", join(home.path, "images.yaml")]);
-  const api = new ApiClient(home.kubeconfig());
+interface Cluster {
+  readonly podIP: string;
+  readonly clusterIP: string;
+  readonly nodeIP: string;
+  readonly engine: number;
+  readonly inPod: Run;
+}
+
+interface Shown {
+  readonly spec: { readonly clusterIP: string };
+  readonly status: {
+    readonly podIP: string;
+    readonly hostIP: string;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
+}
+
+/** A cluster with a server, a client, and a Service. */
+async function open(home: PillionHome, name: string, more: ClusterOptions): Promise<Cluster> {
+  const options = { env: more.env };
+  await home.mustRun(["up", "-d", "--name", name, "--images", join(home.path, "images.yaml")], options);
+  const kubeconfig = home.kubeconfig(name);
+  const api = new ApiClient(kubeconfig);
   const at = "/api/v1/namespaces/default";
-  for (const name of ["server", "client"])
-    await api.request(`${at}/pods`, { method: "POST", body: pod(name) });
-  interface Shown {
-    readonly spec: { readonly clusterIP: string };
-    readonly status: {
-      readonly podIP: string;
-      readonly hostIP: string;
-      readonly conditions?: readonly { readonly type: string; readonly status: string }[];
-    };
-  }
-  const { spec } = await api.request<Shown>(`${at}/services`, { method: "POST", body: service });
+  for (const each of ["server", "client"])
+    await api.request(`${at}/pods`, { method: "POST", body: pod(each) });
+  const body = service(more.nodePort);
+  const { spec } = await api.request<Shown>(`${at}/services`, { method: "POST", body });
+  const kubectl = await kubectlPath("35");
+  const env = { ...home.env, KUBECONFIG: kubeconfig };
+  const inPod: Run = (command) => output([kubectl, "exec", "client", "--", ...command], env);
   for (;;) {
     const { status } = await api.request<Shown>(`${at}/pods/server`);
-    if (status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true)
-      return { api, podIP: status.podIP, nodeIP: status.hostIP, clusterIP: spec.clusterIP };
+    if (status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") === true) {
+      const { podIP, hostIP: nodeIP } = status;
+      return { podIP, nodeIP, clusterIP: spec.clusterIP, engine: home.enginePid(name), inPod };
+    }
     await Bun.sleep(50);
   }
 }
 
+async function output(command: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
+  const child = Bun.spawn([...command], { env, stdio: ["ignore", "pipe", "inherit"] });
+  return await new Response(child.stdout).text();
+}
+
+interface ClusterOptions {
+  readonly nodePort: number;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+interface Way {
+  readonly name: string;
+  readonly run: Run;
+  readonly url: string;
+  readonly rounds: Figures[];
+}
+
+/** Pods of both clusters have the same way to each other. */
+function waysOf({ podIP, clusterIP, nodeIP, inPod }: Cluster, nodePort: number, by: string): Way[] {
+  const way = (name: string, run: Run, host: string): Way => ({
+    name,
+    run,
+    url: `http://${host}/`,
+    rounds: [],
+  });
+  const here: Run = (command) => output(command, { PATH: process.env["PATH"] ?? "" });
+  return [
+    way("pod → pod, direct", inPod, podIP),
+    way(`pod → ClusterIP, ${by}`, inPod, clusterIP),
+    way(`pod → NodePort, ${by}`, inPod, `${nodeIP}:${nodePort}`),
+    way("this machine → NodePort", here, `127.0.0.1:${nodePort}`),
+  ];
+}
+
 async function main(): Promise<void> {
   await using home = new PillionHome();
-  const { podIP, clusterIP, nodeIP } = await prepare(home);
-  const kubectl = await kubectlPath("35");
-  const output = async (command: readonly string[]) => {
-    const child = Bun.spawn([...command], {
-      env: { ...home.env, KUBECONFIG: home.kubeconfig() },
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    return await new Response(child.stdout).text();
-  };
-  const inPod: Run = (command) => output([kubectl, "exec", "client", "--", ...command]);
-  const places: readonly [string, Run, string][] = [
-    ["pod → pod, direct", inPod, `http://${podIP}/`],
-    ["pod → ClusterIP", inPod, `http://${clusterIP}/`],
-    ["pod → NodePort", inPod, `http://${nodeIP}:${NODE_PORT}/`],
-    ["this machine → NodePort", output, `http://127.0.0.1:${NODE_PORT}/`],
-  ];
-  const ways = new Map<string, Figures[]>(places.map(([name]) => [name, []]));
-  const engine = home.enginePid();
-  const cpu = cpuMs(engine);
+  writeFileSync(join(home.path, "nginx.conf"), NGINX);
+  writeFileSync(join(home.path, "images.yaml"), IMAGES);
+  const relay = await open(home, "relay", { nodePort: 31_080, env: { PILLION_PACKET_FILTER: "off" } });
+  const ways = waysOf(relay, 31_080, "relay");
+  if (Bun.which("nft", { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` }) === null)
+    console.log("no nft here: cluster IPs by the relay only");
+  else {
+    const kernel = await open(home, "kernel", { nodePort: 31_081, env: {} });
+    ways.push(...waysOf(kernel, 31_081, "nft").slice(1, 3));
+  }
+  const cpu = cpuMs(relay.engine);
   for (let round = 0; round < ROUNDS; round++)
-    for (const [name, run, url] of places) ways.get(name)?.push(await measure(run, url));
+    for (const { run, url, rounds } of ways) rounds.push(await measure(run, url));
   report(ways);
-  console.log(
-    `engine: ${((cpuMs(engine) - cpu) / 1000).toFixed(1)} s of CPU, ${memoryMiB(engine, "VmHWM").toFixed(0)} MiB at most`,
-  );
+  const spent = (cpuMs(relay.engine) - cpu) / 1000;
+  const most = memoryMiB(relay.engine, "VmHWM");
+  console.log(`the relay's engine: ${spent.toFixed(1)} s of CPU, ${most.toFixed(0)} MiB at most`);
 }
 
 await main();
