@@ -78,7 +78,8 @@ test("a list that names an item twice is refused, and nothing is made of it", as
     spec: { containers: [...template.spec.containers, { name: "c", image: "j" }] },
   };
   const { code, body } = await apply(api, `${DEPLOYMENTS}/a`, deployment({ template: twice }));
-  expect<unknown>([code, body]).toEqual([
+  const answered: unknown = [code, body];
+  expect(answered).toEqual([
     500,
     {
       kind: "Status",
@@ -170,4 +171,103 @@ test("kubectl takes over what it has applied on the client's side, and keeps its
   // Others have no such predecessor.
   const other = await apply(api, `${MAPS}/a`, map({ x: "3" }), "fieldManager=other");
   expect(other.code).toBe(409);
+});
+
+describe("a Scale", () => {
+  const SCALE = `${DEPLOYMENTS}/a/scale`;
+  const scale = (spec: object, metadata: object = {}) => ({
+    apiVersion: "autoscaling/v1",
+    kind: "Scale",
+    metadata: { name: "a", ...metadata },
+    spec,
+  });
+  const REPLICAS = { "f:spec": { "f:replicas": {} } };
+  const read = async (api: TestApi) => (await api.call(`${DEPLOYMENTS}/a`)) as unknown as Answer;
+
+  test("that is patched makes its writer the owner of the replicas", async () => {
+    await using api = await startTestApi();
+    await apply(api, `${DEPLOYMENTS}/a`, deployment({ replicas: 1 }));
+    await patch(api, `${SCALE}?fieldManager=kubectl`, { spec: { replicas: 3 } }, MERGE);
+    const scaled = await read(api);
+    expect(owners(scaled)["kubectl Update scale"]).toEqual(REPLICAS);
+    expect(owners(scaled)["me Apply"]).not.toHaveProperty(["f:spec", "f:replicas"]);
+    const refused = await apply(api, `${DEPLOYMENTS}/a`, deployment({ replicas: 1 }));
+    expect(refused.body.message).toBe(
+      'Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps/v1: .spec.replicas',
+    );
+    const handedOver = await apply(api, `${DEPLOYMENTS}/a`, deployment());
+    expect(handedOver.body["spec"]).toMatchObject({ replicas: 3 });
+  });
+
+  test("that is applied is recorded as such, with conflicts and force", async () => {
+    await using api = await startTestApi();
+    await apply(api, `${DEPLOYMENTS}/a`, deployment({ replicas: 1 }));
+    const refused = await apply(api, SCALE, scale({ replicas: 2 }), "fieldManager=you");
+    expect([refused.code, refused.body.message]).toEqual([
+      409,
+      'Apply failed with 1 conflict: conflict with "me": .spec.replicas',
+    ]);
+    const forced = await apply(api, SCALE, scale({ replicas: 2 }), "fieldManager=you&force=true");
+    expect([forced.code, forced.body["spec"]]).toEqual([200, { replicas: 2 }]);
+    const first = await read(api);
+    expect(owners(first)["you Apply scale"]).toEqual(REPLICAS);
+    await apply(api, SCALE, scale({ replicas: 2 }), "fieldManager=you");
+    expect((await read(api)).body).toEqual(first.body);
+    const dropped = await apply(api, SCALE, scale({}), "fieldManager=you");
+    expect(dropped.body["spec"]).toEqual({});
+    expect(owners(await read(api))).not.toHaveProperty(["you Apply scale"]);
+  });
+
+  test("is shared by who applies the same number to the whole", async () => {
+    await using api = await startTestApi();
+    await apply(api, `${DEPLOYMENTS}/a`, deployment({ replicas: 2 }));
+    expect((await apply(api, SCALE, scale({ replicas: 2 }), "fieldManager=you")).code).toBe(200);
+    const both = owners(await read(api));
+    expect(both["you Apply scale"]).toEqual(REPLICAS);
+    expect(both["me Apply"]).toHaveProperty(["f:spec", "f:replicas"], {});
+  });
+
+  test.each<[string, object, string, number, string]>([
+    [
+      "without a manager",
+      scale({ replicas: 2 }),
+      "",
+      422,
+      "fieldManager: Required value: is required for apply patch",
+    ],
+    [
+      "of fewer than none",
+      scale({ replicas: -1 }),
+      "fieldManager=me",
+      422,
+      "spec.replicas: Invalid value: -1",
+    ],
+    [
+      "of another name",
+      scale({}, { name: "b" }),
+      "fieldManager=me",
+      400,
+      "does not match the name on the URL (a)",
+    ],
+    [
+      "of a stale version",
+      scale({ replicas: 2 }, { resourceVersion: "1" }),
+      "fieldManager=me&force=true",
+      409,
+      "has been modified",
+    ],
+    [
+      "with owners in it",
+      scale({}, { managedFields: [{}] }),
+      "fieldManager=me",
+      400,
+      "metadata.managedFields must be nil",
+    ],
+  ])("%s is refused", async (_what, body, query, code, message) => {
+    await using api = await startTestApi();
+    await api.call(DEPLOYMENTS, { method: "POST", body: deployment({ replicas: 1 }) });
+    const answer = await apply(api, SCALE, body, query);
+    expect([answer.code, answer.body.message]).toEqual([code, expect.stringContaining(message)]);
+    expect((await api.call(SCALE)).body["spec"]).toEqual({ replicas: 1 });
+  });
 });

@@ -5,7 +5,7 @@ import { apiVersionOf, type ResourceInfo } from "../../k8s/catalogue.ts";
 import { decodeCustom, isCustomTarget } from "../../k8s/custom/decode-custom.ts";
 import { DecodeError } from "../../k8s/decode-scalar.ts";
 import { type Decoded, decodeValue } from "../../k8s/decode-value.ts";
-import { type FieldError, forbidden, invalid, invalidObject, required } from "../../k8s/field-error.ts";
+import { invalid, invalidObject } from "../../k8s/field-error.ts";
 import { JsonTextError, parseJsonText } from "../../k8s/json-text.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { applyJsonPatch } from "../../k8s/patch/json-patch.ts";
@@ -22,7 +22,7 @@ import { contentTypeOf, parseObjectBody, unsupportedMediaType } from "./decode-b
 import { type Answer, objectAnswer } from "./exchange.ts";
 import { appliedOver, applyTypeOf, withFirstOwner, withoutNewTimes } from "./field-owners.ts";
 import { presenterOf } from "./read-verbs.ts";
-import { refuse, type WriteRequestOptions, writeOptions } from "./request-options.ts";
+import { patchOptions, type WriteRequestOptions } from "./request-options.ts";
 import { storeChange } from "./store-change.ts";
 import { storeNew } from "./store-new.ts";
 
@@ -40,19 +40,11 @@ export async function patchObject(named: NamedRequest): Promise<Answer> {
   const type = contentTypeOf(request);
   const types = named.target.info.custom === undefined ? PATCH_TYPES : CUSTOM_PATCH_TYPES;
   if (!types.includes(type)) throw unsupportedMediaType(types);
-  const options = writeOptions(request.query, "PatchOptions");
-  refuse("PatchOptions", applyOptionErrors(options, type === APPLY_PATCH));
+  const options = patchOptions(request.query, type === APPLY_PATCH);
   const bytes = await request.readBody();
   return type === APPLY_PATCH
     ? await applyObject(named, { bytes, options })
     : await changeObject(named, { bytes, type, options });
-}
-
-/** apimachinery `ValidatePatchOptions`. */
-function applyOptionErrors({ fieldManager, force }: WriteRequestOptions, isApply: boolean): FieldError[] {
-  if (!isApply)
-    return force === undefined ? [] : [forbidden("force", "may not be specified for non-apply patch")];
-  return fieldManager === undefined ? [required("fieldManager", "is required for apply patch")] : [];
 }
 
 interface Patch {

@@ -1,5 +1,12 @@
 /** Reads the query parameters of each verb (`ListOptions`, `CreateOptions`, ...), in the words of the real server when they are wrong. */
-import { type FieldError, forbidden, invalidObject, notSupported, tooLong } from "../../k8s/field-error.ts";
+import {
+  type FieldError,
+  forbidden,
+  invalidObject,
+  notSupported,
+  required,
+  tooLong,
+} from "../../k8s/field-error.ts";
 import { goQuote } from "../../k8s/go-format.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 
@@ -49,6 +56,19 @@ export function writeOptions(query: URLSearchParams, kind: string): WriteRequest
     ...(fieldManager === "" ? {} : { fieldManager }),
     ...(force === null ? {} : { force: asBoolean(force) }),
   };
+}
+
+/** Of a patch; an apply is one that says who applies, and that may take over by force (apimachinery `ValidatePatchOptions`). */
+export function patchOptions(query: URLSearchParams, isApply: boolean): WriteRequestOptions {
+  const options = writeOptions(query, "PatchOptions");
+  const { fieldManager, force } = options;
+  const errors: FieldError[] = [];
+  if (!isApply && force !== undefined)
+    errors.push(forbidden("force", "may not be specified for non-apply patch"));
+  if (isApply && fieldManager === undefined)
+    errors.push(required("fieldManager", "is required for apply patch"));
+  refuse("PatchOptions", errors);
+  return options;
 }
 
 function isFieldValidation(text: string): text is FieldValidation {

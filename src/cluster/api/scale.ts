@@ -13,10 +13,11 @@ import { isJsonObject } from "../../lib/frozen-json.ts";
 import type { NamedRequest } from "./api-context.ts";
 import { contentTypeOf, parseObjectBody, unsupportedMediaType } from "./decode-body.ts";
 import { type Answer, objectAnswer } from "./exchange.ts";
+import { appliedOver, withoutNewTimes } from "./field-owners.ts";
 import { findObject } from "./read-verbs.ts";
-import { type WriteRequestOptions, writeOptions } from "./request-options.ts";
+import { patchOptions, type WriteRequestOptions, writeOptions } from "./request-options.ts";
 import { scalePartsOf, withReplicas } from "./scale-parts.ts";
-import { storeChange } from "./store-change.ts";
+import { type Change, storeChange } from "./store-change.ts";
 import type { ObjectView } from "./webhooks/reviewed-write.ts";
 import { decodeRequest } from "./write-verbs.ts";
 
@@ -68,8 +69,10 @@ async function patchScale(named: NamedRequest): Promise<Answer> {
   const { request } = named;
   const type = contentTypeOf(request);
   if (!PATCH_TYPES.includes(type)) throw unsupportedMediaType(PATCH_TYPES);
-  const options = writeOptions(request.query, "PatchOptions");
-  const { value, duplicates } = parsePatch(await request.readBody(), type);
+  const options = patchOptions(request.query, type === APPLY_PATCH);
+  const bytes = await request.readBody();
+  if (type === APPLY_PATCH) return await applyScale(named, options, bytes);
+  const { value, duplicates } = parsePatch(bytes, type);
   return await writeScale(named, options, (current) => {
     // A Scale has no lists, so that a strategic patch means what a merge patch does.
     const patched = type === JSON_PATCH ? applyJsonPatch(current, value) : applyMergePatch(current, value);
@@ -83,7 +86,6 @@ interface Parsed {
 }
 
 function parsePatch(bytes: Uint8Array, type: string): Parsed {
-  if (type === APPLY_PATCH) return parseObjectBody(bytes, "application/yaml", KIND);
   try {
     const parsed = parseJsonText(new TextDecoder().decode(bytes));
     if (type === JSON_PATCH || isJsonObject(parsed.value)) return parsed;
@@ -133,27 +135,71 @@ async function writeScale(
   { dryRun }: WriteRequestOptions,
   next: (current: Scale) => KubeObject,
 ): Promise<Answer> {
-  const { info, subresource, ...target } = named.target;
+  const { info } = named.target;
   const change = (current: KubeObject): KubeObject => {
     const { metadata, spec } = next(scaleOf(current, info)) as KubeObject & Pick<Scale, "spec">;
     const replicas = spec?.replicas ?? 0;
-    if (replicas < 0) {
-      const why = invalid("spec.replicas", replicas, "must be greater than or equal to 0");
-      throw invalidObject({ group: KIND.group, kind: KIND.kind, name: target.name }, [why]);
-    }
-    const { uid = "", resourceVersion = "" } = metadata;
-    return {
-      ...withReplicas(current, replicas, info),
-      metadata: {
-        ...current.metadata,
-        ...(uid === "" ? {} : { uid }),
-        ...(resourceVersion === "" ? {} : { resourceVersion }),
-      },
-    };
+    refuseNegative(replicas, named.target);
+    const changed = withReplicas(current, replicas, info);
+    return { ...changed, metadata: { ...changed.metadata, ...meantBy(metadata) } };
   };
-  const changed = await storeChange(
-    { ...named, target: { ...target, info } },
-    { change, dryRun, ...(subresource === undefined ? {} : { part: { subresource, ...viewOf(info) } }) },
-  );
+  return await storeScale(named, { change, dryRun });
+}
+
+/** Which object the sender of a Scale means, where he says so. */
+function meantBy({ uid = "", resourceVersion = "" }: ObjectMeta): ObjectMeta {
+  return {
+    ...(uid === "" ? {} : { uid }),
+    ...(resourceVersion === "" ? {} : { resourceVersion }),
+  };
+}
+
+function refuseNegative(replicas: number, { name }: { readonly name: string }): void {
+  if (replicas >= 0) return;
+  const why = invalid("spec.replicas", replicas, "must be greater than or equal to 0");
+  throw invalidObject({ group: KIND.group, kind: KIND.kind, name }, [why]);
+}
+
+/** Server-side apply of a Scale owns the replicas of the object (apimachinery `ScaleHandler`). */
+async function applyScale(
+  named: NamedRequest,
+  { fieldValidation, force = false, dryRun }: WriteRequestOptions,
+  bytes: Uint8Array,
+): Promise<Answer> {
+  const { request, target } = named;
+  const { info, name } = target;
+  const { value, duplicates } = parseObjectBody(bytes, "application/yaml", KIND);
+  const { object, strictErrors } = decodeObject(value, KIND, duplicates);
+  for (const text of enforceFieldValidation(strictErrors, fieldValidation, KIND)) request.warn(text);
+  if (object.metadata.managedFields !== undefined)
+    throw new StatusError("BadRequest", "metadata.managedFields must be nil");
+  checkName(object, name);
+  const metadata = meantBy(object.metadata);
+  const replicas = saidReplicas(value);
+  if (replicas !== undefined) refuseNegative(replicas, target);
+  const bare = { apiVersion: object.apiVersion, kind: object.kind, metadata };
+  const said = replicas === undefined ? bare : withReplicas(bare, replicas, info);
+  const { apiVersion: _a, kind: _k, ...config } = said;
+  const change = (current: KubeObject): KubeObject => {
+    const applied = appliedOver(named, current, { config, force });
+    // None at all where nobody says how many: a Scale without replicas is one of zero.
+    const complete = withReplicas(applied, scalePartsOf(applied, info).replicas, info);
+    return withoutNewTimes(complete, current);
+  };
+  return await storeScale(named, { change, dryRun, isApply: true });
+}
+
+/** A zero that is written down counts. */
+function saidReplicas(manifest: unknown): number | undefined {
+  const spec = isJsonObject(manifest) ? manifest["spec"] : undefined;
+  const replicas = isJsonObject(spec) ? spec["replicas"] : undefined;
+  return typeof replicas === "number" ? replicas : undefined;
+}
+
+/** As a change of the object that the Scale is of. */
+async function storeScale(named: NamedRequest, change: Change): Promise<Answer> {
+  const { info, subresource, ...target } = named.target;
+  const part = subresource === undefined ? {} : { part: { subresource, ...viewOf(info) } };
+  const changed = await storeChange({ ...named, target: { ...target, info } }, { ...change, ...part });
   return objectAnswer(scaleOf(changed, info));
 }

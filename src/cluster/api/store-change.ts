@@ -71,9 +71,12 @@ function reviewOf({ context, request, target }: NamedRequest, { dryRun, part }: 
   };
 }
 
-function changeSteps(named: NamedRequest, { change, dryRun, isApply = false }: Change) {
+function changeSteps(named: NamedRequest, { change, dryRun, isApply = false, part: view }: Change) {
   const { context, request, target } = named;
   const { info, subresource } = target;
+  // Who writes a part of the object is another owner than who writes all of it.
+  const writer =
+    view === undefined ? named : { ...named, target: { ...target, subresource: view.subresource } };
   const part: UpdateOptions["subresource"] =
     subresource?.name === "status" || subresource?.name === "finalize" ? subresource.name : undefined;
   const isStatus = part !== undefined;
@@ -86,7 +89,7 @@ function changeSteps(named: NamedRequest, { change, dryRun, isApply = false }: C
   const owned = (current: KubeObject, next: KubeObject) => {
     const whole = isVisit ? withVisitors(current, next) : next;
     const complete = isStatus ? whole : applyDefaults(whole);
-    return isApply ? complete : withUpdatedOwners(named, current, complete);
+    return isApply ? complete : withUpdatedOwners(writer, current, complete);
   };
   const through = (steps: readonly Admit[], object: KubeObject, before: KubeObject) => {
     const { user, warn } = request;
