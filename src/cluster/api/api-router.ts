@@ -2,6 +2,7 @@
 import { StatusError } from "../../k8s/status-error.ts";
 import type { ApiContext, NamedRequest, ResourceRequest } from "./api-context.ts";
 import { authorizeRequest } from "./authorize.ts";
+import { checkDefinition } from "./custom/check-definition.ts";
 import { servedAt, servedResources } from "./custom/served-resources.ts";
 import { versionedStore } from "./custom/versioned-store.ts";
 import { deleteCollection, deleteObject } from "./delete-verbs.ts";
@@ -35,6 +36,7 @@ export async function routeRequest(request: ApiRequest, parts: RouterParts): Pro
     return document;
   }
   const target = resolveResource(request.segments, (at) => servedAt(store, at));
+  if (target.info.custom !== undefined) checkDefinition(request, target);
   return await routeResource({ context: contextFor(parts.context, target), request, target });
 }
 

@@ -13,6 +13,7 @@ import { followWaiting, scheduleOn } from "./scheduling.ts";
 import { completeClaim } from "./claim-admission.ts";
 import { allocateService } from "./service-allocation.ts";
 import type { Admit } from "./api-context.ts";
+import { warnOfDefinition } from "./custom/definition-admission.ts";
 import { followDefinitions } from "./custom/definitions.ts";
 import { authenticateBearer, verifyTokens } from "./authenticate.ts";
 import { openAuthorizer } from "./authorizer.ts";
@@ -165,6 +166,7 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
         scheduleOn({ store, nodeName }),
         allocateService(store),
         warnOfService,
+        warnOfDefinition,
         refuseEscalation(authorizer),
       ],
       webhooks: openWebhooks({ store, clock, connectService: options.connectService ?? connectMachine }),

@@ -3,6 +3,7 @@ import { isJsonObject } from "../../lib/frozen-json.ts";
 import { type FieldError, forbidden, invalid, notSupported } from "../field-error.ts";
 import type { CustomSchema } from "./custom-schema.ts";
 import { defaultCustom } from "./default.ts";
+import { innerSchemas } from "./inner-schemas.ts";
 import { pruneResource } from "./prune.ts";
 import { validateStructure } from "./structural.ts";
 import { validateValue } from "./validate-value.ts";
@@ -57,26 +58,6 @@ function validateKeywords(schema: CustomSchema, path: string): FieldError[] {
     errors.push(invalid(`${path}.pattern`, pattern, why));
   }
   return [...errors, ...innerSchemas(schema, path).flatMap(([inner, at]) => validateKeywords(inner, at))];
-}
-
-/** Every schema right below this one, with its path. */
-export function innerSchemas(schema: CustomSchema, path: string): (readonly [CustomSchema, string])[] {
-  const { items, additionalProperties, not } = schema;
-  const one = (inner: unknown, name: string): (readonly [CustomSchema, string])[] =>
-    isJsonObject(inner) ? [[inner, `${path}.${name}`]] : [];
-  const many = (name: "allOf" | "anyOf" | "oneOf") =>
-    (schema[name] ?? []).map((inner, index) => [inner, `${path}.${name}[${index}]`] as const);
-  return [
-    ...Object.entries(schema.properties ?? {}).map(
-      ([name, inner]) => [inner, `${path}.properties[${name}]`] as const,
-    ),
-    ...one(additionalProperties, "additionalProperties"),
-    ...one(items, "items"),
-    ...many("allOf"),
-    ...many("anyOf"),
-    ...many("oneOf"),
-    ...one(not, "not"),
-  ];
 }
 
 /** A default is itself held against the schema, and says nothing that the schema does not know. */
