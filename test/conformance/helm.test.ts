@@ -16,10 +16,17 @@ const [WAIT, SOON] = [
 
 const PATH = `${process.env["PATH"]}:/usr/sbin`;
 const hasPrograms = ["nginx", "wget"].every((name) => Bun.which(name, { PATH }) !== null);
-const NGINX = `error_log /dev/stderr;
+/** Runs as any user: nothing below /var/lib, no other user for the workers. */
+const NGINX = `user root;
+error_log /dev/stderr;
 pid /tmp/nginx.pid;
 events {}
-http { access_log off; server { listen 80; location / { return 200 "welcome"; } } }
+http {
+  access_log off;
+  client_body_temp_path /tmp/body; proxy_temp_path /tmp/proxy; fastcgi_temp_path /tmp/fastcgi;
+  uwsgi_temp_path /tmp/uwsgi; scgi_temp_path /tmp/scgi;
+  server { listen 80; location / { return 200 "welcome"; } }
+}
 `;
 const IMAGES = `images:
   busybox: host
