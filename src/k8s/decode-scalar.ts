@@ -100,16 +100,21 @@ function decodeBytes(value: unknown, typeError: TypeErrorOf): string {
 }
 
 const RFC_3339 = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:[.,](\d+))?(?:Z|[+-]\d\d:\d\d)$/;
+const MICRO_DIGITS = 6;
 
+/** As Go's `time.Parse`: a `MicroTime` has six digits behind the seconds, no more and no fewer. */
 function decodeTime(value: unknown, type: "time" | "microtime", typeError: TypeErrorOf): string {
   if (typeof value !== "string") throw typeError(value, "string");
   const match = RFC_3339.exec(value);
   const ms = match === null ? Number.NaN : Date.parse(value);
   const layout = type === "time" ? "2006-01-02T15:04:05Z07:00" : "2006-01-02T15:04:05.000000Z07:00";
-  if (Number.isNaN(ms)) {
-    throw new DecodeError(`parsing time "${value}" as "${layout}": cannot parse "${value}" as "2006"`);
-  }
+  const refuse = (rest: string, as: string) =>
+    new DecodeError(`parsing time "${value}" as "${layout}": cannot parse "${rest}" as "${as}"`);
+  if (Number.isNaN(ms)) throw refuse(value, "2006");
   const whole = formatTimestamp(ms);
   if (type === "time") return whole;
-  return `${whole.slice(0, -1)}.${(match?.[2] ?? "").slice(0, 6).padEnd(6, "0")}Z`;
+  const [, seconds = "", digits = ""] = match ?? [];
+  if (digits.length < MICRO_DIGITS) throw refuse(value.slice(seconds.length), ".000000");
+  if (digits.length > MICRO_DIGITS) throw refuse(value.slice(seconds.length + 1 + MICRO_DIGITS), "Z07:00");
+  return `${whole.slice(0, -1)}.${digits}Z`;
 }

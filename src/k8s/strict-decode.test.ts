@@ -111,11 +111,20 @@ describe("decodeObject()", () => {
     });
   });
 
-  test("keeps six digits of a MicroTime", () => {
+  test("keeps the six digits of a MicroTime, and takes no other number of them", () => {
     const eventTime = (text: string) => decodeObject({ eventTime: text }, EVENT).object["eventTime"];
     expect(eventTime("2026-11-03T08:15:00.123456Z")).toBe("2026-11-03T08:15:00.123456Z");
-    expect(eventTime("2026-11-03T08:15:00.5Z")).toBe("2026-11-03T08:15:00.500000Z");
-    expect(eventTime("2026-11-03T08:15:00+01:00")).toBe("2026-11-03T07:15:00.000000Z");
+    expect(eventTime("2026-11-03T08:15:00.500000+01:00")).toBe("2026-11-03T07:15:00.500000Z");
+    const layout = 'as "2006-01-02T15:04:05.000000Z07:00"';
+    for (const [text, rest, as] of [
+      ["2026-11-03T08:15:00.955Z", ".955Z", ".000000"],
+      ["2026-11-03T08:15:00Z", "Z", ".000000"],
+      ["2026-11-03T08:15:00+01:00", "+01:00", ".000000"],
+      ["2026-11-03T08:15:00.1234567Z", "7Z", "Z07:00"],
+    ] as const) {
+      const words = `parsing time "${text}" ${layout}: cannot parse "${rest}" as "${as}"`;
+      expect(() => eventTime(text)).toThrow(words);
+    }
   });
 
   test("keeps keys such as __proto__ as keys", () => {
