@@ -1,6 +1,7 @@
-/** What carries the traffic of a cluster: its DNS, the way of pods to the API, Services. */
+/** What carries the traffic of a cluster: its DNS, the ways of pods to the API and out, Services. */
 import { DNS_SERVICE_IP } from "../k8s/cluster-network.ts";
 import { startClusterDns } from "../cluster/net/dns/start-cluster-dns.ts";
+import { startEgress } from "../cluster/net/egress/egress.ts";
 import { startApiRelay } from "../cluster/net/api-relay.ts";
 import { KernelServices } from "../cluster/net/kernel/kernel-services.ts";
 import { createServiceProxy } from "../cluster/net/service-proxy.ts";
@@ -30,7 +31,7 @@ export const CLUSTER_DNS: readonly string[] = [DNS_SERVICE_IP];
 export async function startNetwork(options: EngineNetwork): Promise<readonly (() => void)[]> {
   const { store, sandbox, clock, apiPort, onError } = options;
   const { nodeIP, packetFilter: filter } = sandbox;
-  const { services } = DEFAULT_RANGES;
+  const { pods, services } = DEFAULT_RANGES;
   const kernel = filter === undefined ? undefined : new KernelServices({ filter, services });
   const proxy = createServiceProxy({ network: sandbox, clock });
   const stopTraffic = startServiceTraffic({
@@ -48,6 +49,10 @@ export async function startNetwork(options: EngineNetwork): Promise<readonly (()
       await startApiRelay({ sockets: sandbox, at: [{ ip: nodeIP, port: apiPort }], apiPort }),
       await startClusterDns({ source: store, sockets: sandbox, clock, onError }),
     );
+    if (filter !== undefined) {
+      const cluster = [pods, services];
+      closing.push(await startEgress({ sockets: sandbox, filter, nodeIP, cluster, clock }));
+    }
     return closing;
   } catch (error) {
     for (const close of closing.toReversed()) close();

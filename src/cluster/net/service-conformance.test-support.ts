@@ -15,7 +15,7 @@ export interface ClusterIpTraffic {
 }
 
 /** Who it is (1); an echo after the client's end (7), with a greeting (8), of datagrams as well (53); a flood (19), and how far it came (20). */
-const SERVER = `
+export const SERVER = `
   const net = require("node:net");
   const name = process.argv[1];
   const serve = (port, onSocket) =>

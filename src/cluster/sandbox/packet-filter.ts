@@ -71,7 +71,7 @@ export const NOT_FORWARDING: NoPacketFilter = {
 /** The packet filter, or why there is none. Never rejects. Takes 10 ms. */
 export async function findPacketFilter(place: PacketFilterPlace): Promise<PacketFilter | NoPacketFilter> {
   const nsenter = Bun.which("nsenter");
-  const nft = Bun.which("nft", { PATH: `${process.env["PATH"] ?? ""}:${SYSTEM_FOLDERS}` });
+  const nft = Bun.which("nft") ?? Bun.which("nft", { PATH: SYSTEM_FOLDERS });
   if (nft === null)
     return { because: 'the program "nft" is not installed', fix: "Install the package nftables" };
   if (nsenter === null)

@@ -1,0 +1,193 @@
+/**
+ * Pods reach another machine: an engine in a network namespace that stands for this machine, with a cable to one that stands
+ * for the internet. Prints what came of it as JSON.
+ */
+import { createServer, type Socket } from "node:net";
+import { once } from "node:events";
+import type { Duplex } from "node:stream";
+import { systemClock } from "../../../kernel/clock.ts";
+import { parseIpv4 } from "../../../lib/ipv4.ts";
+import { loadLauncher } from "../../sandbox/launcher.ts";
+import * as linux from "../../sandbox/linux-constants.ts";
+import {
+  addAddress,
+  addBridge,
+  addDefaultRoute,
+  addLocalRange,
+  addVeth,
+  type NetlinkRequest,
+  setLinkUp,
+} from "../../sandbox/netlink.ts";
+import { DEFAULT_RANGES } from "../../sandbox/network.ts";
+import { openSandbox } from "../../sandbox/open-sandbox.ts";
+import { podSpec } from "../../sandbox/open-sandbox.test-support.ts";
+import { Program } from "../../sandbox/program.ts";
+import type { PodSandbox, Sandbox } from "../../sandbox/sandbox.ts";
+import { answer, say, SERVER, startAsker } from "../service-conformance.test-support.ts";
+import { startEgress } from "./egress.ts";
+
+const AF_NETLINK = 16;
+const SOCK_RAW = 3;
+
+const MACHINE = "192.0.2.1";
+const INTERNET = "192.0.2.2";
+/** No interface of the machine has it, and it is the machine's own. */
+const LOCAL_ROUTE = "198.51.100.7";
+const METADATA = "169.254.169.254";
+const never = new AbortController().signal;
+
+/** In the network namespace that stands for this machine. */
+async function machine(folder: string): Promise<void> {
+  const server = ["unshare", "--net", process.execPath, "-e", SERVER, "internet"];
+  const internet = Bun.spawn(["setpriv", "--pdeathsig", "KILL", ...server], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  // Its servers listen on every address, also on those that are still to come.
+  await internet.stdout.getReader().read();
+  connectToInternet(internet.pid);
+  const own = createServer((socket) => socket.end("this machine"));
+  await new Promise<void>((resolve) => own.listen(80, "0.0.0.0", resolve));
+  const sandbox = await openSandbox({ stateDir: folder });
+  const found = await egress(sandbox, folder);
+  await sandbox.close();
+  own.close();
+  internet.kill();
+  await internet.exited;
+  console.log(JSON.stringify(found));
+}
+
+async function egress(sandbox: Sandbox, folder: string): Promise<unknown> {
+  const { packetFilter: filter, nodeIP } = sandbox;
+  if (filter === undefined) throw new Error(sandbox.tier.limits.join("\n"));
+  const pod = await sandbox.createPod(podSpec("pod"));
+  const ask = (ip: string, port = 80) => answer(pod, { ip, port });
+  const without = await ask(INTERNET, 1);
+  let rules = "";
+  const close = await startEgress({
+    sockets: sandbox,
+    filter: {
+      apply: (script) => filter.apply((rules = script)),
+      originalDestination: (fd) => filter.originalDestination(fd),
+    },
+    nodeIP,
+    cluster: [DEFAULT_RANGES.pods, DEFAULT_RANGES.services],
+    clock: systemClock,
+  });
+  const ownPort = Number(/redirect to :(\d+)/.exec(rules)?.[1]);
+  const question = await startAsker(pod, folder, { ip: INTERNET, port: 53 });
+  const found = {
+    without,
+    reached: await ask(INTERNET, 1),
+    halfClose: await say(pod, { ip: INTERNET, port: 7 }, "hello"),
+    flood: await flood(pod),
+    many: await many(pod),
+    nobodyListens: await ask(INTERNET, 9),
+    nobodyThere: await ask("192.0.2.77"),
+    thisMachine: await ask(MACHINE),
+    thisMachineByRoute: await ask(LOCAL_ROUTE),
+    metadata: await ask(METADATA),
+    loopback: await ask("127.0.0.1"),
+    enginesOwnPort: await ask(nodeIP, ownPort),
+    noPod: await ask("10.96.1.1"),
+    datagrams: await question("hello"),
+    goesAway: await goesAway(pod),
+  };
+  const open = await pod.connect({ ip: INTERNET, port: 8 }, never);
+  await once(open, "data");
+  const ended = once(open, "error").catch((error: unknown) => [error]);
+  close();
+  close();
+  const [error] = (await ended) as [{ code?: string }];
+  return { ...found, afterClose: await ask(INTERNET, 1), openAfterClose: error.code };
+}
+
+/** One that nobody reads is held back at its source. */
+async function flood(pod: PodSandbox) {
+  const water: Duplex = await pod.connect({ ip: INTERNET, port: 19 }, never);
+  const asked = async () => Number(await answer(pod, { ip: INTERNET, port: 20 }));
+  let before = -1;
+  for (let sent = await asked(); sent !== before; sent = await asked()) {
+    before = sent;
+    await Bun.sleep(50);
+  }
+  let bytes = 0;
+  for await (const chunk of water) bytes += (chunk as Uint8Array).length;
+  water.end();
+  return { isHeldBack: before < 48e6, isComplete: bytes >= 64e6 };
+}
+
+async function many(pod: PodSandbox): Promise<string[]> {
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, () => answer(pod, { ip: INTERNET, port: 1 })),
+  );
+  return [...new Set(answers)];
+}
+
+/** A client that hangs up is hung up on at the other end: no connection of the engine is left. */
+async function goesAway(pod: PodSandbox): Promise<string> {
+  const socket = (await pod.connect({ ip: INTERNET, port: 8 }, never)) as Socket;
+  await once(socket, "data");
+  socket.resetAndDestroy();
+  while (outgoing() > 0) await Bun.sleep(2);
+  return "gone";
+}
+
+/** Established connections of this machine to the internet. */
+function outgoing(): number {
+  const text = Bun.spawnSync(["cat", "/proc/net/tcp"]).stdout.toString();
+  return text.split("\n").filter((line) => / 020200C0:\w+ 01 /.test(line)).length;
+}
+
+function connectToInternet(pid: number): void {
+  const bridge = { name: "out", index: 2000, mac: [2, 0, 0, 0, 0, 1] } as const;
+  const port = { name: "cable", index: 2001, mac: [2, 0, 0, 0, 0, 2] } as const;
+  const eth0 = { name: "eth0", index: 2000, mac: [2, 0, 0, 0, 0, 3] } as const;
+  const netns = `/proc/${pid}/ns/net`;
+  run(
+    undefined,
+    [
+      setLinkUp(1),
+      addBridge(bridge),
+      addAddress({ link: bridge.index, address: numberOf(MACHINE), prefixLength: 24 }),
+      addAddress({ link: bridge.index, address: numberOf(METADATA), prefixLength: 32 }),
+      addLocalRange({ link: 1, address: numberOf("198.51.100.0"), prefixLength: 24 }),
+      addVeth({ port, master: bridge.index, peer: eth0, netnsFd: 0 }),
+      // As most machines have one; without it, nothing else would be tried.
+      addDefaultRoute({ link: bridge.index, gateway: numberOf(INTERNET) }),
+    ],
+    netns,
+  );
+  run(netns, [
+    setLinkUp(1),
+    addAddress({ link: eth0.index, address: numberOf(INTERNET), prefixLength: 24 }),
+    setLinkUp(eth0.index),
+  ]);
+}
+
+/** Makes the requests in a network namespace, this one by default; `standardInput` is another one, open as descriptor 0. */
+function run(
+  netns: string | undefined,
+  requests: readonly NetlinkRequest[],
+  standardInput = "/dev/null",
+): void {
+  const program = new Program();
+  const [socket, input, namespace] = [program.slot(), program.slot(), program.slot()];
+  const flags = linux.O_RDONLY | linux.O_CLOEXEC;
+  program
+    .call("openat", [linux.AT_FDCWD, standardInput, flags, 0], { save: input })
+    .call("dup3", [input, 0, 0]);
+  if (netns !== undefined)
+    program
+      .call("openat", [linux.AT_FDCWD, netns, flags, 0], { save: namespace })
+      .call("setns", [namespace, linux.CLONE_NEWNET]);
+  program.call("socket", [AF_NETLINK, SOCK_RAW, 0], { save: socket });
+  for (const { what, bytes } of requests)
+    program.call("netlink", [socket, bytes, bytes.length], { name: what });
+  loadLauncher().run(program);
+}
+
+function numberOf(ip: string): number {
+  return parseIpv4(ip) ?? 0;
+}
+
+if (import.meta.main) await machine(process.argv[2] ?? "");
