@@ -18,8 +18,14 @@ export interface AdmissionRequest {
   readonly options: Readonly<Record<string, unknown>>;
 }
 
-/** A whole answer, or the part of an AdmissionReview's response that is not about identity. */
-export type Answer = Response | { readonly allowed: boolean; readonly [field: string]: unknown };
+/** The part of an AdmissionReview's response that is not about identity. */
+export interface Verdict {
+  readonly allowed: boolean;
+  readonly [field: string]: unknown;
+}
+
+/** Or a whole answer. */
+export type Answer = Response | Verdict;
 
 export interface WebhookServer extends AsyncDisposable {
   readonly port: number;
@@ -86,7 +92,7 @@ export async function startWebhookServer(): Promise<WebhookServer> {
 }
 
 /** The answer of a webhook that changes the object. */
-export function patched(operations: readonly object[]): Answer {
+export function patched(operations: readonly object[]): Verdict {
   return {
     allowed: true,
     patchType: "JSONPatch",
