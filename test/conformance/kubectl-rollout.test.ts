@@ -149,6 +149,9 @@ test(
     expect(await kubectl.must(["get", "deploy", "d", "-o", "wide"])).toMatch(
       /^NAME +READY +UP-TO-DATE +AVAILABLE +AGE +CONTAINERS +IMAGES +SELECTOR\nd +1\/1 +1 +1 +\S+ +main +busybox +app=d\n$/,
     );
+    expect(await kubectl.must(["get", "deploy", "d", "--subresource=scale"])).toMatch(
+      /^NAME +DESIRED +AVAILABLE +AGE\nd +1 +1 +\S+\n$/,
+    );
     expect(await said(kubectl, ["scale", "deploy/none", "--replicas=1"])).toBe(
       '1 Error from server (NotFound): deployments.apps "none" not found',
     );

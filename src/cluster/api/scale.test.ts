@@ -47,6 +47,10 @@ test.each([
     spec: { replicas: 2 },
     status: { replicas: 0, selector: "app=web" },
   });
+  const table = await api.call(path, {
+    headers: { Accept: "application/json;as=Table;v=v1;g=meta.k8s.io" },
+  });
+  expect(table.body).toMatchObject({ kind: "Table", rows: [{ cells: ["web", 2, 0, expect.any(String)] }] });
   // kubectl sends no Content-Type.
   const replaced = await api.call(path, {
     method: "PUT",

@@ -14,11 +14,12 @@ import type { NamedRequest } from "./api-context.ts";
 import { contentTypeOf, parseObjectBody, unsupportedMediaType } from "./decode-body.ts";
 import { type Answer, objectAnswer } from "./exchange.ts";
 import { appliedOver, withoutNewTimes } from "./field-owners.ts";
-import { findObject } from "./read-verbs.ts";
+import { findObject, presenterOf } from "./read-verbs.ts";
 import { patchOptions, type WriteRequestOptions, writeOptions } from "./request-options.ts";
 import { scalePartsOf, withReplicas } from "./scale-parts.ts";
 import { type Change, storeChange } from "./store-change.ts";
 import type { ObjectView } from "./webhooks/reviewed-write.ts";
+import { SCALES } from "./tables/workload-tables.ts";
 import { decodeRequest } from "./write-verbs.ts";
 
 const KIND: ExpectedKind = { group: "autoscaling", version: "v1", kind: "Scale" };
@@ -35,8 +36,15 @@ type Scale = KubeObject & {
 
 /** 200 with the Scale: as it is, or as it has become. */
 export async function serveScale(named: NamedRequest, verb: string): Promise<Answer> {
-  if (verb === "get") return objectAnswer(scaleOf(findObject(named), named.target.info));
+  if (verb === "get") return objectAnswer(presentScale(named, scaleOf(findObject(named), named.target.info)));
   return verb === "update" ? await replaceScale(named) : await patchScale(named);
+}
+
+/** As it is, or as its own kind's Table. */
+function presentScale(named: NamedRequest, scale: Scale): object {
+  const { custom: _, ...owner } = named.target.info;
+  const info = { ...owner, groupResource: SCALES };
+  return presenterOf({ ...named, target: { ...named.target, info } }).object(scale);
 }
 
 /** `ScaleFromDeployment` and its like. */

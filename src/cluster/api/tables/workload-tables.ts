@@ -54,6 +54,24 @@ const statefulSetPrinter = definePrinter<StatefulSet>(
   ],
 );
 
+interface Scale {
+  readonly spec?: { readonly replicas?: number };
+  readonly status?: { readonly replicas?: number };
+}
+
+/** No resource of its own: what the `scale` of every other is shown as. */
+export const SCALES = "scales.autoscaling";
+
+const scalePrinter = definePrinter<Scale>(
+  [NAME, count("Desired"), count("Available"), AGE],
+  ({ metadata, spec, status }, now) => [
+    nameOf(metadata),
+    spec?.replicas ?? 0,
+    status?.replicas ?? 0,
+    age(metadata, now),
+  ],
+);
+
 const REPLICAS = [
   NAME,
   count("Desired"),
@@ -235,5 +253,6 @@ export const workloadTables: Readonly<Record<string, TablePrinter>> = {
   "jobs.batch": jobPrinter,
   "cronjobs.batch": cronJobPrinter,
   podtemplates: podTemplatePrinter,
+  [SCALES]: scalePrinter,
   "controllerrevisions.apps": controllerRevisionPrinter,
 };
