@@ -74,6 +74,56 @@ test("another manager's value is a conflict that --force-conflicts takes over", 
   expect(await managers("contended")).toEqual(["other Apply"]);
 });
 
+function deployment(spec: object): string {
+  const labels = { app: "web" };
+  const containers = [{ name: "c", image: "none", ports: [{ containerPort: 80 }] }];
+  return JSON.stringify({
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name: "web" },
+    spec: {
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers } },
+      ...spec,
+    },
+  });
+}
+
+test("scale takes the replicas over, until the manifest no longer says them", async () => {
+  await kubectl.must(SSA, deployment({ replicas: 0, paused: true }));
+  await kubectl.must(["scale", "deploy/web", "--replicas=1"]);
+  const refused = await kubectl.run(SSA, deployment({ replicas: 0, paused: true }));
+  // kubectl calls itself by the name of its program.
+  expect(refused.stderr).toMatch(
+    /conflict with "kubectl\S*" with subresource "scale" using apps\/v1: \.spec\.replicas/,
+  );
+  await kubectl.must(SSA, deployment({ paused: true }));
+  expect(await kubectl.must(["get", "deploy/web", "-o", "jsonpath={.spec.replicas}"])).toBe("1");
+  await kubectl.must([...SSA, "--force-conflicts"], deployment({ replicas: 0, paused: true }));
+  expect(await kubectl.must(["get", "deploy/web", "-o", "jsonpath={.spec.replicas}"])).toBe("0");
+});
+
+test("a list that names an item twice is refused in the real server's words", async () => {
+  const ports = [{ containerPort: 80 }, { containerPort: 80, protocol: "TCP" }];
+  const containers = [{ name: "c", image: "none", ports }];
+  const template = { metadata: { labels: { app: "web" } }, spec: { containers } };
+  const { code, stderr } = await kubectl.run(SSA, deployment({ template }));
+  expect({ code, stderr }).toEqual({
+    code: 1,
+    stderr:
+      'Error from server: failed to create typed patch object (default/web; apps/v1, Kind=Deployment): .spec.template.spec.containers[name="c"].ports: duplicate entries for key [containerPort=80,protocol="TCP"]\n',
+  });
+});
+
+test("patch --subresource=status is recorded as a write of the status", async () => {
+  await kubectl.must(SSA, deployment({ replicas: 0, paused: true }));
+  const status = '{"status":{"conditions":[{"type":"Mine","status":"True"}]}}';
+  await kubectl.must(["patch", "deploy/web", "--subresource=status", "--type=merge", "-p", status]);
+  const shown = ["get", "deploy/web", "--show-managed-fields", "-o"];
+  const path = 'jsonpath={.metadata.managedFields[?(@.subresource=="status")].manager}';
+  expect(await kubectl.must([...shown, path])).toBe("kubectl-patch");
+});
+
 test("diff --server-side shows what an apply would do, and --dry-run=server does nothing", async () => {
   await kubectl.must(SSA, configMap("seen", { a: "1" }));
   const diff = await kubectl.run(["diff", "--server-side", "-f", "-"], configMap("seen", { a: "2" }));
