@@ -22,8 +22,11 @@ export function withGeneratedSelector(object: KubeObject): KubeObject {
     [CONTROLLER_UID]: uid,
     ...own.labels,
   };
+  const isBare = Object.keys(metadata.labels ?? {}).length === 0;
   return {
     ...job,
+    // What the server's defaults make of a stored Job whose template has labels by now.
+    metadata: isBare ? { ...metadata, labels: { ...labels } } : metadata,
     spec: {
       ...spec,
       selector: { ...selector, matchLabels: { [CONTROLLER_UID]: uid, ...matchLabels } },

@@ -32,7 +32,7 @@ test(
     );
     const described = await kubectl.must(["describe", "job", "by-hand"]);
     expect(described).toMatch(
-      /Annotations: +cronjob.kubernetes.io\/instantiate: manual\nControlled By: +CronJob\/c\n[^]*Pods Statuses: +0 Active \(0 Ready\) \/ 1 Succeeded \/ 0 Failed\n/,
+      /Labels: +batch.kubernetes.io\/controller-uid=\S+\n +batch.kubernetes.io\/job-name=by-hand\n[^]*Annotations: +cronjob.kubernetes.io\/instantiate: manual\nControlled By: +CronJob\/c\n[^]*Pods Statuses: +0 Active \(0 Ready\) \/ 1 Succeeded \/ 0 Failed\n/,
     );
     expect(described).toMatch(
       /Normal +SuccessfulCreate [^\n]*Created pod: by-hand-\w{5}\n +Normal +Completed [^\n]*Job completed\n/,
