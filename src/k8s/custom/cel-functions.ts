@@ -21,7 +21,9 @@ class Url {
 }
 
 /** What `sets.contains` and its like are functions of. */
-class Sets {}
+class Sets {
+  readonly name = "sets";
+}
 
 class Address {
   readonly text: string;
