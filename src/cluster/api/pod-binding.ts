@@ -7,20 +7,26 @@ import { badRequest, conflict } from "../store/api-errors.ts";
 import type { ResourceRequest } from "./api-context.ts";
 import { type Answer, objectAnswer } from "./exchange.ts";
 import { writeOptions } from "./request-options.ts";
+import { reviewRequest } from "./webhooks/reviewed-request.ts";
 import { decodeRequest } from "./write-verbs.ts";
 
 const KIND = { group: "", version: "v1", kind: "Binding" } as const;
 
 /** 201 with a `Status`; `Conflict` when the Pod has a node (registry/core/pod/storage BindingREST). */
-export async function bindPod({ context, request, target }: ResourceRequest): Promise<Answer> {
+export async function bindPod(resource: ResourceRequest): Promise<Answer> {
+  const { context, request, target } = resource;
   const options = writeOptions(request.query, "CreateOptions");
   const binding = await decodeRequest(request, KIND, options.fieldValidation);
   const given = binding.metadata?.name ?? "";
   const name = target.name ?? given;
   if (given !== name && given !== "") throw badRequest("name in URL does not match name in Binding object");
-  const nodeName = nodeOf(binding, name);
+  const { dryRun } = options;
+  const nodeName = nodeOf(
+    await reviewRequest(resource, { operation: "CREATE", object: binding, dryRun }),
+    name,
+  );
   context.store.update("pods", { namespace: target.namespace, name }, (pod) => assigned(pod, nodeName), {
-    dryRun: options.dryRun,
+    dryRun,
   });
   return objectAnswer({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
 }

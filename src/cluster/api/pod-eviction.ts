@@ -12,7 +12,7 @@ import type { KubeObject } from "../../k8s/object.ts";
 import { isFinished } from "../../k8s/pod.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
-import { isJsonObject } from "../../lib/frozen-json.ts";
+import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
 import { badRequest, conflict, internalError } from "../store/api-errors.ts";
 import type { DeleteOptions } from "../store/store.ts";
 import type { ApiContext, NamedRequest } from "./api-context.ts";
@@ -20,6 +20,7 @@ import { deleteOptionsOf } from "./delete-verbs.ts";
 import { type Answer, objectAnswer } from "./exchange.ts";
 import { findObject } from "./read-verbs.ts";
 import { writeOptions } from "./request-options.ts";
+import { reviewRequest } from "./webhooks/reviewed-request.ts";
 import { decodeRequest } from "./write-verbs.ts";
 
 const KIND = { group: "policy", version: "v1", kind: "Eviction" } as const;
@@ -29,17 +30,23 @@ const WOULD_VIOLATE = "Cannot evict pod as it would violate the pod's disruption
 export async function evictPod(named: NamedRequest): Promise<Answer> {
   const { context, request, target } = named;
   const query = writeOptions(request.query, "CreateOptions");
-  const eviction = await decodeRequest(request, KIND, query.fieldValidation);
-  if ((eviction.metadata?.name ?? "") !== target.name) {
+  const sent = await decodeRequest(request, KIND, query.fieldValidation);
+  if ((sent.metadata?.name ?? "") !== target.name) {
     throw badRequest("name in URL does not match name in Eviction object");
   }
+  const wanted = deleteOptionsOf(optionsIn(sent), "pods");
+  const dryRun = query.dryRun || wanted.dryRun === true;
+  findObject(named);
+  const eviction = await reviewRequest(named, { operation: "CREATE", object: sent, dryRun });
   const pod: Pod = findObject(named);
-  const given = eviction["deleteOptions"];
-  const options = deleteOptionsOf(isJsonObject(given) ? given : {}, "pods");
-  const dryRun = query.dryRun || options.dryRun === true;
+  const options = deleteOptionsOf(optionsIn(eviction), "pods");
   if (!mayIgnoreBudgets(pod)) refuseByBudget(context, pod);
   removePod(context, pod, { ...options, dryRun });
   return objectAnswer({ kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: 201 }, 201);
+}
+
+function optionsIn({ deleteOptions }: KubeObject): JsonObject {
+  return isJsonObject(deleteOptions) ? deleteOptions : {};
 }
 
 /** A Pod that serves nobody, or is going anyway (`canIgnorePDB`). */

@@ -11,6 +11,7 @@ import { type Answer, objectAnswer } from "./exchange.ts";
 import { findObject } from "./read-verbs.ts";
 import { writeOptions } from "./request-options.ts";
 import { type BoundObject, ISSUER } from "./service-account-tokens.ts";
+import { reviewRequest } from "./webhooks/reviewed-request.ts";
 import { decodeRequest } from "./write-verbs.ts";
 
 const KIND = { group: "authentication.k8s.io", version: "v1", kind: "TokenRequest" } as const;
@@ -23,7 +24,10 @@ export async function requestToken(named: NamedRequest): Promise<Answer> {
   const { context, request, target } = named;
   const { namespace, name } = target;
   const options = writeOptions(request.query, "CreateOptions");
-  const object = await decodeRequest(request, KIND, options.fieldValidation);
+  const sent = await decodeRequest(request, KIND, options.fieldValidation);
+  findObject(named);
+  const { dryRun } = options;
+  const object = await reviewRequest(named, { operation: "CREATE", object: sent, dryRun });
   const account = findObject(named);
   const { name: given = "", namespace: givenNamespace = "" } = object.metadata ?? {};
   if (given !== "" && given !== name) {

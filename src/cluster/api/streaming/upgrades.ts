@@ -7,6 +7,8 @@ import { authorizeRequest } from "../authorize.ts";
 import { refuseBrowsers } from "../authenticate.ts";
 import { findObject } from "../read-verbs.ts";
 import { pathSegments, resolveResource } from "../resource-path.ts";
+import { connectOptions } from "../webhooks/connect-options.ts";
+import { reviewRequest } from "../webhooks/reviewed-request.ts";
 import type { ServeOptions } from "../serve-request.ts";
 import { type ByteConnection, socketConnection } from "./byte-connection.ts";
 import { streamPlanOf } from "./stream-plans.ts";
@@ -32,7 +34,7 @@ export async function serveUpgrade(
   if (closing.aborted) close();
   const progress = { isUpgraded: false };
   try {
-    const plan = planUpgrade(incoming, options);
+    const plan = await planUpgrade(incoming, options, connection.gone);
     progress.isUpgraded = true;
     await connection.write(head101(plan.headers));
     await plan.serve(connection);
@@ -54,7 +56,11 @@ function closed({ gone }: ByteConnection): Promise<void> {
   return new Promise((resolve) => gone.addEventListener("abort", () => resolve(), { once: true }));
 }
 
-function planUpgrade(incoming: IncomingMessage, options: ServeOptions): StreamPlan {
+async function planUpgrade(
+  incoming: IncomingMessage,
+  options: ServeOptions,
+  gone: AbortSignal,
+): Promise<StreamPlan> {
   const { method = "GET", url = "/", headers } = incoming;
   refuseBrowsers(headers, options.isOwnName);
   const at = url.indexOf("?");
@@ -74,9 +80,18 @@ function planUpgrade(incoming: IncomingMessage, options: ServeOptions): StreamPl
       "the server does not allow this method on the requested resource",
     );
   }
+  const query = new URLSearchParams(at < 0 ? "" : url.slice(at + 1));
+  const found = () => findObject({ context, target: { ...target, name: target.name ?? "" } });
+  found();
+  if (target.subresource !== undefined) {
+    // A stream has no way to warn.
+    const request = { user, query, signal: gone, warn: () => undefined };
+    const object = connectOptions(target.subresource, query);
+    await reviewRequest({ context, request, target }, { operation: "CONNECT", object, dryRun: false });
+  }
   return plan({
-    pod: findObject({ context, target: { ...target, name: target.name } }),
-    query: new URLSearchParams(at < 0 ? "" : url.slice(at + 1)),
+    pod: found(),
+    query,
     headers,
     kubelet: context.kubelet,
     clock: context.clock,
