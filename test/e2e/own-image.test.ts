@@ -18,6 +18,7 @@ kind: Pod
 metadata: { name: own }
 spec:
   restartPolicy: Never
+  automountServiceAccountToken: false
   volumes:
   - { name: state, emptyDir: {} }
   - { name: run, emptyDir: { medium: Memory } }
