@@ -12,7 +12,7 @@ import {
 import type { KubeObject } from "../../k8s/object.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 import { createEventRecorder, type EventRecorder, referenceTo } from "../store/event-recorder.ts";
-import type { ControllerParts } from "./controller.ts";
+import { type ControllerParts, keyOf, placeOfKey } from "./controller.ts";
 import { createWorkQueue } from "./work-queue.ts";
 
 /** Whose scale budgets ask for. */
@@ -34,11 +34,11 @@ export function startDisruptionBudgetController(parts: Pick<ControllerParts, "st
     if (waitMs !== undefined) queue.addAfter(key, waitMs);
   });
   const addAll = ({ metadata: { namespace = "" } }: KubeObject) => {
-    for (const budget of store.list(BUDGETS, { namespace }).items) queue.add(keyOf(budget));
+    for (const budget of store.list(BUDGETS, { namespace }).items) queue.add(keyOf(budget.metadata));
   };
   const stops = [
     store.watch(BUDGETS, {}, ({ object, type }) => {
-      if (type !== "BOOKMARK") queue.add(keyOf(object));
+      if (type !== "BOOKMARK") queue.add(keyOf(object.metadata));
     }),
     // Labels may have changed: the budgets that covered the Pod before count, too.
     ...["pods", ...OWNERS].map((resource) =>
@@ -53,18 +53,16 @@ export function startDisruptionBudgetController(parts: Pick<ControllerParts, "st
   };
 }
 
-function keyOf({ metadata: { namespace = "", name = "" } }: KubeObject): string {
-  return `${namespace}/${name}`;
-}
-
 /** Milliseconds after which it wants to be looked at again. */
 function sync(context: Context, key: string): number | undefined {
   const { store, clock } = context;
-  const [namespace = "", name = ""] = key.split("/");
-  const budget: DisruptionBudget | undefined = store.get(BUDGETS, { namespace, name });
+  const at = placeOfKey(key);
+  const budget: DisruptionBudget | undefined = store.get(BUDGETS, at);
   if (budget === undefined) return undefined;
   const now = clock.now();
-  const pods: Pod[] = store.list("pods", { namespace }).items.filter((pod) => covers(budget, pod));
+  const pods: Pod[] = store
+    .list("pods", { namespace: at.namespace })
+    .items.filter((pod) => covers(budget, pod));
   const before = budget.status;
   try {
     const state = budgetState({ budget, pods, now, read: (resource, at) => store.get(resource, at) });

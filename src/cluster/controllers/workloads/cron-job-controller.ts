@@ -6,7 +6,7 @@ import { StatusError } from "../../../k8s/status-error.ts";
 import { isTimeZone, offsetAt } from "../../../k8s/time-zone.ts";
 import { formatTimestamp } from "../../../k8s/timestamp.ts";
 import { createEventRecorder, type EventRecorder, referenceTo } from "../../store/event-recorder.ts";
-import { controllerOf, controllerReference, type ControllerParts } from "../controller.ts";
+import { controllerOf, controllerReference, type ControllerParts, keyOf, placeOfKey } from "../controller.ts";
 import { createWorkQueue, type WorkQueue } from "../work-queue.ts";
 import { type Finding, observeJobs, surplusJobs } from "./cron-job-history.ts";
 import { isTooLate, jobNameFor, runsOf, type StoredCronJob } from "./cron-job-plan.ts";
@@ -28,12 +28,10 @@ export function startCronJobController(parts: ControllerParts): () => void {
   const events = createEventRecorder({ store, clock, component: "cronjob-controller", host: "" });
   const queue = createWorkQueue(clock, (key) => sync({ ...parts, events, queue }, key));
   const stops = [
-    store.watch(CRON_JOBS, {}, ({ object: { metadata } }) =>
-      queue.add(`${metadata.namespace ?? ""}/${metadata.name ?? ""}`),
-    ),
+    store.watch(CRON_JOBS, {}, ({ object }) => queue.add(keyOf(object.metadata))),
     store.watch(JOBS, {}, ({ object }) => {
       const owner = controllerOf(object);
-      if (owner?.kind === "CronJob") queue.add(`${object.metadata.namespace ?? ""}/${owner.name}`);
+      if (owner?.kind === "CronJob") queue.add(keyOf({ ...object.metadata, name: owner.name }));
     }),
   ];
   return () => {
@@ -43,8 +41,7 @@ export function startCronJobController(parts: ControllerParts): () => void {
 }
 
 function read({ store }: Controller, key: string): StoredCronJob | undefined {
-  const [namespace = "", name = ""] = key.split("/");
-  const found = store.get(CRON_JOBS, { namespace, name }) as (KubeObject & CronJob) | undefined;
+  const found = store.get(CRON_JOBS, placeOfKey(key)) as (KubeObject & CronJob) | undefined;
   return found?.spec === undefined ? undefined : found;
 }
 

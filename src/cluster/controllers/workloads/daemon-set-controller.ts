@@ -1,11 +1,11 @@
 /** Keeps one pod of each DaemonSet on every node that is meant for it (controller/daemon). */
 import type { KubeObject } from "../../../k8s/object.ts";
-import { labelSelectorOf } from "../../../k8s/selectors.ts";
 import { StatusError } from "../../../k8s/status-error.ts";
 import { createEventRecorder, type EventRecorder, referenceTo } from "../../store/event-recorder.ts";
-import { type ControllerParts, controllerOf } from "../controller.ts";
+import { type ControllerParts, keyOf, placeOf, placeOfKey } from "../controller.ts";
 import { createWorkQueue } from "../work-queue.ts";
 import { claimObjects } from "./claim-objects.ts";
+import { followPods } from "./follow-pods.ts";
 import {
   type ControllerRevision,
   ensureRevision,
@@ -52,19 +52,18 @@ export function startDaemonSetController(parts: ControllerParts): () => void {
   });
   const addAll = (namespace: string, isMeant: (set: DaemonSetObject) => boolean) => {
     for (const set of store.list(DAEMON_SETS, { namespace }).items as DaemonSetObject[])
-      if (isMeant(set)) queue.add(keyOf(set));
+      if (isMeant(set)) queue.add(keyOf(set.metadata));
   };
   const stops = [
     store.watch(DAEMON_SETS, {}, ({ object, type }) => {
-      if (type !== "BOOKMARK") queue.add(keyOf(object));
+      if (type !== "BOOKMARK") queue.add(keyOf(object.metadata));
     }),
-    store.watch("pods", { sendInitialEvents: false }, ({ object, type }) => {
-      if (type === "BOOKMARK") return;
-      const { namespace = "", labels } = object.metadata;
-      const owner = controllerOf(object);
-      if (owner?.kind === "DaemonSet") queue.add(`${namespace}/${owner.name}`);
-      else if (owner === undefined)
-        addAll(namespace, ({ spec }) => labelSelectorOf(spec.selector).matches(labels));
+    followPods({
+      store,
+      resource: DAEMON_SETS,
+      kind: "DaemonSet",
+      selectorOf: (object) => (object as DaemonSetObject).spec.selector,
+      wake: (key) => queue.add(key),
     }),
     store.watch("nodes", { sendInitialEvents: false }, () => addAll("", () => true)),
   ];
@@ -74,19 +73,10 @@ export function startDaemonSetController(parts: ControllerParts): () => void {
   };
 }
 
-function keyOf({ metadata: { namespace = "", name = "" } }: KubeObject): string {
-  return `${namespace}/${name}`;
-}
-
-function nameOf({ metadata: { namespace = "", name = "" } }: KubeObject) {
-  return { namespace, name };
-}
-
 /** Milliseconds after which it wants to be looked at again, if time alone changes something. */
 async function sync(context: Context, key: string): Promise<number | undefined> {
   const { store, clock } = context;
-  const [namespace = "", name = ""] = key.split("/");
-  const set = store.get(DAEMON_SETS, { namespace, name }) as DaemonSetObject | undefined;
+  const set = store.get(DAEMON_SETS, placeOfKey(key)) as DaemonSetObject | undefined;
   if (set === undefined) {
     for (const known of context.failures.keys())
       if (known.startsWith(`${key}/`)) context.failures.delete(known);
@@ -170,7 +160,7 @@ function tellEnded({ events, failures, clock }: Context, set: DaemonSetObject, p
     events.record({ about, type: "Normal", reason: "SucceededDaemonPod", message });
     return 0;
   }
-  const key = `${keyOf(set)}/${node}`;
+  const key = `${keyOf(set.metadata)}/${node}`;
   const now = clock.monotonic();
   const known = failures.get(key);
   if (known !== undefined && now < known.until) return known.until - now;
@@ -187,7 +177,7 @@ function remove({ store, events }: Context, set: DaemonSetObject, pod: DaemonPod
   const { uid, name = "" } = pod.metadata;
   const preconditions = uid === undefined ? {} : { uid };
   try {
-    store.delete("pods", nameOf(pod), { preconditions });
+    store.delete("pods", placeOf(pod), { preconditions });
   } catch (error) {
     if (error instanceof StatusError && (error.reason === "NotFound" || error.reason === "Conflict")) return;
     throw error;
@@ -217,9 +207,9 @@ async function createOn(
 
 function writeStatus({ store }: Context, state: DaemonState, collisionCount: number): void {
   const { set } = state;
-  if (store.get(DAEMON_SETS, nameOf(set))?.metadata.uid !== set.metadata.uid) return;
+  if (store.get(DAEMON_SETS, placeOf(set))?.metadata.uid !== set.metadata.uid) return;
   const status = daemonSetStatus(state, collisionCount);
-  store.update(DAEMON_SETS, nameOf(set), (current) => ({ ...current, status }), { subresource: "status" });
+  store.update(DAEMON_SETS, placeOf(set), (current) => ({ ...current, status }), { subresource: "status" });
 }
 
 /** The limit is for those before the newest. */
@@ -229,5 +219,5 @@ function truncate({ store }: Context, { set, nodes }: DaemonState, { revision, r
   const isLive = (one: ControllerRevision) =>
     one.metadata.name === revision.metadata.name || labels.includes(one.metadata.labels?.[REVISION_LABEL]);
   for (const one of surplusRevisions(revisions, isLive, set.spec.revisionHistoryLimit ?? 10))
-    store.delete(REVISIONS, nameOf(one));
+    store.delete(REVISIONS, placeOf(one));
 }

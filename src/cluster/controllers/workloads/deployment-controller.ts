@@ -1,13 +1,12 @@
 /** Rolls Deployments out: the effects of what the plans of the other files say (`pkg/controller/deployment`). */
 import type { DeploymentStatus, Pod } from "../../../../generated/kubernetes.ts";
 import { isFinished } from "../../../k8s/pod.ts";
-import { SelectorError } from "../../../k8s/label-requirement.ts";
 import type { KubeObject } from "../../../k8s/object.ts";
 import { labelSelectorOf } from "../../../k8s/selectors.ts";
 import { StatusError } from "../../../k8s/status-error.ts";
 import { createEventRecorder } from "../../store/event-recorder.ts";
 import type { Store } from "../../store/store.ts";
-import { controllerOf, type ControllerParts } from "../controller.ts";
+import { controllerOf, type ControllerParts, keyOf, placeOfKey } from "../controller.ts";
 import { createWorkQueue } from "../work-queue.ts";
 import { claimObjects } from "./claim-objects.ts";
 import { pauseClaim, withCondition } from "./deployment-conditions.ts";
@@ -19,6 +18,7 @@ import { isScaled, planScaling } from "./deployment-scale.ts";
 import { isComplete, plainStatus, progressLeftMs, rolloutStatus } from "./deployment-status.ts";
 import { planRecreate, planRollingUpdate, type RecreateStep } from "./deployment-steps.ts";
 import { applyScalings, writeStatus } from "./deployment-writes.ts";
+import { type Ownership, ownersOf } from "./follow-pods.ts";
 import { REPLICA_SETS, type StoredReplicaSet } from "./replica-set-owner.ts";
 
 /** A deadline is looked at when it has passed for certain: times in a status are whole seconds. */
@@ -29,10 +29,18 @@ export function startDeploymentController(parts: ControllerParts): () => void {
   const { store, clock } = parts;
   const events = createEventRecorder({ store, clock, component: "deployment-controller", host: "" });
   const queue = createWorkQueue(clock, (key) => sync({ ...parts, events, queue }, key));
-  const addAll = (keys: readonly string[]) => keys.forEach((key) => queue.add(key));
+  const ownership: Ownership = {
+    store,
+    resource: DEPLOYMENTS,
+    kind: "Deployment",
+    selectorOf: (object) => (object as StoredDeployment).spec?.selector,
+  };
+  const wakeOwners = (set: KubeObject) => {
+    for (const { metadata } of ownersOf(ownership, set)) queue.add(keyOf(metadata));
+  };
   const stops = [
     store.watch(DEPLOYMENTS, {}, ({ object }) => queue.add(keyOf(object.metadata))),
-    store.watch(REPLICA_SETS, {}, ({ object }) => addAll(deploymentsOf(store, object))),
+    store.watch(REPLICA_SETS, {}, ({ object }) => wakeOwners(object)),
     // What a Recreate waits for.
     store.watch("pods", {}, ({ type, object }) => {
       if (type !== "DELETED" && !isFinished(object)) return;
@@ -40,42 +48,13 @@ export function startDeploymentController(parts: ControllerParts): () => void {
       const owner = controllerOf(object);
       if (owner?.kind !== "ReplicaSet") return;
       const set = store.get(REPLICA_SETS, { namespace, name: owner.name });
-      if (set !== undefined) addAll(deploymentsOf(store, set));
+      if (set !== undefined) wakeOwners(set);
     }),
   ];
   return () => {
     queue.stop();
     for (const stop of stops) stop();
   };
-}
-
-function keyOf({ namespace = "", name = "" }: KubeObject["metadata"]): string {
-  return `${namespace}/${name}`;
-}
-
-/** Keys of the one that controls a ReplicaSet, or of those that may want to adopt it. */
-function deploymentsOf(store: Store, set: KubeObject): string[] {
-  const { namespace = "", labels } = set.metadata;
-  const controller = controllerOf(set);
-  if (controller !== undefined) {
-    return controller.kind === "Deployment" ? [keyOf({ namespace, name: controller.name })] : [];
-  }
-  const deployments: readonly StoredDeployment[] = store.list(DEPLOYMENTS, { namespace }).items;
-  return deployments
-    .filter(({ spec }) => isSelected(spec?.selector, labels))
-    .map(({ metadata }) => keyOf(metadata));
-}
-
-function isSelected(
-  selector: Parameters<typeof labelSelectorOf>[0],
-  labels: KubeObject["metadata"]["labels"],
-): boolean {
-  try {
-    return labelSelectorOf(selector).matches(labels);
-  } catch (error) {
-    if (error instanceof SelectorError) return false;
-    throw error;
-  }
 }
 
 /** `syncDeployment`. */
@@ -132,8 +111,7 @@ function finishStep(parts: DeploymentParts, key: string, { revisions, step }: St
 }
 
 function read(store: Store, key: string): StoredDeployment | undefined {
-  const [namespace = "", name = ""] = key.split("/");
-  return store.get(DEPLOYMENTS, { namespace, name });
+  return store.get(DEPLOYMENTS, placeOfKey(key));
 }
 
 function markPause(store: Store, deployment: StoredDeployment, now: number): StoredDeployment {

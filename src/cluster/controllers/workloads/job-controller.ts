@@ -1,13 +1,12 @@
 /** Runs Jobs to their end: makes their pods, counts how those end, and says when enough have (`pkg/controller/job`). */
 import type { JobCondition } from "../../../../generated/kubernetes.ts";
-import { SelectorError } from "../../../k8s/label-requirement.ts";
 import type { KubeObject } from "../../../k8s/object.ts";
-import { labelSelectorOf } from "../../../k8s/selectors.ts";
 import type { StatusError } from "../../../k8s/status-error.ts";
 import { createEventRecorder } from "../../store/event-recorder.ts";
 import type { WatchEvent } from "../../store/store.ts";
-import { controllerOf, type ControllerParts } from "../controller.ts";
+import { controllerOf, type ControllerParts, keyOf, placeOfKey } from "../controller.ts";
 import { createWorkQueue, type WorkQueue } from "../work-queue.ts";
+import { followPods, type Ownership, ownersOf } from "./follow-pods.ts";
 import { accountPods, settleReleased } from "./job-account.ts";
 import { type FailureRecord, NO_FAILURES, recordEnds } from "./job-back-off.ts";
 import { jobCondition } from "./job-conditions.ts";
@@ -35,8 +34,6 @@ interface Controller extends JobParts {
   readonly orphans: WorkQueue;
   /** By the Job's uid. Lost when the process ends, as upstream's. */
   readonly records: Map<string, FailureRecord>;
-  /** Who controlled a pod when it was seen last, by uid: that Job has to hear when the pod is taken from it. */
-  readonly owners: Map<string, string>;
 }
 
 /** Watches until the returned function is called. */
@@ -51,21 +48,23 @@ export function startJobController(parts: ControllerParts): () => void {
     queue,
     orphans,
     records: new Map(),
-    owners: new Map(),
   };
   const stops = [
     store.watch(JOBS, {}, (event) => observeJob(controller, event)),
-    store.watch("pods", {}, (event) => observePod(controller, event)),
+    followPods({
+      ...ownershipOf(parts),
+      wake: (key) => queue.add(key),
+      observe: ({ type, object }, jobs) => {
+        const isLost = jobs.length === 0 && type !== "DELETED" && isTracked(object);
+        if (isLost) orphans.add(keyOf(object.metadata));
+      },
+    }),
   ];
   return () => {
     queue.stop();
     orphans.stop();
     for (const stop of stops) stop();
   };
-}
-
-function keyOf({ namespace = "", name = "" }: KubeObject["metadata"]): string {
-  return `${namespace}/${name}`;
 }
 
 function observeJob({ store, queue, orphans, records }: Controller, { type, object }: WatchEvent): void {
@@ -79,54 +78,29 @@ function observeJob({ store, queue, orphans, records }: Controller, { type, obje
   for (const pod of store.list("pods", { namespace, matches }).items) orphans.add(keyOf(pod.metadata));
 }
 
-function observePod(controller: Controller, { type, object }: WatchEvent): void {
-  const { owners, queue, orphans } = controller;
-  const { namespace = "", uid = "" } = object.metadata;
-  const before = owners.get(uid);
-  if (before !== undefined) queue.add(before);
-  const owner = controllerOf(object);
-  if (type === "DELETED" || owner?.kind !== "Job") owners.delete(uid);
-  else owners.set(uid, keyOf({ namespace, name: owner.name }));
-  const jobs = jobsOf(controller, object);
-  for (const job of jobs) queue.add(keyOf(job.metadata));
-  if (jobs.length === 0 && type !== "DELETED" && isTracked(object)) orphans.add(keyOf(object.metadata));
-}
-
-/** The Job that controls the pod, or those that may adopt it; none of those that have ended. */
-function jobsOf({ store }: Controller, pod: KubeObject): StoredJob[] {
-  const { namespace = "", labels } = pod.metadata;
-  const owner = controllerOf(pod);
-  if (owner !== undefined && owner.kind !== "Job") return [];
-  const matches = (object: KubeObject) => {
-    const job = asJob(object);
-    if (endOf(job) !== undefined) return false;
-    return owner === undefined ? isSelected(job, labels) : job.metadata.uid === owner.uid;
+/** Jobs that have ended want nothing any more, those that go adopt nothing. */
+function ownershipOf({ store }: Pick<ControllerParts, "store">): Ownership {
+  return {
+    store,
+    resource: JOBS,
+    kind: "Job",
+    cares: (object) => endOf(asJob(object)) === undefined,
+    selectorOf: (object) => {
+      const { spec, metadata } = asJob(object);
+      return metadata.deletionTimestamp === undefined ? spec.selector : undefined;
+    },
   };
-  if (owner === undefined) return store.list(JOBS, { namespace, matches }).items.map(asJob);
-  const found = store.get(JOBS, { namespace, name: owner.name });
-  return found !== undefined && matches(found) ? [asJob(found)] : [];
-}
-
-function isSelected({ spec, metadata }: StoredJob, labels: KubeObject["metadata"]["labels"]): boolean {
-  if (metadata.deletionTimestamp !== undefined) return false;
-  try {
-    return labelSelectorOf(spec.selector).matches(labels);
-  } catch (error) {
-    if (error instanceof SelectorError) return false;
-    throw error;
-  }
 }
 
 function releaseOrphan(controller: Controller, key: string): void {
-  const [namespace = "", name = ""] = key.split("/");
-  const pod = controller.store.get("pods", { namespace, name });
-  if (pod !== undefined && jobsOf(controller, pod).length === 0) releasePod(controller, pod);
+  const pod = controller.store.get("pods", placeOfKey(key));
+  const isLost = pod !== undefined && ownersOf(ownershipOf(controller), pod).length === 0;
+  if (isLost) releasePod(controller, pod);
 }
 
 async function sync(controller: Controller, key: string): Promise<void> {
   const { store, clock, queue, records } = controller;
-  const [namespace = "", name = ""] = key.split("/");
-  const found = store.get(JOBS, { namespace, name });
+  const found = store.get(JOBS, placeOfKey(key));
   if (found === undefined) return;
   const job = asJob(found);
   if (endOf(job) !== undefined) {

@@ -5,6 +5,7 @@
  */
 import type { KubeObject } from "../../../k8s/object.ts";
 import type { Clock } from "../../../kernel/clock.ts";
+import { keyOf } from "../controller.ts";
 
 /** Between the two questions of kubectl lie some milliseconds; far more on a busy machine. */
 const PAUSE_MS = 500;
@@ -28,12 +29,8 @@ export function createNamePause(clock: Clock): NamePause {
     gone(pod) {
       const now = clock.monotonic();
       for (const [name, end] of until) if (end <= now) until.delete(name);
-      if (!own.delete(pod.metadata.uid ?? "")) until.set(keyOf(pod), now + PAUSE_MS);
+      if (!own.delete(pod.metadata.uid ?? "")) until.set(keyOf(pod.metadata), now + PAUSE_MS);
     },
-    leftMs: (pod) => Math.max(0, (until.get(keyOf(pod)) ?? 0) - clock.monotonic()),
+    leftMs: (pod) => Math.max(0, (until.get(keyOf(pod.metadata)) ?? 0) - clock.monotonic()),
   };
-}
-
-function keyOf({ metadata: { namespace = "", name = "" } }: KubeObject): string {
-  return `${namespace}/${name}`;
 }

@@ -1,13 +1,13 @@
 /** Keeps as many pods alive as each ReplicaSet and ReplicationController asks for (`pkg/controller/replicaset`). */
 import type { Pod } from "../../../../generated/kubernetes.ts";
-import { SelectorError } from "../../../k8s/label-requirement.ts";
 import type { KubeObject } from "../../../k8s/object.ts";
 import { labelSelectorOf } from "../../../k8s/selectors.ts";
 import { StatusError } from "../../../k8s/status-error.ts";
 import { createEventRecorder, type EventRecorder, referenceTo } from "../../store/event-recorder.ts";
-import { controllerOf, type ControllerParts } from "../controller.ts";
+import { controllerOf, type ControllerParts, keyOf, placeOf, placeOfKey } from "../controller.ts";
 import { createWorkQueue } from "../work-queue.ts";
 import { claimObjects } from "./claim-objects.ts";
+import { followPods } from "./follow-pods.ts";
 import { isPodActive } from "./pod-condition.ts";
 import { podFromTemplate } from "./pod-from-template.ts";
 import {
@@ -39,45 +39,19 @@ function startReplicaController(parts: ControllerParts, kind: ReplicaKind): () =
   const { store, clock } = parts;
   const events = createEventRecorder({ store, clock, component: kind.component, host: "" });
   const queue = createWorkQueue(clock, (key) => sync({ ...parts, kind, events, queue }, key));
-  /** Who controlled a pod when it was seen last: it has to hear when the pod is released. */
-  const ownerKeys = new Map<string, string>();
   const stops = [
     store.watch(kind.resource, {}, ({ object }) => queue.add(keyOf(object.metadata))),
-    store.watch("pods", {}, ({ type, object }) => {
-      const { uid = "", namespace = "" } = object.metadata;
-      const before = ownerKeys.get(uid);
-      if (before !== undefined) queue.add(before);
-      const controller = controllerOf(object);
-      const key = controller?.kind === kind.kind ? keyOf({ namespace, name: controller.name }) : undefined;
-      if (key === undefined || type === "DELETED") ownerKeys.delete(uid);
-      else ownerKeys.set(uid, key);
-      if (key !== undefined) queue.add(key);
-      else if (controller === undefined && type !== "DELETED") {
-        for (const owner of ownersFor(parts, kind, object)) queue.add(keyOf(owner.metadata));
-      }
+    followPods({
+      store,
+      ...kind,
+      selectorOf: (object) => replicaOwner(object).selector,
+      wake: (key) => queue.add(key),
     }),
   ];
   return () => {
     queue.stop();
     for (const stop of stops) stop();
   };
-}
-
-function keyOf({ namespace = "", name = "" }: KubeObject["metadata"]): string {
-  return `${namespace}/${name}`;
-}
-
-/** Those that may want to adopt a pod that nobody controls. */
-function ownersFor({ store }: ControllerParts, { resource }: ReplicaKind, pod: KubeObject): KubeObject[] {
-  const { namespace = "", labels } = pod.metadata;
-  return store.list(resource, { namespace }).items.filter((object) => {
-    try {
-      return labelSelectorOf(replicaOwner(object).selector).matches(labels);
-    } catch (error) {
-      if (error instanceof SelectorError) return false;
-      throw error;
-    }
-  });
 }
 
 interface Replication extends ControllerParts {
@@ -101,8 +75,7 @@ async function sync(replication: Replication, key: string): Promise<void> {
   const now = clock.now();
   const known = controlledPods(replication, current);
   const status = replicaStatus(current, { pods: known, failure: failure?.shown, now });
-  const { namespace = "", name = "" } = current.object.metadata;
-  store.update(kind.resource, { namespace, name }, (object) => ({ ...object, status }), {
+  store.update(kind.resource, placeOf(current.object), (object) => ({ ...object, status }), {
     subresource: "status",
   });
   if (failure !== undefined) throw failure.error;
@@ -111,8 +84,7 @@ async function sync(replication: Replication, key: string): Promise<void> {
 }
 
 function read({ store, kind }: Replication, key: string): ReplicaOwner | undefined {
-  const [namespace = "", name = ""] = key.split("/");
-  const object = store.get(kind.resource, { namespace, name });
+  const object = store.get(kind.resource, placeOfKey(key));
   return object === undefined ? undefined : replicaOwner(object);
 }
 

@@ -1,11 +1,11 @@
 /** Keeps StatefulSets' pods in their order, with their names and their claims (controller/statefulset). */
 import type { GroupResource, KubeObject } from "../../../k8s/object.ts";
-import { labelSelectorOf } from "../../../k8s/selectors.ts";
 import { StatusError } from "../../../k8s/status-error.ts";
 import { createEventRecorder, type EventRecorder, referenceTo } from "../../store/event-recorder.ts";
-import { type ControllerParts, controllerOf } from "../controller.ts";
+import { controllerOf, type ControllerParts, keyOf, placeOf, placeOfKey } from "../controller.ts";
 import { createWorkQueue } from "../work-queue.ts";
 import { claimObjects } from "./claim-objects.ts";
+import { followPods } from "./follow-pods.ts";
 import {
   type ControllerRevision,
   ensureRevision,
@@ -52,20 +52,21 @@ export function startStatefulSetController(parts: ControllerParts): () => void {
   });
   const addAll = (namespace: string, isMeant: (set: StatefulSetObject) => boolean) => {
     for (const set of store.list(STATEFUL_SETS, { namespace }).items as StatefulSetObject[])
-      if (isMeant(set)) queue.add(keyOf(set));
+      if (isMeant(set)) queue.add(keyOf(set.metadata));
   };
   const stops = [
     store.watch(STATEFUL_SETS, {}, ({ object, type }) => {
-      if (type !== "BOOKMARK") queue.add(keyOf(object));
+      if (type !== "BOOKMARK") queue.add(keyOf(object.metadata));
     }),
-    store.watch("pods", { sendInitialEvents: false }, ({ object, type }) => {
-      if (type === "BOOKMARK") return;
-      const { namespace = "", labels } = object.metadata;
-      const owner = controllerOf(object);
-      if (owner?.kind === "StatefulSet" && type === "DELETED") context.pause.gone(object);
-      if (owner?.kind === "StatefulSet") queue.add(`${namespace}/${owner.name}`);
-      else if (owner === undefined)
-        addAll(namespace, ({ spec }) => labelSelectorOf(spec.selector).matches(labels));
+    followPods({
+      store,
+      resource: STATEFUL_SETS,
+      kind: "StatefulSet",
+      selectorOf: (object) => (object as StatefulSetObject).spec.selector,
+      wake: (key) => queue.add(key),
+      observe: ({ type, object }) => {
+        if (type === "DELETED" && controllerOf(object)?.kind === "StatefulSet") context.pause.gone(object);
+      },
     }),
     // Some wait for the claims of their predecessors to be gone.
     store.watch(CLAIMS, { sendInitialEvents: false }, ({ object, type }) => {
@@ -79,19 +80,10 @@ export function startStatefulSetController(parts: ControllerParts): () => void {
   };
 }
 
-function keyOf({ metadata: { namespace = "", name = "" } }: KubeObject): string {
-  return `${namespace}/${name}`;
-}
-
-function nameOf({ metadata: { namespace = "", name = "" } }: KubeObject) {
-  return { namespace, name };
-}
-
 /** Milliseconds after which it wants to be looked at again, if time alone changes something. */
 async function sync(context: Context, key: string): Promise<number | undefined> {
   const { store, clock } = context;
-  const [namespace = "", name = ""] = key.split("/");
-  const set = store.get(STATEFUL_SETS, { namespace, name }) as StatefulSetObject | undefined;
+  const set = store.get(STATEFUL_SETS, placeOfKey(key)) as StatefulSetObject | undefined;
   if (set === undefined) return undefined;
   const revised = await revise(context, set);
   const current = currentRevision(set, revised);
@@ -151,7 +143,7 @@ async function restore(context: Context, set: StatefulSetObject, pods: readonly 
     if (ordinal === undefined || pod.metadata.deletionTimestamp !== undefined) continue;
     const labels = identityLabels(set, ordinal);
     if (pod.metadata.labels?.[POD_NAME_LABEL] !== labels[POD_NAME_LABEL])
-      store.update("pods", nameOf(pod), (current) => ({
+      store.update("pods", placeOf(pod), (current) => ({
         ...current,
         metadata: { ...current.metadata, labels: { ...current.metadata.labels, ...labels } },
       }));
@@ -173,7 +165,7 @@ async function carryOut(context: Context, { set, plan, revised }: Work): Promise
   for (const pod of plan.remove) {
     await say("delete", `Pod ${pod.metadata.name ?? ""}`, () => {
       pause.deleting(pod);
-      store.delete("pods", nameOf(pod), { preconditions: preconditionsOf(pod) });
+      store.delete("pods", placeOf(pod), { preconditions: preconditionsOf(pod) });
     });
   }
   let waitMs: number | undefined;
@@ -201,7 +193,7 @@ async function createClaims(context: Context, set: StatefulSetObject, ordinal: n
   const { store, create } = context;
   const pod = podFor(set, set.spec.template, { ordinal, revision: "" }).metadata.name ?? "";
   for (const claim of claimsFor(set, ordinal)) {
-    if (store.get(CLAIMS, nameOf(claim)) !== undefined) continue;
+    if (store.get(CLAIMS, placeOf(claim)) !== undefined) continue;
     const what = `Claim ${claim.metadata.name ?? ""} Pod ${pod}`;
     await announcerOf(context, set, "success")("create", what, () => create(CLAIMS, claim));
   }
@@ -253,7 +245,7 @@ function update(
   object: KubeObject,
   change: (current: KubeObject) => KubeObject,
 ): void {
-  const at = nameOf(object);
+  const at = placeOf(object);
   if (store.get(resource, at)?.metadata.uid !== object.metadata.uid) return;
   store.update(resource, at, change, { subresource: "status" });
 }
@@ -269,5 +261,5 @@ function truncate({ store }: Context, set: StatefulSetObject, { revised, current
   const limit = set.spec.revisionHistoryLimit ?? 10;
   const isLive = ({ metadata }: ControllerRevision) => live.has(metadata.name);
   for (const revision of surplusRevisions(revised.revisions, isLive, limit))
-    store.delete(REVISIONS, nameOf(revision));
+    store.delete(REVISIONS, placeOf(revision));
 }
