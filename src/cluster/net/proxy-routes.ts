@@ -8,22 +8,22 @@ export interface ProxyPlaces {
   readonly nodeIP: string;
   /** Addresses of this machine where node ports come in. */
   readonly machineIPs: readonly string[];
-  /** False where the kernel carries traffic to cluster IPs. */
-  readonly clusterIPs: boolean;
+  /** False where the kernel carries what comes in on the node: to cluster IPs, and to node ports there. */
+  readonly onNode: boolean;
 }
 
 /** `external`: where this machine has the port of the load balancer. Undefined for protocols that nobody relays (SCTP). */
 export function proxyRoute(
   route: ServiceRoute,
-  { nodeIP, machineIPs, clusterIPs }: ProxyPlaces,
+  { nodeIP, machineIPs, onNode }: ProxyPlaces,
   external: readonly Address[] = [],
 ): ProxyRoute | undefined {
   const { service, protocol, clusterIP, port, nodePort, affinitySeconds, endpoints } = route;
   if (protocol === "SCTP") return undefined;
   const addresses: ListenAddress[] = [];
-  if (clusterIPs) addresses.push({ place: "node", ip: clusterIP, port });
+  if (onNode) addresses.push({ place: "node", ip: clusterIP, port });
   if (nodePort !== undefined) {
-    addresses.push({ place: "node", ip: nodeIP, port: nodePort });
+    if (onNode) addresses.push({ place: "node", ip: nodeIP, port: nodePort });
     for (const ip of machineIPs) addresses.push({ place: "machine", ip, port: nodePort });
   }
   for (const { ip, port: at } of external) addresses.push({ place: "machine", ip, port: at });

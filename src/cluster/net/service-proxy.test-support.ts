@@ -13,7 +13,7 @@ async function relay(folder: string): Promise<void> {
   const sandbox = await openSandbox({ stateDir: folder });
   const shop = await openShop(sandbox, folder);
   const proxy = createServiceProxy({ network: sandbox, clock: systemClock });
-  const places = { nodeIP: sandbox.nodeIP, machineIPs: ["127.0.0.1"], clusterIPs: true };
+  const places = { nodeIP: sandbox.nodeIP, machineIPs: ["127.0.0.1"], onNode: true };
   const update = (routes: readonly ServiceRoute[]) =>
     proxy.update(routes.flatMap((each) => proxyRoute(each, places) ?? []));
   const found = await conformance({ update }, { shop, sandbox, folder });

@@ -73,7 +73,7 @@ function start(more: Partial<ServiceTrafficOptions> = {}): void {
     clock,
     proxy,
     recorder: createEventRecorder({ store, clock, component: "service-controller", host: "" }),
-    places: { nodeIP: "10.244.0.1", machineIPs: ["127.0.0.1"], clusterIPs: true },
+    places: { nodeIP: "10.244.0.1", machineIPs: ["127.0.0.1"], onNode: true },
     onError: (error) => errors.push(error),
     ...more,
   });
@@ -169,13 +169,10 @@ describe("startServiceTraffic()", () => {
     };
     createService({ type: "NodePort", ports: [{ port: 80, nodePort: 31_001 }] });
     store.create(SLICES, slice(true));
-    const places = { nodeIP: "10.244.0.1", machineIPs: ["127.0.0.1"], clusterIPs: false };
+    const places = { nodeIP: "10.244.0.1", machineIPs: ["127.0.0.1"], onNode: false };
     start({ kernel: { update }, places });
     await settle();
-    expect(proxy.seen()).toEqual([
-      "node 10.244.0.1:31001 → 10.244.0.2:8080",
-      "machine 127.0.0.1:31001 → 10.244.0.2:8080",
-    ]);
+    expect(proxy.seen()).toEqual(["machine 127.0.0.1:31001 → 10.244.0.2:8080"]);
     expect(told).toEqual([
       [
         expect.objectContaining({

@@ -27,6 +27,7 @@ async function kernel(folder: string): Promise<void> {
   const services = new KernelServices({
     filter: { apply, forget: (mark) => filter.forget(mark) },
     services: DEFAULT_RANGES.services,
+    nodeIP: sandbox.nodeIP,
   });
   const found = await conformance(services, { shop, sandbox, folder });
   const { client, a, b } = shop;
@@ -41,7 +42,17 @@ async function kernel(folder: string): Promise<void> {
   // Somebody else has been at the table.
   await filter.apply("delete table ip pillion-services\n");
   await services.update([route(1, [b])]);
+  const nodePort = { ip: sandbox.nodeIP, port: 31_001 };
+  await services.update([route(1, [a], { nodePort: nodePort.port })]);
+  const nodePorts = [
+    await answer(client, nodePort),
+    await answer(a, nodePort),
+    await answer(sandbox, nodePort),
+  ];
+  await services.update([route(1, [b])]);
   const own = {
+    nodePorts,
+    noNodePort: await answer(client, nodePort),
     refused: refusedBefore,
     mendedBecause: refused.length,
     beforeAnybody,

@@ -14,6 +14,8 @@ describe.skipIf(!hasNft).each(engineWays)("the kernel leads to Services $name", 
     expect(own).toEqual({
       refused: [],
       mendedBecause: 1,
+      nodePorts: ["a", "a", "a"],
+      noNodePort: "ECONNREFUSED",
       beforeAnybody: "ECONNREFUSED",
       onceThereIsOne: "b heard 2",
       mended: "b",

@@ -16,6 +16,8 @@ export interface KernelServicesOptions {
   readonly filter: Pick<PacketFilter, "apply" | "forget">;
   /** Where cluster IPs come from. */
   readonly services: Ipv4Range;
+  /** Where node ports are; those of this machine are somebody else's. */
+  readonly nodeIP: string;
 }
 
 export class KernelServices {
@@ -36,7 +38,7 @@ export class KernelServices {
    * nft(8) said; the next update then makes everything anew.
    */
   update(routes: readonly ServiceRoute[]): Promise<void> {
-    this.#wanted = serviceRules(routes);
+    this.#wanted = serviceRules(routes, this.#options.nodeIP);
     if (this.#next !== undefined) return this.#next;
     const next = this.#turn.then(() => this.#apply());
     this.#next = next;
@@ -61,9 +63,9 @@ export class KernelServices {
   }
 
   async #rebuild(to: ServiceRules): Promise<void> {
-    const { filter, services } = this.#options;
+    const { filter, ...places } = this.#options;
     this.#known = undefined;
-    await this.#run([...emptyTable(services), ...changeRules(NO_RULES, to)]);
+    await this.#run([...emptyTable(places), ...changeRules(NO_RULES, to)]);
     this.#known = to;
     // Those that an earlier engine's rules have led.
     filter.forget(ALL_DATAGRAMS);

@@ -7,9 +7,16 @@ import {
   emptyTable,
   LOST_DATAGRAMS,
   NO_RULES,
+  type ServiceRules,
   serviceRules,
   staleConnections,
 } from "./service-rules.ts";
+
+const NODE = "10.244.0.1";
+
+function rulesOf(routes: readonly ServiceRoute[]): ServiceRules {
+  return serviceRules(routes, NODE);
+}
 
 function route(more: Partial<ServiceRoute> = {}): ServiceRoute {
   return {
@@ -24,9 +31,7 @@ function route(more: Partial<ServiceRoute> = {}): ServiceRoute {
 }
 
 function change(from: readonly ServiceRoute[], to: readonly ServiceRoute[]): string[] {
-  return changeRules(serviceRules(from), serviceRules(to)).map((line) =>
-    line.replace("ip pillion-services ", ""),
-  );
+  return changeRules(rulesOf(from), rulesOf(to)).map((line) => line.replace("ip pillion-services ", ""));
 }
 
 describe("changeRules()", () => {
@@ -38,6 +43,12 @@ describe("changeRules()", () => {
       "add rule tcp-10.96.0.9-80 numgen random mod 1 vmap { 0 : goto tcp-10.96.0.9-80-10.244.0.2-8080 }",
       "add element services { 10.96.0.9 . tcp . 80 : goto tcp-10.96.0.9-80 }",
       "add element endpoints { 10.244.0.2 . 10.244.0.2 }",
+    ]);
+  });
+
+  test("a node port leads from the node's address to the same endpoints [SV5]", () => {
+    expect(change([route()], [route({ nodePort: 31_001 })])).toEqual([
+      "add element services { 10.244.0.1 . tcp . 31001 : goto tcp-10.96.0.9-80 }",
     ]);
   });
 
@@ -81,14 +92,14 @@ describe("changeRules()", () => {
         const table = new Table();
         let known = NO_RULES;
         for (const routes of history) {
-          const next = serviceRules(routes);
+          const next = rulesOf(routes);
           table.run(changeRules(known, next));
           known = next;
         }
         const anew = new Table();
         anew.run(changeRules(NO_RULES, known));
         expect(table.shown()).toEqual(anew.shown());
-        expect(changeRules(known, serviceRules(history.at(-1) ?? []))).toEqual([]);
+        expect(changeRules(known, rulesOf(history.at(-1) ?? []))).toEqual([]);
       }),
       { numRuns: 300 },
     );
@@ -97,7 +108,7 @@ describe("changeRules()", () => {
 
 describe("staleConnections()", () => {
   const dns = (...ips: string[]) =>
-    serviceRules([route({ protocol: "UDP", port: 53, endpoints: ips.map((ip) => ({ ip, port: 53 })) })]);
+    rulesOf([route({ protocol: "UDP", port: 53, endpoints: ips.map((ip) => ({ ip, port: 53 })) })]);
 
   test("datagrams to an endpoint that has gone begin anew, others do not", () => {
     const stale = staleConnections(dns("10.244.0.2", "10.244.0.3"), dns("10.244.0.3"));
@@ -110,13 +121,13 @@ describe("staleConnections()", () => {
   });
 
   test("TCP is never disturbed", () => {
-    expect(staleConnections(serviceRules([route()]), serviceRules([]))).toEqual([]);
+    expect(staleConnections(rulesOf([route()]), rulesOf([]))).toEqual([]);
   });
 });
 
 test("emptyTable() begins with what works whether or not the table is there", () => {
   const range = parseIpv4Range("10.96.0.0/16") ?? { base: 0, prefixLength: 0 };
-  const [first, second, third] = emptyTable(range);
+  const [first, second, third] = emptyTable({ services: range, nodeIP: NODE });
   expect([first, second, third]).toEqual([
     "add table ip pillion-services",
     "delete table ip pillion-services",
@@ -135,10 +146,15 @@ function anyRoutes(): fc.Arbitrary<ServiceRoute[]> {
         clusterIP: fc.constantFrom("10.96.0.9", "10.96.0.10"),
         protocol: fc.constantFrom("TCP", "UDP", "SCTP"),
         affinitySeconds: fc.constantFrom(undefined, 60, 10_800),
+        nodePort: fc.constantFrom(undefined, 31_001, 31_002),
         endpoints: fc.uniqueArray(endpoint, { maxLength: 4, selector: ({ ip, port }) => `${ip}:${port}` }),
       })
-      .map(({ affinitySeconds, ...more }) =>
-        route({ ...more, ...(affinitySeconds !== undefined && { affinitySeconds }) }),
+      .map(({ affinitySeconds, nodePort, ...more }) =>
+        route({
+          ...more,
+          ...(affinitySeconds !== undefined && { affinitySeconds }),
+          ...(nodePort !== undefined && { nodePort }),
+        }),
       ),
     { maxLength: 5 },
   );

@@ -44,9 +44,10 @@ export const NO_RULES: ServiceRules = {
 /**
  * A chain for each route that has endpoints, and one for each of these: `numgen` picks one, or an earlier choice is found in
  * its set (as kube-proxy's mode nftables does, KEP-3866). Without endpoints there is nothing: cluster IPs are the node's own,
- * and where nobody listens the kernel refuses. SCTP is left out.
+ * and where nobody listens the kernel refuses. SCTP is left out. Node
+ * ports lead to the same chains from the node's own address.
  */
-export function serviceRules(routes: readonly ServiceRoute[]): ServiceRules {
+export function serviceRules(routes: readonly ServiceRoute[], nodeIP: string): ServiceRules {
   const sets = new Map<string, number>();
   const chains = new Map<string, readonly string[]>();
   const services = new Map<string, string>();
@@ -54,11 +55,11 @@ export function serviceRules(routes: readonly ServiceRoute[]): ServiceRules {
   const marks = new Map<string, ConnectionMark>();
   const datagrams = new Set<string>();
   for (const route of routes) {
-    const { clusterIP, port, affinitySeconds } = route;
+    const { clusterIP, port, nodePort, affinitySeconds } = route;
     if (route.protocol === "SCTP" || route.endpoints.length === 0) continue;
     const protocol = route.protocol.toLowerCase();
     const chain = `${protocol}-${clusterIP}-${port}`;
-    // The API gives no address twice.
+    // The API gives nobody another's address; the first has it.
     if (chains.has(chain)) continue;
     const stays: string[] = [];
     const targets = route.endpoints.map((endpoint) => {
@@ -83,9 +84,12 @@ export function serviceRules(routes: readonly ServiceRoute[]): ServiceRules {
     });
     const choices = targets.map((name, index) => `${index} : goto ${name}`).join(", ");
     chains.set(chain, [...stays, `numgen random mod ${targets.length} vmap { ${choices} }`]);
-    const key = `${clusterIP} . ${protocol} . ${port}`;
-    services.set(key, chain);
-    if (protocol === "udp") datagrams.add(key);
+    const keys = [`${clusterIP} . ${protocol} . ${port}`];
+    if (nodePort !== undefined) keys.push(`${nodeIP} . ${protocol} . ${nodePort}`);
+    for (const key of keys) {
+      if (!services.has(key)) services.set(key, chain);
+      if (protocol === "udp") datagrams.add(key);
+    }
   }
   return { sets, chains, services, endpoints, marks, datagrams };
 }
@@ -96,13 +100,19 @@ function markOf(chain: string): ConnectionMark {
 }
 
 /** Lines that make the table anew, with nothing but where traffic comes in. Whatever was in it is gone. */
-export function emptyTable(services: Ipv4Range): string[] {
+export function emptyTable({
+  services,
+  nodeIP,
+}: {
+  readonly services: Ipv4Range;
+  readonly nodeIP: string;
+}): string[] {
   const table = SERVICE_TABLE;
   const range = formatIpv4Range(services);
   const lead = [
     "ip daddr . meta l4proto . th dport vmap @services",
     // Once there is an endpoint these have to begin anew.
-    `ip daddr ${range} meta l4proto udp ct mark set ${LOST_DATAGRAMS.value}`,
+    `ip daddr { ${range}, ${nodeIP} } meta l4proto udp ct mark set ${LOST_DATAGRAMS.value}`,
   ];
   return [
     // There is no "delete it if it is there" before nft 1.0.7 and Linux 6.3.
@@ -137,8 +147,8 @@ export function changeRules(from: ServiceRules, to: ServiceRules): string[] {
     for (const rule of rules) lines.push(`add rule ${table} ${name} ${rule}`);
   }
   // What is referred to goes after what refers to it.
-  lines.push(...elements("delete", "services", [...added(to.services, from.services)].map(leadTo)));
-  lines.push(...elements("add", "services", [...added(from.services, to.services)].map(leadTo)));
+  lines.push(...elements("delete", "services", leadsOnlyIn(from, to)));
+  lines.push(...elements("add", "services", leadsOnlyIn(to, from)));
   lines.push(...elements("delete", "endpoints", [...from.endpoints.difference(to.endpoints)].map(pair)));
   lines.push(...elements("add", "endpoints", [...to.endpoints.difference(from.endpoints)].map(pair)));
   const gone = [...added(to.chains, from.chains)];
@@ -158,8 +168,10 @@ function elements(verb: "add" | "delete", set: string, values: readonly string[]
   return values.length === 0 ? [] : [`${verb} element ${SERVICE_TABLE} ${set} { ${values.join(", ")} }`];
 }
 
-function leadTo([key, chain]: readonly [string, string]): string {
-  return `${key} : goto ${chain}`;
+/** A node port may lead to another Service than before. */
+function leadsOnlyIn({ services }: ServiceRules, other: ServiceRules): string[] {
+  const leads = [...services].filter(([key, chain]) => other.services.get(key) !== chain);
+  return leads.map(([key, chain]) => `${key} : goto ${chain}`);
 }
 
 function pair(ip: string): string {
