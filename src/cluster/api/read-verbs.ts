@@ -9,6 +9,7 @@ import { notFound } from "../store/api-errors.ts";
 import type { Selection } from "../store/store.ts";
 import { negotiate } from "./accept.ts";
 import type { NamedRequest, ResourceRequest } from "./api-context.ts";
+import { untilRedefined } from "./custom/until-redefined.ts";
 import { type Answer, objectAnswer } from "./exchange.ts";
 import { type Presenter, presenterFor } from "./present.ts";
 import { listOptions, type ListRequestOptions } from "./request-options.ts";
@@ -75,7 +76,8 @@ function watch(resource: ResourceRequest, options: ListRequestOptions): Answer {
       apiVersion: apiVersionOf(info),
       metadata: { resourceVersion: version },
     }),
-    signal: request.signal,
+    signal:
+      info.custom === undefined ? request.signal : untilRedefined(context.store, info.custom, request.signal),
   });
 }
 

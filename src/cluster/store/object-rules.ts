@@ -202,7 +202,11 @@ export function changesGeneration(
 ): boolean {
   if (!hasGeneration(resource, description)) return false;
   if (bumpsOnAnnotations(resource) && before.metadata.annotations !== after.metadata.annotations) return true;
-  return fieldsThatDiffer(before, after).some((field) => !NOT_DESIRED_STATE.has(field));
+  // Without the subresource, a custom resource's status is a field as any other.
+  const isStatusDesired = description.isCustom === true && !description.hasStatus;
+  return fieldsThatDiffer(before, after).some(
+    (field) => !NOT_DESIRED_STATE.has(field) || (isStatusDesired && field === "status"),
+  );
 }
 
 /** Field managers stamp every write; a write that changes nothing but the stamp is none (`IgnoreManagedFieldsTimestamps`). */
