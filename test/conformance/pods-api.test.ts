@@ -1,5 +1,5 @@
 /** The API as programs in pods see it: the token they find, what it opens, and real clients that need no configuration. */
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { kubectlPath } from "../../src/testing/kubectl.ts";
@@ -248,3 +248,34 @@ describe("the API from inside", () => {
     expect(await inside("box", ask)).toBe("401");
   });
 });
+
+test(
+  "a pod that outlives its engine has a token of the next one, behind the same link [V17]",
+  async () => {
+    await using other = new PillionHome();
+    writeFileSync(join(other.path, "images.yaml"), JSON.stringify({ images: { box: "host" } }));
+    const up = ["up", "-d", "--keep", "--images", join(other.path, "images.yaml")];
+    await other.mustRun(up);
+    const admin = await openKubectl(other, { version: "35", namespace: "default" });
+    await admin.must(["create", "-f", "-"], pod("box"));
+    await admin.must(["wait", "--for=condition=Ready", "pod/box", "--timeout=15s"]);
+    const token = () => admin.must(["exec", "box", "--", "cat", `${ACCOUNT}/token`]);
+    const before = await token();
+    const engine = other.enginePid();
+    process.kill(engine, "SIGKILL");
+    // It is not our child: there is nothing else to wait on.
+    while (existsSync(`/proc/${engine}/cmdline`) && readFileSync(`/proc/${engine}/cmdline`).length > 0)
+      await Bun.sleep(5);
+    await other.mustRun(up);
+    await admin.must(["wait", "--for=condition=Ready", "pod/box", "--timeout=15s"]);
+    expect(await token()).not.toBe(before);
+    const reply = JSON.parse(
+      await admin.must(["exec", "box", "--", "sh", "-c", curl("/version")]),
+    ) as unknown;
+    expect(reply).toMatchObject({ major: "1" });
+    expect(
+      await admin.must(["get", "pod", "box", "-o", "jsonpath={.status.containerStatuses[0].restartCount}"]),
+    ).toBe("0");
+  },
+  TEST_MS,
+);
