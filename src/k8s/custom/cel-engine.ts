@@ -31,24 +31,48 @@ export function compileCel(source: string, optionalOld = false): CelRule | CelPr
 }
 
 function compile(source: string, optionalOld: boolean): CelRule | CelProblem {
-  const { Optional, serialize } = engine();
+  const program = celProgram(source, { self: "dyn", oldSelf: optionalOld ? "optional" : "dyn" });
+  if ("problem" in program) return program;
+  const { Optional } = engine();
+  const old = (value: unknown) =>
+    optionalOld ? (value === undefined ? Optional.none() : Optional.of(value)) : (value ?? null);
+  return {
+    usesOld: program.names.has("oldSelf"),
+    evaluate: (self, oldSelf) => program.evaluate({ self, oldSelf: old(oldSelf) }),
+  };
+}
+
+type VariableType = "dyn" | "optional";
+
+export interface CelProgram {
+  /** What it gives: `bool`, `dyn`, ... */
+  readonly type: string;
+  /** Of the variables that it uses. */
+  readonly names: ReadonlySet<string>;
+  /** Throws with what went wrong. */
+  readonly evaluate: (variables: Readonly<Record<string, unknown>>) => unknown;
+}
+
+/** One expression over variables of these types. Never throws. */
+export function celProgram(
+  source: string,
+  variables: Readonly<Record<string, VariableType>>,
+): CelProgram | CelProblem {
+  const { serialize } = engine();
   try {
-    const oldType = optionalOld ? "optional" : "dyn";
-    const first = environment(oldType).parse(withPlainNames(source));
-    let usesOld = false;
+    const first = environment(variables).parse(withPlainNames(source));
+    const names = new Set<string>();
     visit(first.ast, (node) => {
-      if (node.op === "id" && node.args === "oldSelf") usesOld = true;
+      if (node.op === "id" && typeof node.args === "string") names.add(node.args);
       // Under another name: the engine's own takes JavaScript's patterns, which are others than RE2's and can run for ever.
       if (node.op === "rcall" && Array.isArray(node.args) && node.args[0] === "matches") {
         node.args[0] = "matchesLinear";
       }
     });
-    const parsed = environment(oldType).parse(serialize(first.ast));
+    const parsed = environment(variables).parse(serialize(first.ast));
     const check = parsed.check();
     if (!check.valid) return { problem: firstLine(check.error) };
-    const old = (value: unknown) =>
-      optionalOld ? (value === undefined ? Optional.none() : Optional.of(value)) : (value ?? null);
-    return { usesOld, evaluate: (self, oldSelf) => parsed({ self, oldSelf: old(oldSelf) }) };
+    return { type: check.type ?? "dyn", names, evaluate: (values) => parsed({ ...values }) };
   } catch (error) {
     return { problem: firstLine(error) };
   }
@@ -91,18 +115,18 @@ function engine(): typeof Cel {
 
 const environments = new Map<string, Cel.Environment>();
 
-function environment(oldType: "dyn" | "optional"): Cel.Environment {
-  const known = environments.get(oldType);
+function environment(variables: Readonly<Record<string, VariableType>>): Cel.Environment {
+  const key = JSON.stringify(variables);
+  const known = environments.get(key);
   if (known !== undefined) return known;
   const { Environment } = engine();
   const made = new Environment({
     homogeneousAggregateLiterals: false,
     enableOptionalTypes: true,
     limits: { maxAstNodes: 10_000, maxDepth: 100 },
-  })
-    .registerVariable("self", "dyn")
-    .registerVariable("oldSelf", oldType);
+  });
+  for (const [name, type] of Object.entries(variables)) made.registerVariable(name, type);
   addKubernetesFunctions(made);
-  environments.set(oldType, made);
+  environments.set(key, made);
   return made;
 }

@@ -86,9 +86,32 @@ describe("a webhook configuration", () => {
       { namespaceSelector: { matchLabels: { a: "b c" } } },
       'namespaceSelector.matchLabels: Invalid value: "b c"',
     ],
+    [{ matchConditions: [{ name: "a", expression: " " }] }, "matchConditions[0].expression: Required value"],
     [
-      { matchConditions: [{ name: "a", expression: "true" }] },
-      "matchConditions: Forbidden: pillion: match conditions are not evaluated here",
+      { matchConditions: [{ name: "a", expression: "object.kind" }] },
+      'matchConditions[0].expression: Invalid value: "object.kind": must evaluate to bool',
+    ],
+    [
+      { matchConditions: [{ name: "a", expression: "object ==" }] },
+      'matchConditions[0].expression: Invalid value: "object ==": compilation failed: ',
+    ],
+    [{ matchConditions: [{ expression: "true" }] }, "matchConditions[0].name: Required value"],
+    [
+      { matchConditions: [{ name: "a b", expression: "true" }] },
+      'matchConditions[0].name: Invalid value: "a b": name part must consist of',
+    ],
+    [
+      { matchConditions: ["a", "a"].map((name) => ({ name, expression: "true" })) },
+      'matchConditions[1].name: Duplicate value: "a"',
+    ],
+    [
+      {
+        matchConditions: Array.from({ length: 65 }, (_, index) => ({
+          name: `c${index}`,
+          expression: "true",
+        })),
+      },
+      "matchConditions: Too many: 65: must have at most 64 items",
     ],
     [{ clientConfig: {} }, "clientConfig: Required value: exactly one of url or service is required"],
     [

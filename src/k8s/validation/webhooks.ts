@@ -2,14 +2,15 @@
 import {
   duplicate,
   type FieldError,
-  forbidden,
   invalid,
   invalidEach,
   notSupported,
   required,
+  tooMany,
 } from "../field-error.ts";
-import { checkDns1035Label, checkDns1123Subdomain, rangeMessage } from "../names.ts";
+import { checkDns1035Label, checkDns1123Subdomain, checkQualifiedName, rangeMessage } from "../names.ts";
 import type { KubeObject } from "../object.ts";
+import { conditionProblem } from "../webhooks/match-conditions.ts";
 import {
   REVIEW_VERSIONS,
   type WebhookFields,
@@ -69,10 +70,26 @@ function validateWebhook(hook: Hook, path: string, isMutating: boolean): FieldEr
       : []),
     ...validateClientConfig(hook.clientConfig ?? {}, `${path}.clientConfig`),
   );
-  if ((hook.matchConditions ?? []).length > 0) {
-    const why =
-      "pillion: match conditions are not evaluated here: select with namespaceSelector and objectSelector instead";
-    errors.push(forbidden(`${path}.matchConditions`, why));
+  return [...errors, ...validateConditions(hook.matchConditions ?? [], `${path}.matchConditions`)];
+}
+
+const MOST_CONDITIONS = 64;
+
+function validateConditions(conditions: NonNullable<Hook["matchConditions"]>, path: string): FieldError[] {
+  const errors =
+    conditions.length > MOST_CONDITIONS ? [tooMany(path, conditions.length, MOST_CONDITIONS)] : [];
+  const seen = new Set<string>();
+  for (const [index, { name = "", expression = "" }] of conditions.entries()) {
+    const at = `${path}[${index}]`;
+    const trimmed = expression.trim();
+    const problem = trimmed === "" ? undefined : conditionProblem(trimmed);
+    if (trimmed === "") errors.push(required(`${at}.expression`));
+    if (problem !== undefined) errors.push(invalid(`${at}.expression`, trimmed, problem));
+    const wrong = checkQualifiedName(name);
+    if (name === "") errors.push(required(`${at}.name`));
+    else if (wrong.length > 0) errors.push(invalid(`${at}.name`, name, wrong.join(",")));
+    if (name !== "" && seen.has(name)) errors.push(duplicate(`${at}.name`, name));
+    seen.add(name);
   }
   return errors;
 }

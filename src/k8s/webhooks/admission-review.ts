@@ -21,9 +21,30 @@ export interface ReviewRequest {
   readonly version: ReviewVersion;
 }
 
-/** The body to send. The object is shown in the version of the webhook's rule. */
+/** The body to send. */
 export function admissionReview(
   { uid, version }: ReviewRequest,
+  attributes: AdmissionAttributes,
+  invocation: Pick<Invocation, "resource" | "kind">,
+): JsonObject {
+  const { object = null, oldObject = null } = shownObjects(attributes, invocation);
+  const request = { uid, ...admissionRequest(attributes, invocation), object, oldObject };
+  return { kind: KIND, apiVersion: `${GROUP}/${version}`, request };
+}
+
+/** The objects in the version of the webhook's rule. */
+export function shownObjects(
+  { object, oldObject, kind }: AdmissionAttributes,
+  shown: Pick<Invocation, "kind">,
+): Pick<AdmissionAttributes, "object" | "oldObject"> {
+  return {
+    ...(object === undefined ? {} : { object: asKind(object, shown.kind, kind) }),
+    ...(oldObject === undefined ? {} : { oldObject: asKind(oldObject, shown.kind, kind) }),
+  };
+}
+
+/** All of the request but its objects. */
+export function admissionRequest(
   attributes: AdmissionAttributes,
   { resource, kind }: Pick<Invocation, "resource" | "kind">,
 ): JsonObject {
@@ -31,36 +52,28 @@ export function admissionReview(
   const sub = subresource === "" ? {} : { subResource: subresource };
   const requestSub = subresource === "" ? {} : { requestSubResource: subresource };
   return {
-    kind: KIND,
-    apiVersion: `${GROUP}/${version}`,
-    request: {
-      uid,
-      kind,
-      resource,
-      ...sub,
-      requestKind: attributes.kind,
-      requestResource: attributes.resource,
-      ...requestSub,
-      ...(name === "" ? {} : { name }),
-      ...(namespace === "" ? {} : { namespace }),
-      operation,
-      userInfo: {
-        username: user.username,
-        ...(user.uid === undefined ? {} : { uid: user.uid }),
-        groups: user.groups,
-        ...(user.extra === undefined ? {} : { extra: user.extra }),
-      },
-      object: asKind(attributes.object, kind, attributes.kind),
-      oldObject: asKind(attributes.oldObject, kind, attributes.kind),
-      dryRun,
-      options: options ?? null,
+    kind,
+    resource,
+    ...sub,
+    requestKind: attributes.kind,
+    requestResource: attributes.resource,
+    ...requestSub,
+    ...(name === "" ? {} : { name }),
+    ...(namespace === "" ? {} : { namespace }),
+    operation,
+    userInfo: {
+      username: user.username,
+      ...(user.uid === undefined ? {} : { uid: user.uid }),
+      groups: user.groups,
+      ...(user.extra === undefined ? {} : { extra: user.extra }),
     },
+    dryRun,
+    options: options ?? null,
   };
 }
 
 /** Versions of one resource differ in nothing but their name. */
-function asKind(object: KubeObject | undefined, wanted: KindId, own: KindId): KubeObject | null {
-  if (object === undefined) return null;
+function asKind(object: KubeObject, wanted: KindId, own: KindId): KubeObject {
   return wanted.version === own.version ? object : { ...object, apiVersion: apiVersionOf(wanted) };
 }
 

@@ -1,6 +1,7 @@
 /** Admission webhooks as they are stored, and as they are asked: in their order, with what a configuration leaves open filled in. */
 import type { LabelSelector as LabelSelectorObject } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../object.ts";
+import type { MatchCondition } from "./match-conditions.ts";
 import { type LabelSelector, labelSelectorOf } from "../selectors.ts";
 
 export const WEBHOOK_GROUP = "admissionregistration.k8s.io";
@@ -73,6 +74,8 @@ export interface Webhook {
   readonly timeoutSeconds: number;
   /** True where a dry run must not reach it. */
   readonly hasSideEffects: boolean;
+  /** All of them must hold. */
+  readonly matchConditions: readonly MatchCondition[];
   /** `reinvocationPolicy: IfNeeded`. */
   readonly isReinvocable: boolean;
   readonly clientConfig: WebhookClientConfig;
@@ -107,6 +110,10 @@ function webhookOf(fields: WebhookFields, uid: string): Webhook {
     failsOpen: fields.failurePolicy === "Ignore",
     timeoutSeconds: fields.timeoutSeconds ?? DEFAULT_SECONDS,
     hasSideEffects: sideEffects !== "None" && sideEffects !== "NoneOnDryRun",
+    matchConditions: (fields.matchConditions ?? []).map((condition) => ({
+      name: condition.name ?? "",
+      expression: condition.expression ?? "",
+    })),
     isReinvocable: fields.reinvocationPolicy === "IfNeeded",
     reviewVersion: admissionReviewVersions.find(isReviewVersion),
   };

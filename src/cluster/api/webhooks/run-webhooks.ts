@@ -10,9 +10,11 @@ import { jsonEqual } from "../../../k8s/patch/json.ts";
 import { applyJsonPatch } from "../../../k8s/patch/json-patch.ts";
 import { StatusError } from "../../../k8s/status-error.ts";
 import {
+  admissionRequest,
   admissionReview,
   readReviewResponse,
   type ReviewResponse,
+  shownObjects,
   WebhookFailure,
 } from "../../../k8s/webhooks/admission-review.ts";
 import {
@@ -22,11 +24,12 @@ import {
   isExempt,
   mayConcern,
 } from "../../../k8s/webhooks/match-webhook.ts";
+import { allHold, ConditionError } from "../../../k8s/webhooks/match-conditions.ts";
 import { Reinvocation } from "../../../k8s/webhooks/reinvocation.ts";
 import type { AdmissionOperation, Webhook } from "../../../k8s/webhooks/webhook.ts";
 import { WebhookDenial } from "../../../k8s/webhooks/webhook-denial.ts";
 import { servedAt } from "../custom/served-resources.ts";
-import { badRequest, internalError, notFound } from "../../store/api-errors.ts";
+import { badRequest, forbidden, internalError, notFound } from "../../store/api-errors.ts";
 import { type CallParts, callWebhook } from "./call-webhook.ts";
 import { openWebhookIndex, type WebhookIndex } from "./webhook-index.ts";
 
@@ -128,10 +131,11 @@ class RunningWebhooks implements Webhooks {
   }
 
   #invocation(webhook: Webhook, attributes: AdmissionAttributes): Invocation | undefined {
-    return invocationOf(webhook, attributes, {
+    const invocation = invocationOf(webhook, attributes, {
       labelsOf: (namespace) => this.#labelsOf(namespace),
       servedAt: (at) => servedAt(this.#parts.store, at),
     });
+    return invocation !== undefined && fulfilsConditions(invocation, attributes) ? invocation : undefined;
   }
 
   #labelsOf(name: string): Labels {
@@ -175,6 +179,23 @@ class RunningWebhooks implements Webhooks {
     response.warnings.forEach(asking.warn);
     if (!response.allowed) throw new WebhookDenial(webhook.name, response.status);
     return response;
+  }
+}
+
+/** Throws `Forbidden` for conditions that cannot be evaluated, where the webhook must not be left out. */
+function fulfilsConditions(invocation: Invocation, attributes: AdmissionAttributes): boolean {
+  const { matchConditions, failsOpen } = invocation.webhook;
+  if (matchConditions.length === 0) return true;
+  const request = admissionRequest(attributes, invocation);
+  try {
+    const { object, oldObject } = shownObjects(attributes, invocation);
+    return allHold(matchConditions, { object, oldObject, request });
+  } catch (error) {
+    if (!(error instanceof ConditionError)) throw error;
+    if (failsOpen) return false;
+    const { group, resource } = attributes.resource;
+    const groupResource = group === "" ? resource : `${resource}.${group}`;
+    throw forbidden(groupResource, attributes.name, { why: error.message });
   }
 }
 

@@ -3,10 +3,8 @@ import type { EndpointSlice, Service } from "../../../../generated/kubernetes.ts
 import { goQuote } from "../../../k8s/go-format.ts";
 import type { KubeObject } from "../../../k8s/object.ts";
 import { NetworkError } from "../../../k8s/network-error.ts";
-import { type RouteEndpoint, routesOf } from "../../../k8s/service-routes.ts";
+import { ENDPOINT_SLICES, type RouteEndpoint, routesOf } from "../../../k8s/service-routes.ts";
 import type { Store } from "../../store/store.ts";
-
-const SLICES = "endpointslices.discovery.k8s.io";
 
 export interface ServicePlace {
   readonly namespace: string;
@@ -28,7 +26,7 @@ export function serviceEndpoint(
     throw new NetworkError(`no service port ${port} found for service ${goQuote(name)}`);
   }
   const slices: readonly EndpointSlice[] = store
-    .list(SLICES, { namespace })
+    .list(ENDPOINT_SLICES, { namespace })
     .items.map((slice) => slice as KubeObject & EndpointSlice);
   // A headless Service has routes for nobody else; here its endpoints are as good as any.
   const reachable = { ...service, spec: { ...service.spec, clusterIP: clusterIP ?? "None" } };

@@ -483,6 +483,30 @@ describe("webhooks", () => {
     expect((await post(MAPS, map("b"))).code).toBe(400);
   });
 
+  test("are asked where all conditions hold, and conditions that fail are as a webhook that does", async () => {
+    hook.answer = () => ({ allowed: false });
+    const matchConditions = [
+      { name: "not-mine", expression: "!request.userInfo.username.startsWith('system:node')" },
+      { name: "guarded", expression: "object.metadata.labels.guarded == 'yes'" },
+    ];
+    await register(configuration("Validating", hook, { matchConditions }));
+    const labelled = (guarded: string) => ({
+      ...map(guarded),
+      metadata: { name: guarded, labels: { guarded } },
+    });
+    expect((await post(MAPS, labelled("no"))).code).toBe(201);
+    expect((await post(MAPS, labelled("yes"))).code).toBe(400);
+    const { body } = await post(MAPS, map("b"));
+    expect(body).toMatchObject({
+      reason: "Forbidden",
+      message: `configmaps "b" is forbidden: expression 'object.metadata.labels.guarded == 'yes'' resulted in error: no such key: labels`,
+    });
+    const failing = { op: "replace", path: "/webhooks/0/failurePolicy", value: "Ignore" };
+    await patch(`${CONFIGURATIONS}/validatingwebhookconfigurations/test`, "json-patch+json", [failing]);
+    expect((await post(MAPS, map("b"))).code).toBe(201);
+    expect(hook.requests).toHaveLength(1);
+  });
+
   test("that nobody checked do not stop the API", async () => {
     const broken = configuration("Validating", hook, {
       objectSelector: { matchExpressions: [{ key: "a", operator: "Like" }] },
