@@ -1,4 +1,5 @@
 /** `up -f`: what `kubectl apply` does on the client's side, so that both may be used on the same objects. */
+import { LAST_APPLIED } from "../k8s/apply/last-applied.ts";
 import type { KubeObject } from "../k8s/object.ts";
 import { resourceOfKind } from "../k8s/catalogue.ts";
 import { mergeTypeOf } from "../k8s/patch/merge-type.ts";
@@ -9,9 +10,6 @@ import type { ApiClient } from "./api-client.ts";
 import type { Manifest } from "./manifests.ts";
 import { AWAITED } from "./progress.ts";
 import type { AwaitedObject } from "./wait-ready.ts";
-
-/** Where `kubectl apply` remembers what was applied last (client-side apply). */
-const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 
 type OnWarning = (text: string) => void;
 

@@ -1,4 +1,5 @@
 /** The Services that answer on this machine, told of by the foreground view of `pillion up` once a pod is behind them. */
+import { SERVICE_NAME_LABEL } from "../k8s/service-routes.ts";
 import type { EndpointSlice } from "../../generated/kubernetes.ts";
 import type { KubeObject } from "../k8s/object.ts";
 import type { ApiClient } from "./api-client.ts";
@@ -8,7 +9,6 @@ import { lineOf } from "./applied-services.ts";
 
 const SERVICES = "/api/v1/services";
 const SLICES = "/apis/discovery.k8s.io/v1/endpointslices";
-const SERVICE_NAME = "kubernetes.io/service-name";
 
 /** Runs until `signal` aborts or the cluster is gone. */
 export async function followServices(
@@ -51,7 +51,7 @@ export class ServiceView {
 
   noteSlice({ type, object }: ObjectChange): void {
     const { namespace, labels, uid = "" } = object.metadata;
-    const key = `${namespace}/${labels?.[SERVICE_NAME] ?? ""}`;
+    const key = `${namespace}/${labels?.[SERVICE_NAME_LABEL] ?? ""}`;
     const { endpoints } = object as KubeObject & EndpointSlice;
     // Null is what a slice without endpoints may come as.
     const isReady = (endpoints ?? []).some(({ conditions }) => conditions?.ready !== false);

@@ -2,6 +2,7 @@
 import type { Condition, OwnerReference, Pod } from "../../generated/kubernetes.ts";
 import { type IntOrString, scaledValue } from "./int-or-string.ts";
 import type { GroupResource, KubeObject, ObjectName } from "./object.ts";
+import { isPodReady } from "./pod.ts";
 import { labelSelectorOf } from "./selectors.ts";
 
 export const BUDGETS = "poddisruptionbudgets.policy";
@@ -154,9 +155,5 @@ function nameOf({ metadata }: Pod): string {
 }
 
 function isHealthy(pod: Pod): boolean {
-  return pod.metadata?.deletionTimestamp === undefined && isReady(pod);
-}
-
-export function isReady({ status }: Pod): boolean {
-  return (status?.conditions ?? []).some((one) => one.type === "Ready" && one.status === "True");
+  return pod.metadata?.deletionTimestamp === undefined && isPodReady(pod);
 }

@@ -38,6 +38,11 @@ export function isFinished({ status }: Pod): boolean {
   return status?.phase === "Succeeded" || status?.phase === "Failed";
 }
 
+/** Whether it says of itself that it may be sent traffic (podutil.IsPodReady). */
+export function isPodReady({ status }: Pod): boolean {
+  return (status?.conditions ?? []).some(({ type, status: value }) => type === "Ready" && value === "True");
+}
+
 /** `NAME_NAMESPACE(UID)`, as the kubelet names pods in messages (format.Pod). */
 export function describePod({ metadata: { name, namespace, uid } }: StoredPod): string {
   return `${name}_${namespace}(${uid})`;

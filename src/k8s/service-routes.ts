@@ -1,6 +1,8 @@
 /** What a proxy has to do for a Service: where connections come in and which pods may get them (kube-proxy `pkg/proxy`). */
 import type { Endpoint, EndpointSlice, Service, ServicePort } from "../../generated/kubernetes.ts";
 
+export const ENDPOINT_SLICES = "endpointslices.discovery.k8s.io";
+
 /** Names the Service of a slice (discovery/v1 `LabelServiceName`). */
 export const SERVICE_NAME_LABEL = "kubernetes.io/service-name";
 

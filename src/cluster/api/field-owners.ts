@@ -3,6 +3,7 @@ import { applyFields } from "../../k8s/apply/apply-fields.ts";
 import { appliedFields } from "../../k8s/apply/applied-fields.ts";
 import { emptyObject } from "../../k8s/apply/empty-object.ts";
 import { type FieldSet, isEmptySet } from "../../k8s/apply/field-set.ts";
+import { LAST_APPLIED, lastApplied, withLastApplied } from "../../k8s/apply/last-applied.ts";
 import { ownedPart, type WrittenPart } from "../../k8s/apply/owned-part.ts";
 import { type Owner, type Owners, readOwners, withOwner, writeOwners } from "../../k8s/apply/owners.ts";
 import { presentFields } from "../../k8s/apply/present-fields.ts";
@@ -17,7 +18,6 @@ import { formatTimestamp } from "../../k8s/timestamp.ts";
 import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
 import type { ResourceRequest } from "./api-context.ts";
 import type { ApiRequest } from "./exchange.ts";
-import { LAST_APPLIED, lastApplied, withLastApplied } from "./last-applied.ts";
 
 const MAX_MANAGER_BYTES = 128;
 

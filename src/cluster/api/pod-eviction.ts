@@ -6,10 +6,9 @@ import {
   budgetState,
   covers,
   type DisruptionBudget,
-  isReady,
 } from "../../k8s/disruption-budget.ts";
 import type { KubeObject } from "../../k8s/object.ts";
-import { isFinished } from "../../k8s/pod.ts";
+import { isFinished, isPodReady } from "../../k8s/pod.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
@@ -68,7 +67,7 @@ function refuseByBudget(context: ApiContext, pod: Pod): void {
     );
   }
   const { disruptionsAllowed, currentHealthy, desiredHealthy } = numbersOf(context, budget);
-  if (!isReady(pod)) {
+  if (!isPodReady(pod)) {
     if (budget.spec?.unhealthyPodEvictionPolicy === "AlwaysAllow") return;
     if (currentHealthy >= desiredHealthy && desiredHealthy > 0) return;
   }

@@ -1,9 +1,8 @@
 /** Which endpoints a Service has by its pods (staging `endpointslice`: podToEndpoint, ShouldPodBeInEndpoints, FindPort). */
 import type { Endpoint, EndpointPort, Pod, Service, ServicePort } from "../../../generated/kubernetes.ts";
-import { isFinished, isSidecar } from "../../k8s/pod.ts";
+import { isFinished, isPodReady, isSidecar } from "../../k8s/pod.ts";
 import { isHeadless } from "../../k8s/service-type.ts";
 import { familyOfIp } from "../../k8s/validation/service-addresses.ts";
-import { isPodReady } from "./workloads/pod-condition.ts";
 
 /** Endpoints that agree in family and ports, and so may share a slice. */
 export interface EndpointGroup {

@@ -1,13 +1,14 @@
 /** Mirrors hand-written Endpoints of Services without selector into slices (endpointslicemirroring controller). */
 import type { Endpoint, EndpointPort, ObjectMeta } from "../../../generated/kubernetes.ts";
+import { LAST_APPLIED } from "../../k8s/apply/last-applied.ts";
 import type { KubeObject } from "../../k8s/object.ts";
-import { SERVICE_NAME_LABEL } from "../../k8s/service-routes.ts";
+import { ENDPOINT_SLICES, SERVICE_NAME_LABEL } from "../../k8s/service-routes.ts";
 import { familyOfIp } from "../../k8s/validation/service-addresses.ts";
 import { controllerReference, type ControllerParts } from "./controller.ts";
 import { slicePrefix } from "./endpoint-slices.ts";
 import { type EndpointGroup, groupKey, hasOwnEndpoints } from "./endpoint-slices-desired.ts";
 import { planSlices } from "./endpoint-slices-plan.ts";
-import { MANAGED_BY_LABEL, SLICES, slicesOf, writeSlices } from "./endpoint-slices-write.ts";
+import { MANAGED_BY_LABEL, slicesOf, writeSlices } from "./endpoint-slices-write.ts";
 import { LEADER_ANNOTATION } from "./endpoints.ts";
 import type { EndpointAddress, Endpoints } from "./endpoints-subsets.ts";
 import { placeOf } from "./endpoints-watch.ts";
@@ -16,10 +17,7 @@ import { createWorkQueue } from "./work-queue.ts";
 const MANAGER = "endpointslicemirroring-controller.k8s.io";
 const SKIP_LABEL = "endpointslice.kubernetes.io/skip-mirror";
 /** Of no use, or not true, on a copy. */
-const OWN_ANNOTATIONS: readonly string[] = [
-  "kubectl.kubernetes.io/last-applied-configuration",
-  "endpoints.kubernetes.io/last-change-trigger-time",
-];
+const OWN_ANNOTATIONS: readonly string[] = [LAST_APPLIED, "endpoints.kubernetes.io/last-change-trigger-time"];
 
 /** Mirrored slices belong to their Endpoints and go with them, by the garbage collector. */
 export function startEndpointSliceMirror(parts: ControllerParts): () => void {
@@ -29,7 +27,7 @@ export function startEndpointSliceMirror(parts: ControllerParts): () => void {
   const unfollow = [
     store.watch("services", {}, ({ object }) => add(object)),
     store.watch("endpoints", {}, ({ object }) => add(object)),
-    store.watch(SLICES, {}, ({ object: { metadata } }) => {
+    store.watch(ENDPOINT_SLICES, {}, ({ object: { metadata } }) => {
       const { [SERVICE_NAME_LABEL]: name, [MANAGED_BY_LABEL]: manager } = metadata.labels ?? {};
       if (name !== undefined && manager === MANAGER) queue.add(`${metadata.namespace ?? ""}/${name}`);
     }),

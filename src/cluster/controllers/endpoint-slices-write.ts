@@ -1,12 +1,11 @@
 /** Carries out a plan for slices in the store. */
 import type { EndpointSlice } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
-import { SERVICE_NAME_LABEL } from "../../k8s/service-routes.ts";
+import { ENDPOINT_SLICES, SERVICE_NAME_LABEL } from "../../k8s/service-routes.ts";
 import type { Store } from "../store/store.ts";
 import type { ControllerParts } from "./controller.ts";
 import type { SlicePlan } from "./endpoint-slices-plan.ts";
 
-export const SLICES = "endpointslices.discovery.k8s.io";
 export const MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by";
 
 export interface SliceKeeper {
@@ -20,7 +19,7 @@ export interface SliceKeeper {
 export function slicesOf(store: Store, { namespace, service, manager }: SliceKeeper): EndpointSlice[] {
   const matches = ({ metadata: { labels = {} } }: KubeObject) =>
     labels[SERVICE_NAME_LABEL] === service && labels[MANAGED_BY_LABEL] === manager;
-  return [...store.list(SLICES, { namespace, matches }).items] as unknown as EndpointSlice[];
+  return [...store.list(ENDPOINT_SLICES, { namespace, matches }).items] as unknown as EndpointSlice[];
 }
 
 /** First what becomes more, then what becomes less: nobody is cut off on the way. */
@@ -29,14 +28,15 @@ export async function writeSlices(
   namespace: string,
   plan: SlicePlan,
 ): Promise<void> {
-  for (const slice of plan.create) await create(SLICES, slice as unknown as KubeObject);
+  for (const slice of plan.create) await create(ENDPOINT_SLICES, slice as unknown as KubeObject);
   for (const slice of plan.update) {
-    store.update(SLICES, { namespace, name: slice.metadata?.name ?? "" }, (current) =>
+    store.update(ENDPOINT_SLICES, { namespace, name: slice.metadata?.name ?? "" }, (current) =>
       changed(current, slice),
     );
   }
   for (const name of plan.remove) {
-    if (store.get(SLICES, { namespace, name }) !== undefined) store.delete(SLICES, { namespace, name });
+    if (store.get(ENDPOINT_SLICES, { namespace, name }) !== undefined)
+      store.delete(ENDPOINT_SLICES, { namespace, name });
   }
 }
 

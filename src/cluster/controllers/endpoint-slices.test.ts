@@ -6,7 +6,7 @@ import { ManualClock } from "../../testing/manual-clock.ts";
 import { at, openTestStore } from "../../testing/store-fixtures.ts";
 import type { Store } from "../store/store.ts";
 import { startEndpointSliceController } from "./endpoint-slices.ts";
-import { SLICES } from "./endpoint-slices-write.ts";
+import { ENDPOINT_SLICES } from "../../k8s/service-routes.ts";
 
 let store: Store;
 let stop: () => void;
@@ -17,7 +17,7 @@ beforeEach(() => {
   const clock = new ManualClock();
   store = openTestStore({ clock });
   writes = [];
-  store.watch(SLICES, {}, ({ type }) => writes.push(type));
+  store.watch(ENDPOINT_SLICES, {}, ({ type }) => writes.push(type));
   stop = startEndpointSliceController({
     store,
     clock,
@@ -81,7 +81,8 @@ function addPod(name: string, facts: PodFacts): void {
   report(name, facts);
 }
 
-const slices = (): readonly EndpointSlice[] => store.list(SLICES).items as unknown as EndpointSlice[];
+const slices = (): readonly EndpointSlice[] =>
+  store.list(ENDPOINT_SLICES).items as unknown as EndpointSlice[];
 const shown = (): unknown[] =>
   slices().flatMap(({ endpoints = [] }) =>
     endpoints.map(({ addresses: [ip], conditions }) => [
@@ -222,10 +223,10 @@ test("what somebody else changed or deleted is put right", async () => {
   addPod("a", { ip: "10.0.0.1" });
   await settle();
   const name = slices()[0]?.metadata?.name ?? "";
-  store.update(SLICES, at(name), (slice) => ({ ...slice, endpoints: [] }));
+  store.update(ENDPOINT_SLICES, at(name), (slice) => ({ ...slice, endpoints: [] }));
   await settle();
   expect(shown()).toEqual([["10.0.0.1", "ready serving"]]);
-  store.delete(SLICES, at(slices()[0]?.metadata?.name ?? ""));
+  store.delete(ENDPOINT_SLICES, at(slices()[0]?.metadata?.name ?? ""));
   await settle();
   expect(shown()).toEqual([["10.0.0.1", "ready serving"]]);
 });

@@ -2,12 +2,12 @@
 import type { ObjectMeta, Service } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { checkDns1123Subdomain } from "../../k8s/names.ts";
-import { SERVICE_NAME_LABEL } from "../../k8s/service-routes.ts";
+import { ENDPOINT_SLICES, SERVICE_NAME_LABEL } from "../../k8s/service-routes.ts";
 import { isHeadless } from "../../k8s/service-type.ts";
 import { controllerReference, type ControllerParts } from "./controller.ts";
 import { endpointGroups, familiesOf, hasOwnEndpoints } from "./endpoint-slices-desired.ts";
 import { planSlices } from "./endpoint-slices-plan.ts";
-import { MANAGED_BY_LABEL, SLICES, slicesOf, writeSlices } from "./endpoint-slices-write.ts";
+import { MANAGED_BY_LABEL, slicesOf, writeSlices } from "./endpoint-slices-write.ts";
 import { followServicePods, placeOf, podsOf } from "./endpoints-watch.ts";
 import { createWorkQueue } from "./work-queue.ts";
 
@@ -21,7 +21,7 @@ export function startEndpointSliceController(parts: ControllerParts): () => void
   const { store, clock } = parts;
   const queue = createWorkQueue(clock, (key) => keepSlices(parts, key));
   const unfollow = followServicePods(store, (key) => queue.add(key));
-  const unfollowSlices = store.watch(SLICES, {}, ({ object: { metadata } }) => {
+  const unfollowSlices = store.watch(ENDPOINT_SLICES, {}, ({ object: { metadata } }) => {
     const { [SERVICE_NAME_LABEL]: name, [MANAGED_BY_LABEL]: manager } = metadata.labels ?? {};
     if (name !== undefined && manager === MANAGER) queue.add(`${metadata.namespace ?? ""}/${name}`);
   });

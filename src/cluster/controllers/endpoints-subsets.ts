@@ -6,11 +6,10 @@ import type {
   Pod,
   Service,
 } from "../../../generated/kubernetes.ts";
-import { isFinished } from "../../k8s/pod.ts";
+import { isFinished, isPodReady } from "../../k8s/pod.ts";
 import { isHeadless } from "../../k8s/service-type.ts";
 import { familyOfIp } from "../../k8s/validation/service-addresses.ts";
 import { endpointPorts, familiesOf, hostnameIn, podIps } from "./endpoint-slices-desired.ts";
-import { isPodReady } from "./workloads/pod-condition.ts";
 
 /** `v1.Endpoints`. */
 export interface Endpoints {

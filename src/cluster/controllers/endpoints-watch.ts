@@ -1,10 +1,9 @@
 /** Tells which Services' endpoints may have changed: both controllers of endpoints listen to the same things. */
 import type { Pod, Service } from "../../../generated/kubernetes.ts";
-import { isFinished } from "../../k8s/pod.ts";
+import { isFinished, isPodReady } from "../../k8s/pod.ts";
 import { jsonEqual } from "../../k8s/patch/json.ts";
 import type { Store } from "../store/store.ts";
 import { podIps, selectsLabels } from "./endpoint-slices-desired.ts";
-import { isPodReady } from "./workloads/pod-condition.ts";
 
 /** Calls `onService` with `namespace/name`, first for every Service that is there. */
 export function followServicePods(store: Store, onService: (key: string) => void): () => void {

@@ -5,7 +5,7 @@ import { at, openTestStore } from "../../testing/store-fixtures.ts";
 import type { ControllerParts } from "./controller.ts";
 import type { Store } from "../store/store.ts";
 import { startEndpointSliceMirror } from "./endpoint-slices-mirror.ts";
-import { SLICES } from "./endpoint-slices-write.ts";
+import { ENDPOINT_SLICES } from "../../k8s/service-routes.ts";
 import { startEndpointsController } from "./endpoints.ts";
 
 let store: Store;
@@ -18,7 +18,7 @@ beforeEach(() => {
   store = openTestStore({ clock });
   writes = [];
   store.watch("endpoints", {}, ({ type }) => writes.push(`endpoints ${type}`));
-  store.watch(SLICES, {}, ({ type }) => writes.push(`slice ${type}`));
+  store.watch(ENDPOINT_SLICES, {}, ({ type }) => writes.push(`slice ${type}`));
   parts = { store, clock, create: async (resource, object) => store.create(resource, object) };
 });
 afterEach(() => {
@@ -70,7 +70,8 @@ function writeEndpoints(fields: object = {}, labels: Record<string, string> = {}
 
 const selector = { app: "web" };
 const subsets = () => store.get("endpoints", at("web"))?.["subsets"];
-const slices = (): readonly EndpointSlice[] => store.list(SLICES).items as unknown as EndpointSlice[];
+const slices = (): readonly EndpointSlice[] =>
+  store.list(ENDPOINT_SLICES).items as unknown as EndpointSlice[];
 
 test("[SV2] Endpoints tell ready pods from others, and leave out those on their way out", async () => {
   addService({ selector });

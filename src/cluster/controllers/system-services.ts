@@ -1,6 +1,7 @@
 /** The Services that every cluster has: its API and its DNS. */
 import { API_SERVICE_IP, DNS_SERVICE_IP } from "../../k8s/cluster-network.ts";
 import type { GroupResource, KubeObject } from "../../k8s/object.ts";
+import { ENDPOINT_SLICES, SERVICE_NAME_LABEL } from "../../k8s/service-routes.ts";
 import { specOf } from "../store/resource-rules.ts";
 import type { Store } from "../store/store.ts";
 
@@ -15,7 +16,7 @@ export interface ApiPlace {
 export function seedSystemServices(store: Store, place: ApiPlace): void {
   seed(store, "services", kubernetesService(place));
   seed(store, "endpoints", kubernetesEndpoints(place));
-  seed(store, "endpointslices.discovery.k8s.io", kubernetesSlice(place));
+  seed(store, ENDPOINT_SLICES, kubernetesSlice(place));
   seed(store, "services", dnsService());
 }
 
@@ -76,7 +77,7 @@ function kubernetesSlice({ apiPort, nodeAddress }: ApiPlace): KubeObject {
     metadata: {
       name: "kubernetes",
       namespace: "default",
-      labels: { "kubernetes.io/service-name": "kubernetes" },
+      labels: { [SERVICE_NAME_LABEL]: "kubernetes" },
     },
     addressType: "IPv4",
     endpoints: [{ addresses: [nodeAddress], conditions: { ready: true } }],

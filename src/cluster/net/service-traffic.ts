@@ -1,7 +1,12 @@
 /** Carries traffic to Services: watches them and their endpoints, tells the proxy, and gives load balancers addresses. */
 import type { EndpointSlice } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
-import { routesOf, SERVICE_NAME_LABEL, type ServiceRoute } from "../../k8s/service-routes.ts";
+import {
+  ENDPOINT_SLICES,
+  routesOf,
+  SERVICE_NAME_LABEL,
+  type ServiceRoute,
+} from "../../k8s/service-routes.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { type EventRecorder, referenceTo } from "../store/event-recorder.ts";
 import type { Store } from "../store/store.ts";
@@ -9,7 +14,6 @@ import { LoadBalancers } from "./load-balancers.ts";
 import { type ProxyPlaces, proxyRoute } from "./proxy-routes.ts";
 import type { ListenFailure, ProxyRoute, ServiceProxy } from "./service-proxy.ts";
 
-const SLICES = "endpointslices.discovery.k8s.io";
 /** Names the proxy that a Service is meant for; without it, every one (`LabelServiceProxyName` of kube-proxy). */
 const PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name";
 /** How long until an address that another program has is tried again. */
@@ -62,7 +66,7 @@ class ServiceTraffic {
       store.watch("services", {}, ({ type, object }) => {
         if (type !== "BOOKMARK") this.#onService(object, type === "DELETED");
       }),
-      store.watch(SLICES, {}, ({ type, object }) => {
+      store.watch(ENDPOINT_SLICES, {}, ({ type, object }) => {
         if (type !== "BOOKMARK") this.#onSlice(object, type === "DELETED");
       }),
     ];

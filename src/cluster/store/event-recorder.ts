@@ -87,18 +87,21 @@ function write(
     options.store.update("events", at, (current) => ({ ...current, count, lastTimestamp: timestamp }));
     return { ...known, count };
   }
-  // Nanoseconds in hexadecimal, as client-go names events.
-  const name = `${event.about.name ?? "unknown"}.${uniqueNanoseconds(now).toString(16).padStart(16, "0")}`;
-  options.store.create("events", newEvent(options, event, { name, timestamp }));
-  return { name, count: 1, firstTimestamp: timestamp };
+  const fresh = newEvent(event, options, now);
+  options.store.create("events", fresh);
+  return { name: fresh.metadata.name ?? "", count: 1, firstTimestamp: timestamp };
 }
 
-function newEvent(
-  { component, host }: RecorderOptions,
+/** An event that has happened once; `now` in milliseconds since the epoch. */
+export function newEvent(
   { about, type, reason, message }: EventFacts,
-  { name, timestamp }: { readonly name: string; readonly timestamp: string },
+  { component, host }: Pick<RecorderOptions, "component" | "host">,
+  now: number,
 ): KubeObject {
   const namespace = about.namespace ?? "default";
+  const timestamp = formatTimestamp(now);
+  // Nanoseconds in hexadecimal, as client-go names events.
+  const name = `${about.name ?? "unknown"}.${uniqueNanoseconds(now).toString(16).padStart(16, "0")}`;
   return {
     apiVersion: "v1",
     kind: "Event",

@@ -1,8 +1,9 @@
 /** What a DaemonSet does next on its nodes (`podsShouldBeOnNode` and `rollingUpdate`, controller/daemon). */
+import { isPodReady } from "../../../k8s/pod.ts";
 import { scaledValue } from "../../../k8s/int-or-string.ts";
 import type { DaemonPod, DaemonSetObject, Suitability } from "./daemon-set-pod.ts";
 import { REVISION_LABEL } from "./controller-revisions.ts";
-import { availableInMs, isPodReady } from "./pod-condition.ts";
+import { availableInMs } from "./pod-condition.ts";
 
 export interface DaemonNode extends Suitability {
   readonly name: string;

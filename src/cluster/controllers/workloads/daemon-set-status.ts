@@ -1,7 +1,7 @@
 /** What a DaemonSet's status says about its nodes (`updateDaemonSetStatus`, controller/daemon). */
+import { isPodReady } from "../../../k8s/pod.ts";
 import type { DaemonSetStatus } from "../../../../generated/kubernetes.ts";
 import { type DaemonState, isAvailable, isUpdated } from "./daemon-set-plan.ts";
-import { isPodReady } from "./pod-condition.ts";
 
 /** Of several pods on a node the oldest counts. */
 export function daemonSetStatus(state: DaemonState, collisionCount: number): DaemonSetStatus {

@@ -1,4 +1,5 @@
 /** The annotations by which a Deployment remembers its revisions, and by which kubectl finds them. */
+import { LAST_APPLIED } from "../../../k8s/apply/last-applied.ts";
 import type { KubeObject } from "../../../k8s/object.ts";
 
 export const REVISION = "deployment.kubernetes.io/revision";
@@ -10,7 +11,7 @@ const REVISION_HISTORY = "deployment.kubernetes.io/revision-history";
 const LONGEST_HISTORY = 2000;
 
 const NOT_HANDED_ON: ReadonlySet<string> = new Set([
-  "kubectl.kubernetes.io/last-applied-configuration",
+  LAST_APPLIED,
   REVISION,
   REVISION_HISTORY,
   DESIRED_REPLICAS,

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import * as fc from "fast-check";
+import { isPodReady } from "../../../k8s/pod.ts";
 import type { KubeObject } from "../../../k8s/object.ts";
 import { startDeploymentController } from "./deployment-controller.ts";
 import { rolloutLimits } from "./deployment-limits.ts";
-import { isPodReady } from "./pod-condition.ts";
 import { startReplicaSetController } from "./replica-set-controller.ts";
 import { ReplicaWorld, templateOf, type TestPod } from "./replica-set.test-support.ts";
 

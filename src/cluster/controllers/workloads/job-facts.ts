@@ -1,4 +1,5 @@
 /** What a Job's controller knows before it decides: its pods counted by how they are and how they ended. */
+import { isPodReady } from "../../../k8s/pod.ts";
 import type { JobSpec, UncountedTerminatedPods } from "../../../../generated/kubernetes.ts";
 import { parseIndexes } from "../../../k8s/job-indexes.ts";
 import { matchFailurePolicy } from "./job-failure-policy.ts";
@@ -15,7 +16,7 @@ import {
   type StoredJob,
   uidOf,
 } from "./job-pod.ts";
-import { isPodActive, isPodReady } from "./pod-condition.ts";
+import { isPodActive } from "./pod-condition.ts";
 
 export interface JobFacts {
   readonly job: StoredJob;

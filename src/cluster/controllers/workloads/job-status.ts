@@ -1,11 +1,11 @@
 /** A Job's status while it runs and when it ends (`syncJob`, `enactJobFinished`). */
 import type { JobCondition, JobStatus } from "../../../../generated/kubernetes.ts";
-import { isFinished } from "../../../k8s/pod.ts";
+import { isFinished, isPodReady } from "../../../k8s/pod.ts";
 import { formatTimestamp } from "../../../k8s/timestamp.ts";
 import { jobCondition, terminalCondition, withCondition } from "./job-conditions.ts";
 import type { JobPod, StoredJob } from "./job-pod.ts";
 import { isTerminating } from "./job-pod.ts";
-import { isPodActive, isPodReady } from "./pod-condition.ts";
+import { isPodActive } from "./pod-condition.ts";
 
 /** Numbers of pods as they are now. Of `active` a zero is not written, of the others it is. */
 export function withPodCounts(status: JobStatus, pods: readonly JobPod[]): JobStatus {

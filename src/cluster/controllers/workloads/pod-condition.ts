@@ -2,10 +2,6 @@
 import type { Pod } from "../../../../generated/kubernetes.ts";
 import { isFinished } from "../../../k8s/pod.ts";
 
-export function isPodReady(pod: Pod): boolean {
-  return readySince(pod) !== undefined;
-}
-
 /** Neither finished nor on its way out: it counts as a replica (`IsPodActive`). */
 export function isPodActive(pod: Pod): boolean {
   return !isFinished(pod) && pod.metadata?.deletionTimestamp === undefined;

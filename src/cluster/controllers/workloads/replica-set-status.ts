@@ -1,9 +1,9 @@
 /** What a ReplicaSet says of its pods (`calculateStatus`). */
 import type { Pod, ReplicaSetCondition, ReplicaSetStatus } from "../../../../generated/kubernetes.ts";
-import { isFinished } from "../../../k8s/pod.ts";
+import { isFinished, isPodReady } from "../../../k8s/pod.ts";
 import { labelSelectorFromSet } from "../../../k8s/selectors.ts";
 import { formatTimestamp } from "../../../k8s/timestamp.ts";
-import { availableInMs, isPodActive, isPodReady } from "./pod-condition.ts";
+import { availableInMs, isPodActive } from "./pod-condition.ts";
 import type { ReplicaOwner } from "./replica-set-owner.ts";
 
 /** Why the pods are not as many as they should be. */

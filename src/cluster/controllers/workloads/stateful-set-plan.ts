@@ -1,7 +1,7 @@
 /** What a StatefulSet does next: which ordinals it makes, which pods it removes (`updateStatefulSet`, stateful_set_control.go). */
 import { scaledValue } from "../../../k8s/int-or-string.ts";
-import { isFinished } from "../../../k8s/pod.ts";
-import { availableInMs, isPodReady } from "./pod-condition.ts";
+import { isFinished, isPodReady } from "../../../k8s/pod.ts";
+import { availableInMs } from "./pod-condition.ts";
 import {
   isInRange,
   type MemberPod,

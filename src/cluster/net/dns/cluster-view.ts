@@ -1,7 +1,7 @@
 /** What cluster DNS reads of the cluster: Services, their EndpointSlices and the namespaces, as they are at that moment. */
 import type { EndpointSlice, Service } from "../../../../generated/kubernetes.ts";
 import type { GroupResource, KubeObject, ObjectName } from "../../../k8s/object.ts";
-import { SERVICE_NAME_LABEL } from "../../../k8s/service-routes.ts";
+import { ENDPOINT_SLICES, SERVICE_NAME_LABEL } from "../../../k8s/service-routes.ts";
 
 /** The part of the store that is needed. */
 export interface ObjectSource {
@@ -23,8 +23,6 @@ export interface ClusterView {
   slicesWith(ip: string): readonly EndpointSlice[];
 }
 
-const SLICES = "endpointslices.discovery.k8s.io";
-
 /** Reads anew for each question: nothing is kept that could be out of date. */
 export function viewOf(source: ObjectSource): ClusterView {
   return {
@@ -32,7 +30,7 @@ export function viewOf(source: ObjectSource): ClusterView {
     service: (at) => asService(source.get("services", at)),
     slices: ({ namespace, name }) =>
       source
-        .list(SLICES, {
+        .list(ENDPOINT_SLICES, {
           namespace,
           matches: ({ metadata }) => metadata.labels?.[SERVICE_NAME_LABEL] === name,
         })
@@ -43,7 +41,7 @@ export function viewOf(source: ObjectSource): ClusterView {
         .items.flatMap((object) => asService(object) ?? []),
     slicesWith: (ip) =>
       source
-        .list(SLICES, {
+        .list(ENDPOINT_SLICES, {
           matches: (object) =>
             (asSlice(object).endpoints ?? []).some(({ addresses }) => addresses.includes(ip)),
         })

@@ -1,6 +1,6 @@
 /** The annotation in which `kubectl apply` of old remembers what it has applied; kept true when kubectl applies on the server's side. */
-import type { KubeObject } from "../../k8s/object.ts";
 import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
+import type { KubeObject } from "../object.ts";
 
 export const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
 
