@@ -9,8 +9,8 @@ import { kubectlPath } from "../src/testing/kubectl.ts";
 import { PillionHome } from "../src/testing/pillion.ts";
 import { cpuMs, memoryMiB } from "./engine-process.ts";
 
-const ROUNDS = Number(process.argv[2] ?? 5);
-const SECONDS = 2;
+const ROUNDS = Number(process.argv[2] ?? 3);
+const SECONDS = 1;
 /** One answer of this many bytes, for the throughput of one connection. */
 const BIG_BYTES = 64 << 20;
 

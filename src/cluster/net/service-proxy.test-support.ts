@@ -50,17 +50,37 @@ async function ownOfRelay(
   ]);
   const skips = [await answer(client, at), await answer(client, at), await answer(client, at)];
   const nobodyAnswers = await answer(client, { ip: CLUSTER_IP, port: 2 });
+  const silent = await dialSilence(update, client, a);
   const nodePort = 31_001;
   await update([route(1, [a], { nodePort }), route(53, [a], { nodePort, protocol: "UDP" })]);
   return {
     skips,
     nobodyAnswers,
+    silent,
     nodePortFromHere: await hear("127.0.0.1", nodePort),
     nodePortByDatagrams: await hearDatagram("127.0.0.1", nodePort),
     nodePortFromPod: await answer(client, { ip: sandbox.nodeIP, port: nodePort }),
     twice: await update([route(1, [a]), { ...route(1, [b]), service: "test/other" }]),
     noNodePort: await hear("127.0.0.1", nodePort),
   };
+}
+
+/** Nobody has the address, and so nobody refuses: who dials it is let go by time, or by an update. */
+async function dialSilence(
+  update: Update,
+  client: Awaited<ReturnType<typeof openShop>>["a"],
+  a: { readonly ip: string },
+) {
+  const at = { ip: CLUSTER_IP, port: 3 };
+  const endpoints = [
+    { ip: "10.244.200.200", port: 1 },
+    { ip: a.ip, port: 1 },
+  ];
+  await update([{ ...route(3, [a]), endpoints }]);
+  const byTime = await answer(client, at);
+  const waiting = answer(client, at);
+  await update([route(3, [a], { targetPort: 1 })]);
+  return [byTime, await waiting];
 }
 
 async function hear(host: string, port: number): Promise<string> {

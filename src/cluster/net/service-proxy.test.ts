@@ -13,6 +13,7 @@ describe.each(engineWays)("relaying to Services between pods $name", (way) => {
     expect(own).toEqual({
       skips: ["a", "a", "a"],
       nobodyAnswers: "ECONNRESET",
+      silent: ["a", "a"],
       nodePortFromHere: "a",
       nodePortByDatagrams: "a heard this machine",
       nodePortFromPod: "a",

@@ -32,6 +32,8 @@
 #define MOST_DIALS 4
 /* Who comes while a listener is busy; the kernel takes no more than net.core.somaxconn. */
 #define BACKLOG 1024
+/* Who wants the lock from a busy thread would otherwise hardly ever get it: the thread lets go for so many turns at most. */
+#define MOST_YIELDS 100
 /* Then others have their turn. */
 #define MOST_ACCEPTS 32
 /*
@@ -93,6 +95,7 @@ extern int pthread_create(unsigned long *, void *, void *(*)(void *), void *);
 extern int pthread_join(unsigned long, void **);
 extern int pthread_mutex_lock(void *);
 extern int pthread_mutex_unlock(void *);
+extern int sched_yield(void);
 extern int clock_gettime(int, long *);
 extern int setns(int, int);
 extern int eventfd(unsigned, int);
@@ -193,6 +196,7 @@ struct relay {
   int netns;
   int epoll;
   int wake; /* eventfd: the end, and what is due */
+  volatile int is_wanted; /* by JavaScript: the lock */
   int is_stopping;
   int is_starved;
   int stays_awake; /* the machine has a processor to spare for that */
@@ -234,6 +238,23 @@ static struct address address_of(struct endpoint endpoint) {
   address.ip = endpoint.ip;
   address.zero = 0;
   return address;
+}
+
+/* JavaScript is one thread. */
+static void lock(struct relay *relay) {
+  relay->is_wanted = 1;
+  pthread_mutex_lock(relay->lock);
+  relay->is_wanted = 0;
+}
+
+static void unlock(struct relay *relay) {
+  pthread_mutex_unlock(relay->lock);
+}
+
+static void lock_politely(struct relay *relay) {
+  int yields;
+  for (yields = 0; relay->is_wanted && yields < MOST_YIELDS; yields++) sched_yield();
+  pthread_mutex_lock(relay->lock);
 }
 
 /* --- Slots and the epoll --- */
@@ -514,7 +535,10 @@ static void dial(struct relay *relay, struct connection *c) {
   while (c->dials < MOST_DIALS && pick(relay, c, &endpoint)) {
     c->tried[c->dials++] = endpoint;
     to->fd = open_dial(endpoint, &error);
-    if (to->fd < 0) break;
+    if (to->fd < 0) {
+      relay->is_starved = 1;
+      break;
+    }
     if (is_pending(error)) error = state_of_dial(to->fd, endpoint);
     if (error == 0) {
       begin_passing(relay, c);
@@ -598,7 +622,7 @@ static void accept_some(struct relay *relay, struct listener *listener) {
   int count;
   int fd;
   int error;
-  for (count = 0; count < MOST_ACCEPTS; count++) {
+  for (count = 0; count < MOST_ACCEPTS && !relay->is_starved; count++) {
     length = sizeof from;
     fd = accept4(listener->fd, &from, &length, SOCK_FLAGS);
     if (fd >= 0) {
@@ -609,9 +633,8 @@ static void accept_some(struct relay *relay, struct listener *listener) {
     if (error == ECONNABORTED || error == EINTR) continue;
     if (error == EAGAIN) return;
     relay->is_starved = 1;
-    control(relay, CTL_MOD, listener->fd, 0, listener->slot, 0);
-    return;
   }
+  if (relay->is_starved) control(relay, CTL_MOD, listener->fd, 0, listener->slot, 0);
 }
 
 static void accept_again(struct relay *relay) {
@@ -695,11 +718,11 @@ static void *serve(void *pointer) {
   for (;;) {
     count = wait_for_events(relay, events, wait_ms);
     for (i = 0; i < count; i++) {
-      pthread_mutex_lock(relay->lock);
+      lock_politely(relay);
       on_event(relay, events + i * EVENT_BYTES);
-      pthread_mutex_unlock(relay->lock);
+      unlock(relay);
     }
-    pthread_mutex_lock(relay->lock);
+    lock_politely(relay);
     if (relay->is_stopping) break;
     if (relay->dialing != 0) end_late_dials(relay);
     if (relay->is_starved && relay->now - tried_at >= STARVED_MS) {
@@ -707,9 +730,9 @@ static void *serve(void *pointer) {
       accept_again(relay);
     }
     wait_ms = patience(relay);
-    pthread_mutex_unlock(relay->lock);
+    unlock(relay);
   }
-  pthread_mutex_unlock(relay->lock);
+  unlock(relay);
   return 0;
 }
 
@@ -755,9 +778,9 @@ long relay_start(int netns, int stays_awake) {
 /* Ends the thread and all connections. Listeners and routes have been released before. */
 void relay_stop(struct relay *relay) {
   int i;
-  pthread_mutex_lock(relay->lock);
+  lock(relay);
   relay->is_stopping = 1;
-  pthread_mutex_unlock(relay->lock);
+  unlock(relay);
   wake(relay);
   pthread_join(relay->thread, 0);
   for (i = 0; i < relay->slot_count; i++)
@@ -776,9 +799,9 @@ struct route *route_open(void) {
 }
 
 void route_close(struct relay *relay, struct route *route) {
-  pthread_mutex_lock(relay->lock);
+  lock(relay);
   release_route(route);
-  pthread_mutex_unlock(relay->lock);
+  unlock(relay);
 }
 
 /* From now on nobody else gets a new connection, dials that have begun included. 0 or -errno. */
@@ -788,7 +811,7 @@ int route_set(struct relay *relay, struct route *route, struct endpoint *endpoin
   int is_due = 0;
   if (copy == 0) return -ENOMEM;
   memcpy(copy, endpoints, count * sizeof *copy);
-  pthread_mutex_lock(relay->lock);
+  lock(relay);
   free(route->endpoints);
   route->endpoints = copy;
   route->count = (unsigned)count;
@@ -803,7 +826,7 @@ int route_set(struct relay *relay, struct route *route, struct endpoint *endpoin
     relay->next_expiry = 0;
     is_due = 1;
   }
-  pthread_mutex_unlock(relay->lock);
+  unlock(relay);
   if (is_due) wake(relay);
   return 0;
 }
@@ -836,7 +859,7 @@ long listener_open(struct relay *relay, struct route *route, int fd) {
   if (listener == 0) return -ENOMEM;
   /* What it accepts has it as well. */
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  pthread_mutex_lock(relay->lock);
+  lock(relay);
   listener->fd = fd;
   listener->route = route;
   listener->is_held = 1;
@@ -847,7 +870,7 @@ long listener_open(struct relay *relay, struct route *route, int fd) {
     if (error == 0) route->users++;
     else give_slot(relay, listener->slot);
   }
-  pthread_mutex_unlock(relay->lock);
+  unlock(relay);
   if (error == 0) return (long)listener;
   free(listener);
   return -error;
@@ -863,23 +886,23 @@ static void close_listener(struct relay *relay, struct listener *listener) {
 
 /* Nobody new comes in; connections go on. */
 void listener_close(struct relay *relay, struct listener *listener) {
-  pthread_mutex_lock(relay->lock);
+  lock(relay);
   close_listener(relay, listener);
-  pthread_mutex_unlock(relay->lock);
+  unlock(relay);
 }
 
 int listener_connections(struct relay *relay, struct listener *listener) {
   int connections;
-  pthread_mutex_lock(relay->lock);
+  lock(relay);
   connections = listener->connections;
-  pthread_mutex_unlock(relay->lock);
+  unlock(relay);
   return connections;
 }
 
 /* Closes it, and is not asked about it any more. Its connections end as well, or go on unseen. */
 void listener_release(struct relay *relay, struct listener *listener, int ends_connections) {
   int i;
-  pthread_mutex_lock(relay->lock);
+  lock(relay);
   close_listener(relay, listener);
   for (i = 0; ends_connections && i < relay->slot_count; i++) {
     struct connection *c = relay->slots[i].connection;
@@ -887,5 +910,5 @@ void listener_release(struct relay *relay, struct listener *listener, int ends_c
   }
   listener->is_held = 0;
   forget_listener(listener);
-  pthread_mutex_unlock(relay->lock);
+  unlock(relay);
 }

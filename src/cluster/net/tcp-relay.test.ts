@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { startTcpRelay, type TcpListener, type TcpRelay, type TcpRoute } from "./tcp-relay.ts";
 
@@ -199,6 +200,46 @@ describe("startTcpRelay()", () => {
     await until(() => listener.connections === 0);
   });
 
+  test("out of descriptors lets clients wait or hangs up on them, and serves again once there are some", async () => {
+    const patient = await serve((socket) => socket.once("data", () => socket.end("answer")));
+    const program = join(import.meta.dirname, "tcp-relay.test-support.ts");
+    const command = `ulimit -n 64; exec "$0" "$1" ${patient.port}`;
+    const child = Bun.spawn(["sh", "-c", command, process.execPath, program], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    const lines = linesOf(child.stdout);
+    const port = Number((await lines.next()).value);
+    const sockets = Array.from({ length: 100 }, () => open(port));
+    const heard = sockets.map(async (socket) => {
+      try {
+        return await text(socket);
+      } catch {
+        return "hung up";
+      } finally {
+        socket.destroy();
+      }
+    });
+    // Until nobody more can be let in.
+    let before = -1;
+    for (let now = 0; now !== before || now === 0;) {
+      before = now;
+      await Bun.sleep(100);
+      await child.stdin.write("\n");
+      now = Number((await lines.next()).value);
+    }
+    expect(before).toBeGreaterThan(10);
+    expect(before).toBeLessThan(50);
+    for (const socket of sockets) socket.write("question");
+    const outcomes = await Promise.all(heard);
+    expect(outcomes.filter((each) => each !== "answer" && each !== "hung up")).toEqual([]);
+    expect(outcomes.filter((each) => each === "answer").length).toBeGreaterThan(60);
+    const last = open(port);
+    last.write("question");
+    expect(await text(last)).toBe("answer");
+    await child.stdin.end();
+    expect(await child.exited).toBe(0);
+  });
+
   test("says why an address cannot be had", () => {
     const code = (act: () => unknown) => {
       try {
@@ -223,6 +264,15 @@ describe("startTcpRelay()", () => {
     ]);
   });
 });
+
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of stream) {
+    const lines = `${rest}${Buffer.from(chunk).toString()}`.split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+}
 
 /** How a socket ended. */
 async function ending(socket: Socket): Promise<string> {
