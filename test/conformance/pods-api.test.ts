@@ -277,5 +277,5 @@ test(
       await admin.must(["get", "pod", "box", "-o", "jsonpath={.status.containerStatuses[0].restartCount}"]),
     ).toBe("0");
   },
-  TEST_MS,
+  3 * TEST_MS,
 );
