@@ -92,6 +92,8 @@ export class ApiClient {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         ...(signal === undefined ? {} : { signal }),
         tls: { ca: this.#ca },
+        // A quiet container's log says nothing for hours; Bun would give up after five minutes.
+        timeout: false,
       });
     } catch (cause) {
       if (signal?.aborted) throw cause;
