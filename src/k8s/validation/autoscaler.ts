@@ -5,8 +5,9 @@ import type {
   HPAScalingPolicy,
   HPAScalingRules,
 } from "../../../generated/kubernetes.ts";
-import { type FieldError, invalid, notSupported, required } from "../field-error.ts";
+import { type FieldError, invalid, required } from "../field-error.ts";
 import { validateMetric } from "./autoscaler-metrics.ts";
+import { allowOneOf } from "./one-of.ts";
 import { validateScaleTarget } from "./scale-target.ts";
 import type { Unchecked } from "./unchecked.ts";
 import type { Has } from "./workloads.ts";
@@ -46,8 +47,7 @@ function validateRules(rules: Unchecked<HPAScalingRules>, path: string): FieldEr
     errors.push(invalid(`${path}.stabilizationWindowSeconds`, window, why));
   if (window < 0) wrongWindow("must be greater than or equal to zero");
   if (window > LONGEST_WINDOW) wrongWindow(`must be less than or equal to ${LONGEST_WINDOW}`);
-  if (selectPolicy !== undefined && !SELECT_POLICIES.includes(selectPolicy))
-    errors.push(notSupported(`${path}.selectPolicy`, selectPolicy, SELECT_POLICIES));
+  errors.push(...allowOneOf(selectPolicy, SELECT_POLICIES, `${path}.selectPolicy`));
   if (policies.length === 0) errors.push(required(`${path}.policies`, "must specify at least one Policy"));
   return [
     ...errors,
@@ -59,8 +59,7 @@ function validatePolicy(
   { type = "", value = 0, periodSeconds = 0 }: Unchecked<HPAScalingPolicy>,
   path: string,
 ): FieldError[] {
-  const errors: FieldError[] = [];
-  if (!POLICY_TYPES.includes(type)) errors.push(notSupported(`${path}.type`, type, POLICY_TYPES));
+  const errors = allowOneOf(type, POLICY_TYPES, `${path}.type`);
   if (value <= 0) errors.push(invalid(`${path}.value`, value, "must be greater than zero"));
   const wrongPeriod = (why: string) => errors.push(invalid(`${path}.periodSeconds`, periodSeconds, why));
   if (periodSeconds <= 0) wrongPeriod("must be greater than zero");

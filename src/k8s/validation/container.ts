@@ -20,6 +20,7 @@ import { validateEnv, validateEnvFrom } from "./env.ts";
 import { validateDevices, validateMounts } from "./mounts.ts";
 import { validateResources } from "./resources.ts";
 import { validateSecurityContext } from "./security.ts";
+import { requireOneOf } from "./one-of.ts";
 import type { Unchecked } from "./unchecked.ts";
 
 const PULL_POLICIES = ["Always", "IfNotPresent", "Never"];
@@ -53,13 +54,13 @@ export function validateContainerCommon(
       ? [required(`${path}.name`)]
       : invalidEach(`${path}.name`, name, checkDns1123Label(name))),
     ...validateImage(container, path, pod),
-    ...oneOf(container.terminationMessagePolicy, MESSAGE_POLICIES, `${path}.terminationMessagePolicy`),
+    ...requireOneOf(container.terminationMessagePolicy, MESSAGE_POLICIES, `${path}.terminationMessagePolicy`),
     ...validatePorts(ports, `${path}.ports`),
     ...validateEnv(env, `${path}.env`),
     ...validateEnvFrom(envFrom, `${path}.envFrom`),
     ...validateMounts(container, { path, volumes }),
     ...validateDevices(container, { path, volumes }),
-    ...oneOf(container.imagePullPolicy, PULL_POLICIES, `${path}.imagePullPolicy`),
+    ...requireOneOf(container.imagePullPolicy, PULL_POLICIES, `${path}.imagePullPolicy`),
     ...validateResources(resources, `${path}.resources`),
     ...validateSecurityContext(container.securityContext, { path: `${path}.securityContext`, hostUsers }),
     ...validateRestart(container, path),
@@ -77,11 +78,6 @@ function validateImage(
   return padded ? [invalid(`${path}.image`, image, "must not have leading or trailing whitespace")] : [];
 }
 
-function oneOf(value: string | undefined, supported: readonly string[], path: string): FieldError[] {
-  if (value === undefined || value === "") return [required(path)];
-  return supported.includes(value) ? [] : [notSupported(path, value, supported)];
-}
-
 function validatePorts(ports: readonly Unchecked<ContainerPort>[], path: string): FieldError[] {
   const names = new Set<string>();
   return ports.flatMap(({ name = "", containerPort = 0, hostPort = 0, protocol }, index) => {
@@ -92,7 +88,7 @@ function validatePorts(ports: readonly Unchecked<ContainerPort>[], path: string)
     if (containerPort === 0) errors.push(required(`${at}.containerPort`));
     else errors.push(...invalidEach(`${at}.containerPort`, containerPort, checkPortNumber(containerPort)));
     if (hostPort !== 0) errors.push(...invalidEach(`${at}.hostPort`, hostPort, checkPortNumber(hostPort)));
-    return [...errors, ...oneOf(protocol, PROTOCOLS, `${at}.protocol`)];
+    return [...errors, ...requireOneOf(protocol, PROTOCOLS, `${at}.protocol`)];
   });
 }
 
@@ -120,14 +116,14 @@ function validateRestart(
 }
 
 function validateRule({ action, exitCodes }: Unchecked<ContainerRestartRule>, path: string): FieldError[] {
-  const errors = oneOf(action, RULE_ACTIONS, `${path}.action`);
+  const errors = requireOneOf(action, RULE_ACTIONS, `${path}.action`);
   if (action === "RestartAllContainers") {
     const detail = "Pillion does not support RestartAllContainers (KEP-5532), only Restart";
     errors.push(forbidden(`${path}.action`, detail));
   }
   if (exitCodes === undefined) return [...errors, required(`${path}.exitCodes`, "must be specified")];
   const { operator, values = [] } = exitCodes;
-  errors.push(...oneOf(operator, ["In", "NotIn"], `${path}.exitCodes.operator`));
+  errors.push(...requireOneOf(operator, ["In", "NotIn"], `${path}.exitCodes.operator`));
   const field = `${path}.exitCodes.values`;
   if (values.length === 0) errors.push(invalid(field, values, "must specify at least one value"));
   if (values.length > MAX_EXIT_CODES) errors.push(tooMany(field, values.length, MAX_EXIT_CODES));

@@ -55,7 +55,7 @@ describe("a CronJob", () => {
     expect(faultsOfNew(cron(spec))).toEqual(expected);
   });
 
-  test("has a name that leaves room for its Jobs' [CJ3]", () => {
+  test("has a name that leaves room for its Jobs'", () => {
     expect(faultsOfNew(cron({}, "a".repeat(52)))).toEqual([]);
     const long = "a".repeat(53);
     expect(faultsOfNew(cron({}, long))).toEqual([

@@ -1,9 +1,10 @@
 /** Checks of CronJobs (`ValidateCronJobSpec`). */
 import type { CronJobSpec, ObjectMeta } from "../../../generated/kubernetes.ts";
 import { parseSchedule } from "../cron-schedule.ts";
-import { type FieldError, invalid, notSupported, required } from "../field-error.ts";
+import { type FieldError, invalid, required } from "../field-error.ts";
 import { isTimeZone } from "../time-zone.ts";
 import { validateJobTemplateSpec } from "./jobs.ts";
+import { requireOneOf } from "./one-of.ts";
 import { validateCounts } from "./pod-amount.ts";
 import type { Unchecked } from "./unchecked.ts";
 
@@ -29,16 +30,13 @@ export function validateCronJobUpdate({ spec = {} }: AnyCronJob, before: AnyCron
 }
 
 function validateSpec(spec: Unchecked<CronJobSpec>, old: Unchecked<CronJobSpec> | undefined): FieldError[] {
-  const { concurrencyPolicy = "", timeZone, jobTemplate } = spec;
+  const { concurrencyPolicy, timeZone, jobTemplate } = spec;
   const errors = [
     ...validateFormat(spec, old?.schedule?.includes("TZ") === true),
     ...validateCounts(spec, COUNTS, "spec"),
   ];
   if (timeZone !== undefined && timeZone !== old?.timeZone) errors.push(...validateTimeZone(timeZone));
-  if (concurrencyPolicy === "") errors.push(required("spec.concurrencyPolicy"));
-  else if (!POLICIES.includes(concurrencyPolicy)) {
-    errors.push(notSupported("spec.concurrencyPolicy", concurrencyPolicy, POLICIES));
-  }
+  errors.push(...requireOneOf(concurrencyPolicy, POLICIES, "spec.concurrencyPolicy"));
   return [...errors, ...validateJobTemplateSpec(jobTemplate?.spec ?? {}, "spec.jobTemplate.spec")];
 }
 

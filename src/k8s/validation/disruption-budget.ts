@@ -1,7 +1,8 @@
 /** Checks of PodDisruptionBudgets (policy `ValidatePodDisruptionBudgetSpec`). */
 import type { PodDisruptionBudgetSpec } from "../../../generated/kubernetes.ts";
-import { type FieldError, invalid, notSupported } from "../field-error.ts";
+import { type FieldError, invalid } from "../field-error.ts";
 import { validateLabelSelector } from "./labels.ts";
+import { allowOneOf } from "./one-of.ts";
 import { refuseOverAll, validateAmount } from "./pod-amount.ts";
 import type { Has } from "./workloads.ts";
 
@@ -17,8 +18,9 @@ export function validateDisruptionBudget({ spec = {} }: Has<PodDisruptionBudgetS
     if (amount === undefined) continue;
     errors.push(...validateAmount(amount, `spec.${name}`), ...refuseOverAll(amount, `spec.${name}`));
   }
-  errors.push(...validateLabelSelector(spec.selector, "spec.selector"));
-  if (policy !== undefined && !EVICTION_POLICIES.includes(policy))
-    errors.push(notSupported("spec.unhealthyPodEvictionPolicy", policy, EVICTION_POLICIES));
-  return errors;
+  return [
+    ...errors,
+    ...validateLabelSelector(spec.selector, "spec.selector"),
+    ...allowOneOf(policy, EVICTION_POLICIES, "spec.unhealthyPodEvictionPolicy"),
+  ];
 }

@@ -1,14 +1,6 @@
 /** Checks of Endpoints and EndpointSlices (core `ValidateEndpoints`, discovery `ValidateEndpointSlice`). */
 import type { Endpoint, EndpointPort, EndpointSlice } from "../../../generated/kubernetes.ts";
-import {
-  duplicate,
-  type FieldError,
-  invalid,
-  invalidEach,
-  notSupported,
-  required,
-  tooMany,
-} from "../field-error.ts";
+import { duplicate, type FieldError, invalid, invalidEach, required, tooMany } from "../field-error.ts";
 import {
   checkDns1123Label,
   checkDns1123Subdomain,
@@ -19,6 +11,7 @@ import {
 import { validateReachableIp } from "./ip-fields.ts";
 import { validateImmutable } from "./immutable.ts";
 import { validateLabels } from "./labels.ts";
+import { requireOneOf } from "./one-of.ts";
 import type { Unchecked } from "./unchecked.ts";
 
 const PROTOCOLS = ["SCTP", "TCP", "UDP"];
@@ -79,18 +72,14 @@ function validateSubset(
 
 function validatePort({ name = "", protocol = "", appProtocol }: Unchecked<EndpointPort>, path: string) {
   const errors = name === "" ? [] : invalidEach(`${path}.name`, name, checkDns1123Label(name));
-  if (protocol === "") errors.push(required(`${path}.protocol`));
-  else if (!PROTOCOLS.includes(protocol)) errors.push(notSupported(`${path}.protocol`, protocol, PROTOCOLS));
+  errors.push(...requireOneOf(protocol, PROTOCOLS, `${path}.protocol`));
   if (appProtocol === undefined) return errors;
   return [...errors, ...invalidEach(`${path}.appProtocol`, appProtocol, checkQualifiedName(appProtocol))];
 }
 
 export function validateEndpointSlice(slice: Unchecked<EndpointSlice>): FieldError[] {
   const { addressType = "", endpoints = [], ports = [] } = slice;
-  const errors: FieldError[] = [];
-  if (addressType === "") errors.push(required("addressType"));
-  else if (!ADDRESS_TYPES.includes(addressType))
-    errors.push(notSupported("addressType", addressType, ADDRESS_TYPES));
+  const errors = requireOneOf(addressType, ADDRESS_TYPES, "addressType");
   if (endpoints.length > MOST_ENDPOINTS) errors.push(tooMany("endpoints", endpoints.length, MOST_ENDPOINTS));
   else
     errors.push(

@@ -190,7 +190,7 @@ describe("a bad Job", () => {
     expect(faultsOfNew(job(spec))).toEqual(expected);
   });
 
-  test("whose own labels somebody else chose, or whose indexes make names too long [J10, J11]", () => {
+  test("whose own labels somebody else chose, or whose indexes make names too long [J11]", () => {
     const chosen = { metadata: { labels: { "job-name": "other" } }, ...template };
     expect(faultsOfNew(objectOf("batch/v1 Job", { spec: { template: chosen, selector: {} } }))).toEqual([
       "spec.template.metadata.labels[controller-uid]: Required value: must be 'u'",

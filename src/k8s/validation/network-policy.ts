@@ -5,10 +5,11 @@ import type {
   NetworkPolicyPort,
   NetworkPolicySpec,
 } from "../../../generated/kubernetes.ts";
-import { type FieldError, forbidden, invalid, invalidEach, notSupported, required } from "../field-error.ts";
+import { type FieldError, forbidden, invalid, invalidEach, required } from "../field-error.ts";
 import { checkPortName, checkPortNumber } from "../names.ts";
 import { prefixLength, validateCidr } from "./ip-fields.ts";
 import { validateLabelSelector } from "./labels.ts";
+import { allowOneOf } from "./one-of.ts";
 import type { Unchecked } from "./unchecked.ts";
 import type { Has } from "./workloads.ts";
 
@@ -25,9 +26,7 @@ export function validateNetworkPolicy({ spec = {} }: Has<NetworkPolicySpec>): Fi
   if (types.length > DIRECTIONS.length) {
     return [...errors, invalid("spec.policyTypes", types, "may not specify more than two policyTypes")];
   }
-  const unknown = types.flatMap((type, index) =>
-    DIRECTIONS.includes(type) ? [] : [notSupported(`spec.policyTypes[${index}]`, type, DIRECTIONS)],
-  );
+  const unknown = types.flatMap((type, index) => allowOneOf(type, DIRECTIONS, `spec.policyTypes[${index}]`));
   return [...errors, ...unknown];
 }
 
@@ -46,9 +45,7 @@ function validateRule({ peers, ports, list }: Rule, path: string): FieldError[] 
 }
 
 function validatePort({ protocol, port, endPort }: Unchecked<NetworkPolicyPort>, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  if (protocol !== undefined && !PROTOCOLS.includes(protocol))
-    errors.push(notSupported(`${path}.protocol`, protocol, PROTOCOLS));
+  const errors = allowOneOf(protocol, PROTOCOLS, `${path}.protocol`);
   const at = `${path}.port`;
   if (typeof port === "string") errors.push(...invalidEach(at, port, checkPortName(port)));
   else if (port !== undefined) errors.push(...invalidEach(at, port, checkPortNumber(port)));

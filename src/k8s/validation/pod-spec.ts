@@ -1,14 +1,6 @@
 /** Checks of a pod's specification, alone or in a template (core `ValidatePodSpec`). */
 import type { HostAlias, PodDNSConfig, PodSpec, Volume } from "../../../generated/kubernetes.ts";
-import {
-  type FieldError,
-  forbidden,
-  invalid,
-  invalidEach,
-  notSupported,
-  required,
-  tooLong,
-} from "../field-error.ts";
+import { type FieldError, forbidden, invalid, invalidEach, required, tooLong } from "../field-error.ts";
 import {
   checkDns1123Label,
   checkDns1123Subdomain,
@@ -32,6 +24,7 @@ import {
   validateTolerations,
 } from "./scheduling.ts";
 import { validatePodSecurity } from "./security.ts";
+import { requireOneOf } from "./one-of.ts";
 import type { Unchecked } from "./unchecked.ts";
 import { validateVolumes } from "./volumes.ts";
 
@@ -78,8 +71,8 @@ export function validatePodSpec(
     ...validateEphemeralContainers({ ephemeral, init, main }, `${path}.ephemeralContainers`, pod),
     ...(resources === undefined ? [] : validatePodResources(resources, main, `${path}.resources`)),
     ...validateHostNetwork(spec, path, isPod),
-    ...oneOf(spec.restartPolicy, RESTART_POLICIES, `${path}.restartPolicy`),
-    ...oneOf(spec.dnsPolicy, DNS_POLICIES, `${path}.dnsPolicy`),
+    ...requireOneOf(spec.restartPolicy, RESTART_POLICIES, `${path}.restartPolicy`),
+    ...requireOneOf(spec.dnsPolicy, DNS_POLICIES, `${path}.dnsPolicy`),
     ...validateLabels(spec.nodeSelector, `${path}.nodeSelector`),
     ...validatePodSecurity(spec, path),
     ...validateAffinity(spec.affinity ?? {}, `${path}.affinity`),
@@ -98,11 +91,6 @@ export function validatePodSpec(
     ...validateHostAliases(spec.hostAliases ?? [], `${path}.hostAliases`),
     ...validateRest(spec, path),
   ];
-}
-
-function oneOf(value: string | undefined, supported: readonly string[], path: string): FieldError[] {
-  if (value === undefined || value === "") return [required(path)];
-  return supported.includes(value) ? [] : [notSupported(path, value, supported)];
 }
 
 /** In the host's network a container's port is the host's, so it cannot be another one. */
@@ -218,8 +206,8 @@ function validateRest(
     );
   }
   if (preemptionPolicy !== undefined) {
-    errors.push(...oneOf(preemptionPolicy, PREEMPTION_POLICIES, `${path}.preemptionPolicy`));
+    errors.push(...requireOneOf(preemptionPolicy, PREEMPTION_POLICIES, `${path}.preemptionPolicy`));
   }
-  if (os !== undefined) errors.push(...oneOf(os.name, ["linux", "windows"], `${path}.os.name`));
+  if (os !== undefined) errors.push(...requireOneOf(os.name, ["linux", "windows"], `${path}.os.name`));
   return errors;
 }

@@ -18,6 +18,7 @@ import {
 } from "../field-error.ts";
 import { checkUserId } from "../names.ts";
 import { validateDescendingPath } from "./local-path.ts";
+import { allowOneOf } from "./one-of.ts";
 import type { Unchecked } from "./unchecked.ts";
 
 const PROFILE_TYPES = ["Localhost", "RuntimeDefault", "Unconfined"];
@@ -28,17 +29,13 @@ function validateId(id: number | undefined, path: string): FieldError[] {
   return id === undefined ? [] : invalidEach(path, id, checkUserId(id));
 }
 
-function oneOf(value: string | undefined, supported: readonly string[], path: string): FieldError[] {
-  return value === undefined || supported.includes(value) ? [] : [notSupported(path, value, supported)];
-}
-
 function validateSeccomp(profile: Unchecked<SeccompProfile> | undefined, path: string): FieldError[] {
   if (profile === undefined) return [];
   const { type = "", localhostProfile } = profile;
   const errors =
     type === ""
       ? [required(`${path}.type`, "type is required when seccompProfile is set")]
-      : oneOf(type, PROFILE_TYPES, `${path}.type`);
+      : allowOneOf(type, PROFILE_TYPES, `${path}.type`);
   const field = `${path}.localhostProfile`;
   if (type !== "Localhost") {
     if (localhostProfile === undefined) return errors;
@@ -80,7 +77,7 @@ export function validateSecurityContext(
   const errors = [
     ...validateId(context.runAsUser, `${path}.runAsUser`),
     ...validateId(context.runAsGroup, `${path}.runAsGroup`),
-    ...oneOf(procMount, ["Default", "Unmasked"], `${path}.procMount`),
+    ...allowOneOf(procMount, ["Default", "Unmasked"], `${path}.procMount`),
   ];
   if (hostUsers && procMount === "Unmasked") {
     errors.push(invalid(`${path}.procMount`, procMount, "`hostUsers` must be false to use `Unmasked`"));
@@ -129,11 +126,11 @@ export function validatePodSecurity(spec: Unchecked<PodSpec>, path: string): Fie
   return [
     ...errors,
     ...validateSysctls(context.sysctls ?? [], `${at}.sysctls`),
-    ...oneOf(context.fsGroupChangePolicy, ["Always", "OnRootMismatch"], `${at}.fsGroupChangePolicy`),
+    ...allowOneOf(context.fsGroupChangePolicy, ["Always", "OnRootMismatch"], `${at}.fsGroupChangePolicy`),
     ...validateSeccomp(context.seccompProfile, `${at}.seccompProfile`),
     ...validateAppArmor(context.appArmorProfile, `${at}.appArmorProfile`),
-    ...oneOf(context.supplementalGroupsPolicy, ["Merge", "Strict"], `${at}.supplementalGroupsPolicy`),
-    ...oneOf(context.seLinuxChangePolicy, ["MountOption", "Recursive"], `${at}.seLinuxChangePolicy`),
+    ...allowOneOf(context.supplementalGroupsPolicy, ["Merge", "Strict"], `${at}.supplementalGroupsPolicy`),
+    ...allowOneOf(context.seLinuxChangePolicy, ["MountOption", "Recursive"], `${at}.seLinuxChangePolicy`),
     ...validateHostUsers(spec, path),
   ];
 }

@@ -1,16 +1,9 @@
 /** Checks of a Service's ports (core `validateServicePort` and what `ValidateService` says of all of them). */
 import type { ServicePort } from "../../../generated/kubernetes.ts";
-import {
-  duplicate,
-  type FieldError,
-  forbidden,
-  invalid,
-  invalidEach,
-  notSupported,
-  required,
-} from "../field-error.ts";
+import { duplicate, type FieldError, forbidden, invalid, invalidEach, required } from "../field-error.ts";
 import { checkDns1123Label, checkPortNumber, checkQualifiedName } from "../names.ts";
 import { validatePort } from "./handlers.ts";
+import { requireOneOf } from "./one-of.ts";
 import type { Unchecked } from "./unchecked.ts";
 
 type Port = Unchecked<ServicePort>;
@@ -46,8 +39,7 @@ function validateServicePort(given: Port, index: number, ports: readonly Port[])
     if (ports.findIndex((other) => other.name === name) < index) errors.push(duplicate(`${at}.name`, name));
   }
   errors.push(...invalidEach(`${at}.port`, port, checkPortNumber(port)));
-  if (protocol === "") errors.push(required(`${at}.protocol`));
-  else if (!PROTOCOLS.includes(protocol)) errors.push(notSupported(`${at}.protocol`, protocol, PROTOCOLS));
+  errors.push(...requireOneOf(protocol, PROTOCOLS, `${at}.protocol`));
   if (targetPort !== undefined) errors.push(...validatePort(targetPort, `${at}.targetPort`));
   if (appProtocol === undefined) return errors;
   return [...errors, ...invalidEach(`${at}.appProtocol`, appProtocol, checkQualifiedName(appProtocol))];

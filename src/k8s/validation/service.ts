@@ -13,6 +13,7 @@ import { validateCidr, validateReachableIp } from "./ip-fields.ts";
 import { validateLabels } from "./labels.ts";
 import { validateClusterIps, validateClusterIpsUpdate } from "./service-addresses.ts";
 import { validateExposedPorts, validateServicePorts } from "./service-ports.ts";
+import { requireOneOf } from "./one-of.ts";
 import type { Unchecked } from "./unchecked.ts";
 
 type Spec = Unchecked<ServiceSpec>;
@@ -31,9 +32,12 @@ export function validateService({ spec = {} }: Unchecked<Service>): FieldError[]
   if (ports.length === 0 && !isHeadless(spec) && type !== "ExternalName") errors.push(required("spec.ports"));
   errors.push(...validateOfType(spec), ...validateServicePorts(ports, type));
   errors.push(...validateLabels(spec.selector, "spec.selector"));
-  errors.push(...oneOf(spec.sessionAffinity, AFFINITIES, "spec.sessionAffinity"), ...validateAffinity(spec));
+  errors.push(
+    ...requireOneOf(spec.sessionAffinity, AFFINITIES, "spec.sessionAffinity"),
+    ...validateAffinity(spec),
+  );
   errors.push(...validateClusterIps(spec), ...validateExternalIps(spec));
-  errors.push(...oneOf(type, TYPES, "spec.type"), ...validateBalancer(spec));
+  errors.push(...requireOneOf(type, TYPES, "spec.type"), ...validateBalancer(spec));
   return [...errors, ...validateTrafficPolicies(spec)];
 }
 
@@ -50,11 +54,6 @@ export function validateServiceUpdate(service: Unchecked<Service>, before: Unche
     errors.push(forbidden(HEALTH_CHECK_PORT, "field is immutable"));
   }
   return [...errors, ...validateService(service)];
-}
-
-function oneOf(value: string | undefined, supported: readonly string[], path: string): FieldError[] {
-  if (value === undefined || value === "") return [required(path)];
-  return supported.includes(value) ? [] : [notSupported(path, value, supported)];
 }
 
 function validateOfType(spec: Spec): FieldError[] {
@@ -120,7 +119,7 @@ function validateTrafficPolicies(spec: Spec): FieldError[] {
   const { internalTrafficPolicy, trafficDistribution } = spec;
   const errors = [...validateExternalPolicy(spec), ...validateHealthCheckPort(spec)];
   if (needsClusterIp(spec) || internalTrafficPolicy !== undefined)
-    errors.push(...oneOf(internalTrafficPolicy, TRAFFIC_POLICIES, "spec.internalTrafficPolicy"));
+    errors.push(...requireOneOf(internalTrafficPolicy, TRAFFIC_POLICIES, "spec.internalTrafficPolicy"));
   if (trafficDistribution !== undefined && !DISTRIBUTIONS.includes(trafficDistribution))
     errors.push(notSupported("spec.trafficDistribution", trafficDistribution, DISTRIBUTIONS));
   return errors;
@@ -129,7 +128,7 @@ function validateTrafficPolicies(spec: Spec): FieldError[] {
 function validateExternalPolicy(spec: Spec): FieldError[] {
   const { externalTrafficPolicy: policy = "" } = spec;
   const at = "spec.externalTrafficPolicy";
-  if (isExternallyAccessible(spec)) return oneOf(policy, TRAFFIC_POLICIES, at);
+  if (isExternallyAccessible(spec)) return requireOneOf(policy, TRAFFIC_POLICIES, at);
   return policy === "" ? [] : [invalid(at, policy, "may only be set for externally-accessible services")];
 }
 

@@ -6,9 +6,10 @@ import type {
   StatefulSetUpdateStrategy,
   Volume,
 } from "../../../generated/kubernetes.ts";
-import { type FieldError, forbidden, invalid, invalidEach, notSupported, required } from "../field-error.ts";
+import { type FieldError, forbidden, invalid, invalidEach, required } from "../field-error.ts";
 import { checkDns1035Label, checkDns1123Label } from "../names.ts";
 import { jsonEqual } from "../patch/json.ts";
+import { allowOneOf } from "./one-of.ts";
 import { isNothing, refuseOverAll, validateAmount, validateCounts } from "./pod-amount.ts";
 import { validateClaimSpec } from "./storage.ts";
 import type { Unchecked } from "./unchecked.ts";
@@ -110,11 +111,9 @@ function validateRetention(
   policy: Unchecked<StatefulSetPersistentVolumeClaimRetentionPolicy> | undefined,
 ): FieldError[] {
   if (policy === undefined) return [];
-  return (["whenDeleted", "whenScaled"] as const).flatMap((name) => {
-    const value = policy[name] ?? "";
-    const field = `spec.persistentVolumeClaimRetentionPolicy.${name}`;
-    return RETENTIONS.includes(value) ? [] : [notSupported(field, value, RETENTIONS)];
-  });
+  return (["whenDeleted", "whenScaled"] as const).flatMap((name) =>
+    allowOneOf(policy[name] ?? "", RETENTIONS, `spec.persistentVolumeClaimRetentionPolicy.${name}`),
+  );
 }
 
 /** The name becomes that of a volume of every pod. */

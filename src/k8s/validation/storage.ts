@@ -6,6 +6,7 @@ import { checkDns1123Subdomain } from "../names.ts";
 import { jsonEqual } from "../patch/json.ts";
 import { compareQuantities, isQuantity, quantityOf } from "../quantity.ts";
 import { validateLabelSelector } from "./labels.ts";
+import { allowOneOf } from "./one-of.ts";
 import { describeDifference } from "./spec-difference.ts";
 import type { Unchecked } from "./unchecked.ts";
 
@@ -34,9 +35,7 @@ export function validateClaimSpec(spec: ClaimSpec, path: string): FieldError[] {
     errors.push(
       ...invalidEach(`${path}.storageClassName`, storageClassName, checkDns1123Subdomain(storageClassName)),
     );
-  if (volumeMode !== undefined && !VOLUME_MODES.includes(volumeMode))
-    errors.push(notSupported(`${path}.volumeMode`, volumeMode, VOLUME_MODES));
-  return errors;
+  return [...errors, ...allowOneOf(volumeMode, VOLUME_MODES, `${path}.volumeMode`)];
 }
 
 function validateAccessModes(modes: readonly string[], path: string): FieldError[] {
@@ -114,8 +113,7 @@ export function validateVolume({ spec = {} }: PersistentVolume): FieldError[] {
   else if (storage === undefined || Object.keys(capacity).length > 1)
     errors.push(notSupported("spec.capacity", Object.keys(capacity)[0] ?? "", ["storage"]));
   else errors.push(...validatePositive(storage, "spec.capacity[storage]"));
-  if (policy !== undefined && !RECLAIM_POLICIES.includes(policy))
-    errors.push(notSupported("spec.persistentVolumeReclaimPolicy", policy, RECLAIM_POLICIES));
+  errors.push(...allowOneOf(policy, RECLAIM_POLICIES, "spec.persistentVolumeReclaimPolicy"));
   const sources = Object.keys(spec).filter((field) => !NO_SOURCE.has(field));
   if (sources.length === 0) errors.push(required("spec", "must specify a volume type"));
   for (const more of sources.slice(1))
