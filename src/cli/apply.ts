@@ -1,12 +1,12 @@
 /** `up -f`: what `kubectl apply` does on the client's side, so that both may be used on the same objects. */
 import { LAST_APPLIED } from "../k8s/apply/last-applied.ts";
 import type { KubeObject } from "../k8s/object.ts";
-import { resourceOfKind } from "../k8s/catalogue.ts";
 import { mergeTypeOf } from "../k8s/patch/merge-type.ts";
 import { threeWayPatch } from "../k8s/patch/three-way.ts";
 import { Problem } from "../kernel/problem.ts";
 import { StatusError } from "../k8s/status-error.ts";
 import type { ApiClient } from "./api-client.ts";
+import { findResource } from "./find-resource.ts";
 import type { Manifest } from "./manifests.ts";
 import { AWAITED } from "./progress.ts";
 import type { AwaitedObject } from "./wait-ready.ts";
@@ -21,7 +21,7 @@ export interface Applied {
 }
 
 /**
- * Creates or changes every object, namespaces first. `onWarning` gets what the API warns of, each text once. Stops at the first that the API refuses, naming its place.
+ * Creates or changes every object, namespaces and definitions first. `onWarning` gets what the API warns of, each text once. Stops at the first that the API refuses, naming its place.
  */
 export async function* applyManifests(
   api: ApiClient,
@@ -33,11 +33,7 @@ export async function* applyManifests(
     if (!warned.has(text)) onWarning(text);
     warned.add(text);
   };
-  const namespacesFirst = [
-    ...manifests.filter(({ object }) => object.kind === "Namespace"),
-    ...manifests.filter(({ object }) => object.kind !== "Namespace"),
-  ];
-  for (const manifest of namespacesFirst) {
+  for (const manifest of manifests.toSorted((a, b) => turnOf(a) - turnOf(b))) {
     try {
       yield await applyOne(api, manifest, warnOnce);
     } catch (error) {
@@ -52,6 +48,14 @@ export async function* applyManifests(
   }
 }
 
+/** What others need comes first. */
+const FIRST = ["Namespace", "CustomResourceDefinition"];
+
+function turnOf({ object }: Manifest): number {
+  const turn = FIRST.indexOf(object.kind);
+  return turn < 0 ? FIRST.length : turn;
+}
+
 function fixOf({ reason }: StatusError): string {
   if (reason === "Invalid" || reason === "BadRequest") return "Correct that field in the manifest";
   if (reason === "NotFound")
@@ -60,8 +64,8 @@ function fixOf({ reason }: StatusError): string {
 }
 
 async function applyOne(api: ApiClient, { object, where }: Manifest, onWarning: OnWarning): Promise<Applied> {
-  const resource = resourceOfKind(object.apiVersion, object.kind);
-  if (resource === undefined || !resource.stored) {
+  const resource = await findResource(api, object);
+  if (resource === undefined) {
     throw new Problem({
       code: "E_UNKNOWN_KIND",
       message: `Cannot apply ${where}: the cluster does not know kind "${object.kind}" in "${object.apiVersion}"`,
@@ -73,7 +77,7 @@ async function applyOne(api: ApiClient, { object, where }: Manifest, onWarning: 
     (resource.group === "" ? `/api/${resource.version}` : `/apis/${resource.group}/${resource.version}`) +
     (resource.namespaced ? `/namespaces/${namespace}` : "") +
     `/${resource.plural}`;
-  const outcome = await createOrPatch(api, { collection, object, onWarning });
+  const outcome = await createOrPatch(api, { collection, object, onWarning, isCustom: resource.isCustom });
   const name = `${resource.singular}${resource.group === "" ? "" : `.${resource.group}`}/${outcome.name}`;
   const line = `${name} ${outcome.verb}`;
   if (!AWAITED.has(resource.groupResource)) return { line };
@@ -86,7 +90,13 @@ async function createOrPatch(
     collection,
     object,
     onWarning,
-  }: { readonly collection: string; readonly object: KubeObject; readonly onWarning: OnWarning },
+    isCustom,
+  }: {
+    readonly collection: string;
+    readonly object: KubeObject;
+    readonly onWarning: OnWarning;
+    readonly isCustom: boolean;
+  },
 ): Promise<{ readonly verb: string; readonly name: string }> {
   const query = "fieldManager=pillion-up&fieldValidation=Strict";
   const { name } = object.metadata;
@@ -101,14 +111,14 @@ async function createOrPatch(
     return { verb: "created", name };
   }
   const original = JSON.parse(current.metadata.annotations?.[LAST_APPLIED] ?? "{}") as KubeObject;
-  const type = mergeTypeOf(object.apiVersion, object.kind);
+  const type = isCustom ? undefined : mergeTypeOf(object.apiVersion, object.kind);
   const patch = threeWayPatch({ original, modified, current }, type);
   if (Object.keys(patch).length === 0) return { verb: "unchanged", name };
   await api.request(`${collection}/${encodeURIComponent(name)}?${query}`, {
     method: "PATCH",
     body: patch,
     onWarning,
-    contentType: "application/strategic-merge-patch+json",
+    contentType: `application/${isCustom ? "merge" : "strategic-merge"}-patch+json`,
   });
   return { verb: "configured", name };
 }

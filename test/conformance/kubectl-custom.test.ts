@@ -1,5 +1,5 @@
 /** CustomResourceDefinitions and what they bring, as real kubectl drives them. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { PillionHome } from "../../src/testing/pillion.ts";
@@ -401,6 +401,26 @@ describe("a definition", () => {
     expect(await refused(["get", "watchers", as])).toContain('cannot list resource "watchers"');
   });
 });
+
+test(
+  "`up -f` brings definitions and objects, whatever order they stand in, and changes them",
+  async () => {
+    const crd = (MANIFEST.split("---")[1] ?? "")
+      .replaceAll("watchers", "guards")
+      .replaceAll("Watcher", "Guard");
+    const guard = (replicas: number) => watcher("gate", { replicas }).replace("Watcher", "Guard");
+    const file = join(home.path, "guards.yaml");
+    writeFileSync(file, `${guard(1)}\n---\n${crd}`);
+    const { stderr } = await home.mustRun(["up", "-d", "-f", file]);
+    expect(stderr).toContain("guard.monitor.example.com/gate created");
+    writeFileSync(file, guard(4));
+    expect((await home.mustRun(["up", "-d", "-f", file])).stderr).toContain(
+      "guard.monitor.example.com/gate configured",
+    );
+    expect((await json(["guards", "gate"])).spec).toEqual({ replicas: 4 });
+  },
+  TEST_MS,
+);
 
 test(
   "definitions and objects are there again after a restart",
