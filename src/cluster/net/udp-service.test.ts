@@ -173,25 +173,28 @@ describe("flows", () => {
     const server = await echo();
     const { at, listener } = await service([server.at]);
     const before = openFiles();
-    const [first, second] = [await client(at), await client(at)];
-    const flows = [await first.flow(), await second.flow()];
-    for (let count = 2; count < MAX_SESSIONS; count++) {
+    const [first, second, told] = [await client(at), await client(at), await client(at)];
+    const flows = [await first.flow(), await second.flow(), await told.flow()];
+    for (let count = 3; count < MAX_SESSIONS; count++) {
       const passing = await client(at);
       await passing.flow();
       passing.close();
     }
-    // All are there, and the first has just said something.
+    // All are there; the first has just said something, and the third was told something.
     expect(await first.flow()).toBe(flows[0] ?? 0);
+    server.send("news", flows[2] ?? 0);
+    expect((await told.next()).toString()).toBe("news");
     for (let count = 0; count < 100; count++) {
       const more = await client(at);
       await more.flow();
       more.close();
     }
     expect(await first.flow()).toBe(flows[0] ?? 0);
+    expect(await told.flow()).toBe(flows[2] ?? 0);
     expect(await second.flow()).not.toBe(flows[1] ?? 0);
-    expect(openFiles()).toBeLessThanOrEqual(before + 2 + MAX_SESSIONS);
+    expect(openFiles()).toBeLessThanOrEqual(before + 3 + MAX_SESSIONS);
     listener.close();
-    expect(openFiles()).toBeLessThanOrEqual(before + 2);
+    expect(openFiles()).toBeLessThanOrEqual(before + 3);
   }, 20_000);
 
   test("leave nothing behind when the Service goes", async () => {

@@ -97,12 +97,17 @@ class UdpService implements ServiceListener {
     const client = keyOf(from);
     const session = this.#sessions.get(client) ?? this.#begin(client, from);
     if (session === undefined) return;
-    session.lastAt = this.#options.clock.monotonic();
-    this.#sessions.delete(client);
-    this.#sessions.set(client, session);
+    this.#heard(client, session);
     if (session.socket !== undefined) session.socket.send(message, session.endpoint);
     // The memory is the socket's own, and used again.
     else if (session.waiting.length < MAX_WAITING) session.waiting.push(message.slice());
+  }
+
+  /** From either side. */
+  #heard(client: string, session: Session): void {
+    session.lastAt = this.#options.clock.monotonic();
+    this.#sessions.delete(client);
+    this.#sessions.set(client, session);
   }
 
   #begin(client: string, from: Address): Session | undefined {
@@ -121,13 +126,14 @@ class UdpService implements ServiceListener {
   }
 
   async #connect(client: string, session: Session, from: Address): Promise<void> {
-    const { network, clock } = this.#options;
+    const { network } = this.#options;
     try {
       const fd = network.connectUdp(session.endpoint);
       // Nobody listens there: the next datagram begins anew, maybe elsewhere.
       const onError = () => this.#end(client, session);
       const onAnswer = (message: Uint8Array) => {
-        session.lastAt = clock.monotonic();
+        if (session.isClosed) return;
+        this.#heard(client, session);
         this.#socket?.send(message, from);
       };
       const socket = await openSocket({ fd }, onAnswer, onError);
