@@ -6,7 +6,7 @@ import { kubectlPath } from "../../src/testing/kubectl.ts";
 import { PillionHome } from "../../src/testing/pillion.ts";
 import { type KubectlSession, openKubectl } from "./kubectl-session.ts";
 
-const TEST_MS = 20_000;
+const TEST_MS = 60_000;
 const ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount";
 const ENDS_ON_TERM = "trap 'exit 0' TERM; sleep 1000 & wait";
 
@@ -25,7 +25,7 @@ function pod(name: string, spec: object = {}, container: object = {}): string {
 
 async function start(name: string, spec?: object, container?: object): Promise<void> {
   await kubectl.must(["create", "-f", "-"], pod(name, spec, container));
-  await kubectl.must(["wait", "--for=condition=Ready", `pod/${name}`, "--timeout=15s"]);
+  await kubectl.must(["wait", "--for=condition=Ready", `pod/${name}`, "--timeout=60s"]);
 }
 
 /** Both streams of a script in a pod. */
@@ -223,7 +223,7 @@ describe("the API from inside", () => {
       "wait",
       "--for=jsonpath={.status.containerStatuses[0].state.terminated}",
       "pod/writer",
-      "--timeout=15s",
+      "--timeout=60s",
     ]);
     const logs = await kubectl.must(["logs", "writer"]);
     expect(logs).toMatch(/^{/);
@@ -258,7 +258,7 @@ test(
     await other.mustRun(up);
     const admin = await openKubectl(other, { version: "35", namespace: "default" });
     await admin.must(["create", "-f", "-"], pod("box"));
-    await admin.must(["wait", "--for=condition=Ready", "pod/box", "--timeout=15s"]);
+    await admin.must(["wait", "--for=condition=Ready", "pod/box", "--timeout=60s"]);
     const token = () => admin.must(["exec", "box", "--", "cat", `${ACCOUNT}/token`]);
     const before = await token();
     const engine = other.enginePid();
@@ -267,7 +267,7 @@ test(
     while (existsSync(`/proc/${engine}/cmdline`) && readFileSync(`/proc/${engine}/cmdline`).length > 0)
       await Bun.sleep(5);
     await other.mustRun(up);
-    await admin.must(["wait", "--for=condition=Ready", "pod/box", "--timeout=15s"]);
+    await admin.must(["wait", "--for=condition=Ready", "pod/box", "--timeout=60s"]);
     expect(await token()).not.toBe(before);
     const reply = JSON.parse(
       await admin.must(["exec", "box", "--", "sh", "-c", curl("/version")]),
@@ -277,5 +277,5 @@ test(
       await admin.must(["get", "pod", "box", "-o", "jsonpath={.status.containerStatuses[0].restartCount}"]),
     ).toBe("0");
   },
-  3 * TEST_MS,
+  TEST_MS,
 );

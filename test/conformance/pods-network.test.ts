@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { PillionHome } from "../../src/testing/pillion.ts";
 import { type KubectlSession, openKubectl } from "./kubectl-session.ts";
 
-const TEST_MS = 30_000;
+const TEST_MS = 60_000;
 /** More than fit into a datagram of 512 bytes, which is all that the C library asks for. */
 const CROWD = 60;
 
@@ -101,9 +101,9 @@ beforeAll(async () => {
     ["create", "-f", "-"],
     JSON.stringify({ apiVersion: "v1", kind: "List", items: OBJECTS }),
   );
-  await kubectl.must(["rollout", "status", "statefulset/db", "--timeout=15s"]);
-  await kubectl.must(["wait", "--for=condition=Ready", "pod/client", "pod/a", "pod/b", "--timeout=15s"]);
-  await first.must(["wait", "--for=condition=Ready", "pod/far", "--timeout=15s"]);
+  await kubectl.must(["rollout", "status", "statefulset/db", "--timeout=60s"]);
+  await kubectl.must(["wait", "--for=condition=Ready", "pod/client", "pod/a", "pod/b", "--timeout=60s"]);
+  await first.must(["wait", "--for=condition=Ready", "pod/far", "--timeout=60s"]);
 }, TEST_MS);
 
 afterAll(async () => {
@@ -204,7 +204,7 @@ async function answers(times: number): Promise<string[]> {
 }
 
 const isReady = (name: string, ready: boolean) =>
-  kubectl.must(["wait", `--for=condition=Ready=${ready ? "True" : "False"}`, `pod/${name}`, "--timeout=15s"]);
+  kubectl.must(["wait", `--for=condition=Ready=${ready ? "True" : "False"}`, `pod/${name}`, "--timeout=60s"]);
 
 describe("a Service", () => {
   test(
@@ -238,7 +238,7 @@ describe("a Service", () => {
       expect(await answers(40)).toEqual([staying]);
       await inside("kill -USR1 1", [ending]);
       expect(await held.exited).toMatchObject({ code: 0, stdout: `${ending}\n` });
-      await kubectl.must(["wait", "--for=delete", `pod/${ending}`, "--timeout=15s"]);
+      await kubectl.must(["wait", "--for=delete", `pod/${ending}`, "--timeout=60s"]);
       for (const log of logs) log.kill("SIGTERM");
       await Promise.all(logs.map((log) => log.exited));
     },
