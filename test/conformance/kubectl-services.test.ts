@@ -74,6 +74,8 @@ describe.each(VERSIONS)("kubectl %s", (version) => {
           `AddressType: +IPv4\n[^]*8080 +TCP\nEndpoints:\n  - Addresses: +${ip}\n    Conditions:\n      Ready: +true\n[^]*TargetRef: +Pod/web-`,
         ),
       );
+      // It heeds no signal, and would hold up the end of the cluster.
+      await kubectl.must(["delete", "pod", "solo", "--now", "--wait=false"]);
     },
     TEST_MS,
   );
