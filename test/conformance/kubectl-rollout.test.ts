@@ -127,6 +127,40 @@ test(
 );
 
 test(
+  "get events tells what each controller did, in its own reasons",
+  async () => {
+    const kubectl = await cluster.open("35", "events");
+    for (const kind of ["Deployment", "StatefulSet", "DaemonSet"])
+      await kubectl.must(["create", "-f", "-"], workload(kind, kind.toLowerCase()));
+    const ready = "jsonpath={.status.readyReplicas}=1";
+    await kubectl.must(["wait", `--for=${ready}`, "deploy/deployment", "sts/statefulset", "--timeout=30s"]);
+    await kubectl.must(["rollout", "status", "ds/daemonset", "--timeout=30s"]);
+    await kubectl.must(["scale", "deploy/deployment", "sts/statefulset", "--replicas=0"]);
+    const gone = ["--for=delete", "pod", "-l", "app in (deployment,statefulset)", "--timeout=30s"];
+    await kubectl.must(["wait", ...gone]);
+    const columns = "custom-columns=K:.involvedObject.kind,R:.reason,M:.message";
+    const told = await kubectl.must(["get", "events", "--no-headers", "-o", columns]);
+    const lines = told
+      .split("\n")
+      .map((line) => line.replace(/ {2,}/g, "|").replaceAll(/-[a-z0-9]{8,10}\b|-[a-z0-9]{5}\b/g, "-X"));
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        "Deployment|ScalingReplicaSet|Scaled up replica set deployment-X from 0 to 1",
+        "Deployment|ScalingReplicaSet|Scaled down replica set deployment-X from 1 to 0",
+        "ReplicaSet|SuccessfulCreate|Created pod: deployment-X-X",
+        "ReplicaSet|SuccessfulDelete|Deleted pod: deployment-X-X",
+        "StatefulSet|SuccessfulCreate|create Pod statefulset-0 in StatefulSet statefulset successful",
+        "StatefulSet|SuccessfulDelete|delete Pod statefulset-0 in StatefulSet statefulset successful",
+        "DaemonSet|SuccessfulCreate|Created pod: daemonset-X",
+        expect.stringMatching(/^Pod\|Scheduled\|Successfully assigned events\/daemonset-X to /),
+        "Pod|Killing|Stopping container main",
+      ]),
+    );
+  },
+  TEST_MS,
+);
+
+test(
   "scale, also only from an expected number; autoscale stores what nothing acts on, and says so",
   async () => {
     const kubectl = await cluster.open("35", "scale");
