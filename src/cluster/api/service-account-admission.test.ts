@@ -5,6 +5,7 @@ import type { KubeObject } from "../../k8s/object.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import { ManualClock } from "../../testing/manual-clock.ts";
 import { openTestStore } from "../../testing/store-fixtures.ts";
+import { startTestApi } from "./api.test-support.ts";
 import { assignServiceAccount } from "./service-account-admission.ts";
 
 const PLACE = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -127,6 +128,14 @@ test("the account's imagePullSecrets are those of a pod that names none", () => 
   expect(admit(one)).not.toHaveProperty("imagePullSecrets");
 });
 
+test("what has been through it stays as it is, and a container that came since gets the same volume", () => {
+  const once = admit({ containers: [{ name: "a" }], initContainers: [{ name: "i" }] });
+  expect(admit(once as PodSpec)).toEqual(once);
+  const injected = admit({ ...once, containers: [...(once.containers ?? []), { name: "proxy" }] });
+  expect(mountsOf(injected)).toEqual([[PLACE], [PLACE], [PLACE]]);
+  expect(volumesOf(injected)).toEqual(volumesOf(once));
+});
+
 test("only new pods are looked at, and what is wrong with them is for others to say", () => {
   expect(admit(one, { operation: "UPDATE" })).toEqual(one);
   expect(admit({ serviceAccountName: "default" } as PodSpec)).toEqual({
@@ -145,6 +154,21 @@ test.each(["gone", "default2"])("the account %p has to exist", (name) => {
   }
   expect(thrown).toBeInstanceOf(StatusError);
   expect(thrown).toMatchObject({ reason: "Forbidden", message: `pods "till" is forbidden: ${why}` });
+});
+
+test("a namespace that is not there, or that is going, is told of in its own words", async () => {
+  await using api = await startTestApi();
+  await api.call("/api/v1/namespaces", { method: "POST", body: { metadata: { name: "going" } } });
+  await api.call("/api/v1/namespaces/going", { method: "DELETE" });
+  const body = { metadata: { name: "p" }, spec: { containers: [{ name: "c", image: "i" }] } };
+  const post = async (namespace: string) => {
+    const reply = await api.call(`/api/v1/namespaces/${namespace}/pods`, { method: "POST", body });
+    return [reply.code, reply.body["message"]];
+  };
+  expect(await post("nowhere")).toEqual([404, 'namespaces "nowhere" not found']);
+  const why = "unable to create new content in namespace going because it is being terminated";
+  expect(await post("going")).toEqual([403, `pods "p" is forbidden: ${why}`]);
+  expect((await post("default"))[0]).toBe(201);
 });
 
 const mirror = { annotations: { "kubernetes.io/config.mirror": "hash" } };

@@ -36,6 +36,7 @@ export function assignServiceAccount(store: Store): Admit {
     }
     const name = spec.serviceAccountName || spec.serviceAccount || DEFAULT_ACCOUNT;
     const namespace = metadata?.namespace ?? "";
+    if (!takesPods(store, namespace)) return object;
     const account: ServiceAccount | undefined = store.get("serviceaccounts", { namespace, name });
     if (account === undefined) {
       const why = `error looking up service account ${namespace}/${name}: serviceaccount "${name}" not found`;
@@ -43,6 +44,12 @@ export function assignServiceAccount(store: Store): Admit {
     }
     return { ...object, spec: specFor({ ...spec, serviceAccountName: name, serviceAccount: name }, account) };
   };
+}
+
+/** The store has its own words for a namespace that is not there or that is going, with its accounts. */
+function takesPods(store: Store, name: string): boolean {
+  const namespace = store.get("namespaces", { namespace: "", name });
+  return namespace !== undefined && namespace.metadata.deletionTimestamp === undefined;
 }
 
 /** What stands for a pod of a node's own file must not reach for anything of the API (`Validate`). */
