@@ -24,7 +24,7 @@ import { appliedOver, applyTypeOf, withFirstOwner, withoutNewTimes } from "./fie
 import { presenterOf } from "./read-verbs.ts";
 import { patchOptions, type WriteRequestOptions } from "./request-options.ts";
 import { storeChange } from "./store-change.ts";
-import { storeNew } from "./store-new.ts";
+import { storeMissing } from "./store-new.ts";
 
 const JSON_PATCH = "application/json-patch+json";
 const MERGE_PATCH = "application/merge-patch+json";
@@ -163,11 +163,12 @@ async function applyObject(named: NamedRequest, { bytes, options }: Omit<Patch, 
   const applied = { config, force: options.force ?? false };
   const { dryRun } = options;
   const presenter = presenterOf(named);
-  if (context.store.get(info.groupResource, { namespace, name }) === undefined) {
-    if (target.subresource !== undefined) throw notFound(info.groupResource, name);
+  if (target.subresource === undefined) {
     const own = (fresh: KubeObject) => withFirstOwner(named, fresh, applied);
-    const created = await storeNew(named, { object: withName(object, name), dryRun, own });
-    return objectAnswer(presenter.object(created), 201);
+    const created = await storeMissing(named, { object: withName(object, name), dryRun, own });
+    if (created !== undefined) return objectAnswer(presenter.object(created), 201);
+  } else if (context.store.get(info.groupResource, { namespace, name }) === undefined) {
+    throw notFound(info.groupResource, name);
   }
   const change = (current: KubeObject) =>
     withoutNewTimes(decodeObject(appliedOver(named, current, applied), info).object, current);

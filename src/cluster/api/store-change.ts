@@ -117,8 +117,10 @@ function changeSteps(named: NamedRequest, { change, dryRun, isApply = false, par
       return meansAnother(current, next) ? undefined : through(context.admit, owned(current, next), current);
     },
     again: (object: KubeObject, current: KubeObject) => through(context.admit, object, current),
-    finish: (object: KubeObject, current: KubeObject) =>
-      checked(through(context.settle, object, current), current),
+    finish: (object: KubeObject, current: KubeObject) => {
+      const settled = through(context.settle, object, current);
+      return checked(isVisit ? withVisitors(current, settled) : settled, current);
+    },
   };
 }
 
@@ -126,10 +128,14 @@ function changeSteps(named: NamedRequest, { change, dryRun, isApply = false, par
 function withVisitors(current: KubeObject, next: KubeObject): KubeObject {
   const { ephemeralContainers } = (next as Pod).spec ?? {};
   const { ephemeralContainers: _, ...spec } = (current as Pod).spec ?? { containers: [] };
-  const { resourceVersion } = next.metadata;
+  const { resourceVersion, managedFields } = next.metadata;
   return {
     ...current,
-    metadata: { ...current.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) },
+    metadata: {
+      ...current.metadata,
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(managedFields === undefined ? {} : { managedFields }),
+    },
     spec: { ...spec, ...(ephemeralContainers === undefined ? {} : { ephemeralContainers }) },
   };
 }

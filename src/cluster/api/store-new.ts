@@ -2,9 +2,10 @@
 import { type ResourceInfo, resourceOf } from "../../k8s/catalogue.ts";
 import { applyDefaults } from "../../k8s/defaults.ts";
 import type { GroupResource, KubeObject } from "../../k8s/object.ts";
+import { StatusError } from "../../k8s/status-error.ts";
 import { decodeObject } from "../../k8s/strict-decode.ts";
 import { admit, inPlace, warnIfInert } from "./admission-steps.ts";
-import type { Admit, ApiContext, ResourceRequest } from "./api-context.ts";
+import type { Admit, ApiContext, NamedRequest, ResourceRequest } from "./api-context.ts";
 import type { ApiRequest } from "./exchange.ts";
 import { withUpdatedOwners } from "./field-owners.ts";
 import { refuseInvalidFresh, withFirstStatus } from "./object-rules.ts";
@@ -34,6 +35,19 @@ export async function storeNew(
     request,
     warn: request.warn,
   });
+}
+
+/** For requests that create what is not there. Undefined for what is, also when it came while webhooks were asked. */
+export async function storeMissing(named: NamedRequest, creation: Creation): Promise<KubeObject | undefined> {
+  const { info, namespace, name } = named.target;
+  const isThere = () => named.context.store.get(info.groupResource, { namespace, name }) !== undefined;
+  if (isThere()) return undefined;
+  try {
+    return await storeNew(named, creation);
+  } catch (error) {
+    if (error instanceof StatusError && error.reason === "AlreadyExists" && isThere()) return undefined;
+    throw error;
+  }
 }
 
 /** How controllers create: what a client's objects go through, theirs go through too, but nobody owns their fields. */

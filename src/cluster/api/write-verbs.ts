@@ -9,7 +9,7 @@ import { presenterOf } from "./read-verbs.ts";
 import { type FieldValidation, writeOptions } from "./request-options.ts";
 import { answerReview } from "./reviews.ts";
 import { storeChange } from "./store-change.ts";
-import { storeNew } from "./store-new.ts";
+import { storeMissing, storeNew } from "./store-new.ts";
 
 /** 201 with the new object. */
 export async function createObject(resource: ResourceRequest): Promise<Answer> {
@@ -30,18 +30,14 @@ export async function createObject(resource: ResourceRequest): Promise<Answer> {
 
 /** 200 with the changed object; 201 where a PUT may create. */
 export async function replaceObject(named: NamedRequest): Promise<Answer> {
-  const { context, request, target } = named;
-  const { info, name, namespace } = target;
+  const { request, target } = named;
+  const { info } = target;
   const options = writeOptions(request.query, "UpdateOptions");
   const object = await decodeRequest(request, info, options.fieldValidation);
   checkName(object, target);
   if (CREATED_BY_UPDATE.has(info.groupResource) && target.subresource === undefined) {
-    if (context.store.get(info.groupResource, { namespace, name }) === undefined) {
-      return objectAnswer(
-        presenterOf(named).object(await storeNew(named, { object, dryRun: options.dryRun })),
-        201,
-      );
-    }
+    const created = await storeMissing(named, { object, dryRun: options.dryRun });
+    if (created !== undefined) return objectAnswer(presenterOf(named).object(created), 201);
   }
   const updated = await storeChange(named, { change: () => object, dryRun: options.dryRun });
   return objectAnswer(presenterOf(named).object(updated));

@@ -116,6 +116,13 @@ describe("a webhook that cannot be asked", () => {
     expect(hook.requests).toEqual([]);
   });
 
+  test("because its certificate is of yesterday", async () => {
+    await using expired = await startWebhookServer({ isExpired: true });
+    const { message } = await answers(url(expired.port));
+    expect(message).toEndWith("x509: certificate has expired or is not yet valid");
+    expect(expired.requests).toEqual([]);
+  });
+
   test("because its authority is none", async () => {
     const caBundle = Buffer.from("no PEM").toString("base64");
     const { message } = await answers({

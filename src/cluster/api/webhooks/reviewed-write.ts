@@ -1,5 +1,5 @@
 /** Writes that webhooks have to see first: nothing is held while they are asked, so that a write that was overtaken begins again. */
-import type { GroupResource, KubeObject, ObjectName } from "../../../k8s/object.ts";
+import type { GroupResource, KubeObject, ObjectMeta, ObjectName } from "../../../k8s/object.ts";
 import { StatusError } from "../../../k8s/status-error.ts";
 import type { AdmissionAttributes } from "../../../k8s/webhooks/match-webhook.ts";
 import { conflict, OPTIMISTIC_LOCK } from "../../store/api-errors.ts";
@@ -53,13 +53,27 @@ function rehearse(
   fresh: KubeObject,
   store: () => KubeObject,
 ): { readonly named: KubeObject; readonly shown: KubeObject } {
-  const stored = store();
+  const stored = stage(store) ?? fresh;
   const { uid: _, ...metadata } = stored.metadata;
   const { uid } = fresh.metadata;
   return {
-    named: { ...fresh, metadata: { ...fresh.metadata, name: metadata.name ?? "" } },
+    named: { ...fresh, metadata: { ...fresh.metadata, ...nameOf(stored) } },
     shown: { ...stored, metadata: { ...metadata, ...(uid === undefined ? {} : { uid }) } },
   };
+}
+
+function nameOf({ metadata: { name } }: KubeObject): Pick<ObjectMeta, "name"> {
+  return name === undefined ? {} : { name };
+}
+
+/** Undefined for what is there already: webhooks may still have something against it, before the store says so. */
+function stage(store: () => KubeObject): KubeObject | undefined {
+  try {
+    return store();
+  } catch (error) {
+    if (error instanceof StatusError && error.reason === "AlreadyExists") return undefined;
+    throw error;
+  }
 }
 
 /** What it was given may have gone to another object while webhooks were asked. */

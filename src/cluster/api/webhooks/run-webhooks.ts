@@ -74,6 +74,7 @@ export function openWebhooks(
 class RunningWebhooks implements Webhooks {
   readonly #parts: CallParts;
   readonly #index: WebhookIndex;
+  readonly #stopped = new AbortController();
 
   constructor(parts: CallParts, index: WebhookIndex) {
     this.#parts = parts;
@@ -114,6 +115,7 @@ class RunningWebhooks implements Webhooks {
 
   stop(): void {
     this.#index.stop();
+    this.#stopped.abort();
   }
 
   /** The same object when nothing has changed. */
@@ -174,7 +176,9 @@ class RunningWebhooks implements Webhooks {
     }
     const review = { uid: randomUUID(), version };
     const body = admissionReview(review, attributes, invocation);
-    const call = { clientConfig, body, timeoutSeconds, signal: asking.signal };
+    const ends = asking.signal === undefined ? [] : [asking.signal];
+    const signal = AbortSignal.any([...ends, this.#stopped.signal]);
+    const call = { clientConfig, body, timeoutSeconds, signal };
     const response = readReviewResponse(await callWebhook(call, this.#parts), review, isMutating);
     response.warnings.forEach(asking.warn);
     if (!response.allowed) throw new WebhookDenial(webhook.name, response.status);

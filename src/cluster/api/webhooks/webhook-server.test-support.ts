@@ -47,15 +47,22 @@ const DAY_MS = 86_400_000;
 const shared = { certificates: undefined as ReturnType<typeof makeCertificates> | undefined };
 
 async function makeCertificates() {
-  const validity = { notBefore: Date.now() - DAY_MS, notAfter: Date.now() + DAY_MS };
-  const issuer = await createAuthority({ commonName: "webhooks", ...validity });
-  const server = await createServerCertificate({ commonName: "hook", names: NAMES, issuer, ...validity });
-  return { authority: issuer.certificate, server };
+  const now = Date.now();
+  const [before, yesterday, tomorrow] = [now - 2 * DAY_MS, now - DAY_MS, now + DAY_MS];
+  const issuer = await createAuthority({ commonName: "webhooks", notBefore: before, notAfter: tomorrow });
+  const certify = (notAfter: number) =>
+    createServerCertificate({ commonName: "hook", names: NAMES, issuer, notBefore: before, notAfter });
+  return {
+    authority: issuer.certificate,
+    server: await certify(tomorrow),
+    expired: await certify(yesterday),
+  };
 }
 
-export async function startWebhookServer(): Promise<WebhookServer> {
+export async function startWebhookServer({ isExpired = false } = {}): Promise<WebhookServer> {
   shared.certificates ??= makeCertificates();
-  const { authority, server: certified } = await shared.certificates;
+  const { authority, server, expired } = await shared.certificates;
+  const certified = isExpired ? expired : server;
   const requests: AdmissionRequest[] = [];
   const paths: string[] = [];
   const listening = Bun.serve({

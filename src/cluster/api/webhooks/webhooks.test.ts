@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import type { Pod } from "../../../../generated/kubernetes.ts";
 import { type Json, startTestApi, type TestApi } from "../api.test-support.ts";
 import {
   configuration,
@@ -392,6 +393,45 @@ describe("changes", () => {
     expect((await update("a", mine)).body).toMatchObject({ code: 409, reason: "Conflict" });
     const stored = api.store.get("configmaps", { namespace: "default", name: "a" });
     expect(stored?.["data"]).toEqual({ other: "was first" });
+  });
+
+  test("may find that another has created meanwhile what they were to create", async () => {
+    hook.answer = ({ operation }) => {
+      if (operation === "CREATE") {
+        const object = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a", namespace: "default" } };
+        api.store.create("configmaps", { ...object, data: { theirs: "1" } });
+      }
+      return { allowed: true };
+    };
+    await register(configuration("Validating", hook));
+    const path = `${MAPS}/a?fieldManager=me`;
+    const applied = await patch(path, "apply-patch+yaml", map("a", { data: { mine: "2" } }));
+    expect(applied).toMatchObject({ code: 200, body: { data: { theirs: "1", mine: "2" } } });
+    expect(hook.requests.map(({ operation }) => operation)).toEqual(["CREATE", "UPDATE"]);
+    api.store.delete("configmaps", { namespace: "default", name: "a" });
+    expect((await post(MAPS, map("a"))).body).toMatchObject({ reason: "AlreadyExists" });
+  });
+
+  test("by ephemeral containers change nothing else, webhook or not", async () => {
+    await post(PODS, pod("p"));
+    hook.answer = () =>
+      patched([{ op: "add", path: "/spec/ephemeralContainers/0/env", value: [{ name: "A", value: "b" }] }]);
+    await register(configuration("Mutating", hook, rule("pods/ephemeralcontainers")));
+    const visitor = { spec: { ephemeralContainers: [{ name: "debug", image: "debug" }] } };
+    const { body } = await patch(`${PODS}/p/ephemeralcontainers`, "strategic-merge-patch+json", visitor);
+    expect(body).toMatchObject({
+      spec: { ephemeralContainers: [{ name: "debug", env: [{ name: "A", value: "b" }] }] },
+    });
+    hook.answer = () => patched([{ op: "replace", path: "/spec/containers/0/image", value: "other" }]);
+    const other = { spec: { ephemeralContainers: [{ name: "more", image: "debug" }] } };
+    const answer = await patch(`${PODS}/p/ephemeralcontainers`, "strategic-merge-patch+json", other);
+    const stored = api.store.get("pods", { namespace: "default", name: "p" });
+    const { containers, ephemeralContainers }: Pod["spec"] & object = (stored as Pod | undefined)?.spec ?? {
+      containers: [],
+    };
+    expect(containers).toMatchObject([{ image: "main" }]);
+    expect(ephemeralContainers).toHaveLength(2);
+    expect(answer.code).toBe(200);
   });
 
   test("of what is not there are nobody's business", async () => {
