@@ -82,7 +82,7 @@ describe("startTcpRelay()", () => {
     expect(await hear()).toBe("ECONNRESET");
   });
 
-  test("keeps a client with its endpoint for as long as that is there [SV9]", async () => {
+  test("keeps a client with its endpoint for as long as that is there", async () => {
     const [a, b, c] = await Promise.all([named("a"), named("b"), named("c")]);
     route.update({ endpoints: [a, b, c], affinitySeconds: 60 });
     const first = await hear();
