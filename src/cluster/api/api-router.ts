@@ -30,7 +30,7 @@ export async function routeRequest(request: ApiRequest, parts: RouterParts): Pro
   const extension = parts.extensions.find(({ prefix }) => request.path.startsWith(prefix));
   if (extension !== undefined) return await extensionAnswer(extension, request);
   const { store } = parts.context;
-  const document = documentAnswer(request, servedResources(store));
+  const document = documentAnswer(request, () => servedResources(store));
   if (document !== undefined) {
     if (request.method !== "GET") throw methodNotAllowed();
     return document;

@@ -8,8 +8,11 @@ import { openApiV2Document } from "./openapi-v2.ts";
 /** Undefined for paths that name no such page. */
 export function documentAnswer(
   { path, query, headers, segments }: ApiRequest,
-  served: readonly ResourceInfo[],
+  listServed: () => readonly ResourceInfo[],
 ): Answer | undefined {
+  // Most requests are for objects, and need no list of what else there is.
+  if (segments.length > 3 && segments[0] !== "openapi") return undefined;
+  const served = listServed();
   if (segments.length === 0) return objectAnswer({ paths: indexPaths(served) });
   const discovery = discoveryDocument(path, headers.accept, served);
   if (discovery !== undefined) return { kind: "text", code: 200, ...discovery };

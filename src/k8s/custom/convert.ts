@@ -8,14 +8,14 @@ import { pruneResource } from "./prune.ts";
 const shown = new WeakMap<KubeObject, { readonly custom: CustomVersion; readonly object: KubeObject }>();
 
 /**
- * A stored object as one version's clients see it: without what that version does not know, with defaults that its schema has
- * got since the object was stored. Frozen; the stored object itself where nothing differs.
+ * A stored object as one version's clients see it: without what that version does not know, or no longer, with defaults that its
+ * schema has got since the object was stored. Frozen; the stored object itself where nothing differs.
  */
 export function readAs(object: KubeObject, custom: CustomVersion, apiVersion: string): KubeObject {
   const known = shown.get(object);
   if (known?.custom === custom) return known.object;
   const schema = custom.version.schema?.openAPIV3Schema;
-  const pruned = object.apiVersion === apiVersion ? object : pruneResource(object, schema);
+  const pruned = pruneResource(object, schema);
   const converted = { ...defaultCustom(pruned, schema), apiVersion } as unknown as KubeObject;
   const result = frozenJson(converted, object);
   shown.set(object, { custom, object: result });

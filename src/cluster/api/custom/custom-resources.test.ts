@@ -206,6 +206,13 @@ describe("versions", () => {
     expect(body).toMatchObject({ spec: { color: "red", height: 7 }, metadata: { generation: 1 } });
   });
 
+  test("a field that the definition has dropped since is not shown", async () => {
+    await define(version("v1"));
+    await plant("one", { height: 1 });
+    await redefine(version("v1", { schema: { openAPIV3Schema: { type: "object", properties: {} } } }));
+    expect((await api.call(`${TULIPS}/one`)).body).not.toHaveProperty("spec");
+  });
+
   test("the wrong version or kind is refused", async () => {
     await define(version("v1"), version("v2"));
     const body = { apiVersion: "flowers.example.com/v2", kind: "Tulip", metadata: { name: "x" } };
