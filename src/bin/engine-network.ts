@@ -51,7 +51,9 @@ export async function startNetwork(options: EngineNetwork): Promise<readonly (()
     );
     if (filter !== undefined) {
       const cluster = [pods, services];
-      closing.push(await startEgress({ sockets: sandbox, filter, nodeIP, cluster, clock }));
+      const egress = await startEgress({ sockets: sandbox, filter, nodeIP, cluster, clock }).catch(onError);
+      // A cluster without a way out is still one.
+      if (egress !== undefined) closing.push(egress);
     }
     return closing;
   } catch (error) {

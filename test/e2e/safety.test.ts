@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { hasNft } from "../../src/testing/nft.ts";
 import type { PillionHome } from "../../src/testing/pillion.ts";
 import { homeWithPod, POD } from "./pod-home.ts";
 
@@ -93,6 +94,27 @@ spec:
       await home.mustRun(["up", "-d", "-f", home.manifests]);
       expect((await home.mustRun(["logs", "visitor", "-f"])).stdout).toBe("out of reach\n");
       server.close();
+    },
+    TEST_MS,
+  );
+
+  test.skipIf(!hasNft).each([
+    ["is there for other machines, and not for credentials of clouds", {}, /reset/],
+    ["is closed by PILLION_PACKET_FILTER=off", { PILLION_PACKET_FILTER: "off" }, /unreachable/],
+  ])(
+    "the way out %s",
+    async (_, env, message) => {
+      const script = "exec 3<>/dev/tcp/169.254.169.254/80 && cat <&3; echo over";
+      await using home = homeWithPod(`apiVersion: v1
+kind: Pod
+metadata: { name: visitor }
+spec:
+  restartPolicy: Never
+  containers: [{ name: main, image: busybox, command: [bash, -c, ${JSON.stringify(script)}] }]
+`);
+      const { stderr } = await home.mustRun(["up", "-d", "-f", home.manifests], { env });
+      expect(stderr.includes("Pods reach no other machine")).toBe("PILLION_PACKET_FILTER" in env);
+      expect((await home.mustRun(["logs", "visitor", "-f"])).stdout).toMatch(message);
     },
     TEST_MS,
   );

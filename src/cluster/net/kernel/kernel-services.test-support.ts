@@ -1,6 +1,7 @@
 /** The kernel carries traffic between real pods, told by an engine inside its namespaces; prints what came of it as JSON. */
 import { createServer } from "node:net";
 import { openSandbox } from "../../sandbox/open-sandbox.ts";
+import { messageOf } from "../../../kernel/problem.ts";
 import type { PodSandbox } from "../../sandbox/sandbox.ts";
 import { DEFAULT_RANGES } from "../../sandbox/network.ts";
 import {
@@ -11,6 +12,7 @@ import {
   route,
   startAsker,
 } from "../service-conformance.test-support.ts";
+import type { PacketFilter } from "../packet-filter.ts";
 import { KernelServices } from "./kernel-services.ts";
 
 async function kernel(folder: string): Promise<void> {
@@ -51,6 +53,8 @@ async function kernel(folder: string): Promise<void> {
   ];
   await services.update([route(1, [b])]);
   const own = {
+    nonsense: await filter.apply("add nonsense\n").catch((error: unknown) => messageOf(error)),
+    halfOfIt: await halfOfIt(filter),
     nodePorts,
     noNodePort: await answer(client, nodePort),
     refused: refusedBefore,
@@ -77,6 +81,15 @@ async function ownSocket(
   const heard = await answer(client, { ip: "10.96.0.10", port: 53 });
   server.close();
   return heard;
+}
+
+/** A script whose last line fails has done nothing. */
+async function halfOfIt(filter: PacketFilter): Promise<string> {
+  await filter.apply("add table ip half\ndelete chain ip half none\n").catch(() => undefined);
+  return await filter.apply("delete table ip half\n").then(
+    () => "done",
+    () => "nothing",
+  );
 }
 
 /** Of updates that come while one is under way, the last one counts. */

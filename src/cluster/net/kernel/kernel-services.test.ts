@@ -12,6 +12,8 @@ describe.skipIf(!hasNft).each(engineWays)("the kernel leads to Services $name", 
     const { found, own } = await folder.result([...program, folder.stateDir]);
     expect(found).toEqual(CONFORMING);
     expect(own).toEqual({
+      nonsense: expect.stringContaining("nft says: "),
+      halfOfIt: "nothing",
       refused: [],
       mendedBecause: 1,
       nodePorts: ["a", "a", "a"],
