@@ -5,7 +5,9 @@ import { type HelmVersion, openHelm } from "./helm-session.ts";
 import { TEST_MS, useWorkloadCluster } from "./workload-cluster.ts";
 
 const charts = join(import.meta.dirname, "charts");
-const [SHOP, WIDGETS] = [join(charts, "shop"), join(charts, "widgets")];
+const SHOP = join(charts, "shop");
+const WIDGETS = join(charts, "widgets");
+const FLEET = join(charts, "fleet");
 const WAIT = ["--wait", "--timeout=30s"];
 const VERSIONS: readonly HelmVersion[] = ["3.17", "4.1"];
 const cluster = useWorkloadCluster();
@@ -36,6 +38,37 @@ describe.each(VERSIONS)("helm %s", (version) => {
       expect((await helm.run(["install", "w", WIDGETS, "--skip-crds"])).stderr).toContain(
         'no matches for kind "Widget" in version "shop.example/v1"',
       );
+    },
+    TEST_MS,
+  );
+
+  test(
+    "installs an object of nearly every kind, and keeps what the chart wants kept",
+    async () => {
+      const namespace = `fleet-${version.replace(".", "-")}`;
+      const kubectl = await cluster.open("35", namespace);
+      const helm = await openHelm(cluster.home, { version, namespace });
+      const password = () => kubectl.must(["get", "secret", "f", "-o", "jsonpath={.data.password}"]);
+      await helm.must(["install", "f", FLEET, ...WAIT]);
+      expect(await kubectl.must(["logs", "deploy/f", "-c", "init"])).toBe("ca.crt\nnamespace\ntoken\n");
+      expect(await kubectl.must(["get", "pvc,pdb,netpol,cj,ds", "-o", "name"])).toBe(
+        [
+          "persistentvolumeclaim/f",
+          "poddisruptionbudget.policy/f",
+          "networkpolicy.networking.k8s.io/f",
+          "cronjob.batch/f",
+          "daemonset.apps/f\n",
+        ].join("\n"),
+      );
+      const account = `--as=system:serviceaccount:${namespace}:f`;
+      expect(await kubectl.must(["auth", "can-i", "list", "pods", account])).toBe("yes\n");
+      const before = await password();
+      await helm.must(["upgrade", "f", FLEET, ...WAIT]);
+      expect(await password()).toBe(before);
+      expect(await helm.must(["uninstall", "f", ...WAIT])).toContain("[Secret] f\n");
+      expect(await password()).toBe(before);
+      expect(await kubectl.must(["get", "all,pvc,pdb,netpol", "-o", "name"])).toBe("");
+      expect((await kubectl.run(["auth", "can-i", "list", "pods", account])).stdout).toBe("no\n");
     },
     TEST_MS,
   );
