@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ManualClock } from "../../testing/manual-clock.ts";
 import { startTestApi, type TestApi } from "./api.test-support.ts";
 
 const MAPS = "/api/v1/namespaces/default/configmaps";
@@ -64,9 +65,11 @@ test.each<[string, string, object]>([
   ["one with empty maps and lists", `${DEPLOYMENTS}/a`, deployment({}, { labels: {}, finalizers: [] })],
   ["one with fields that are null", `${MAPS}/a`, map({ x: "1" }, { labels: null })],
 ])("applying %s twice writes once", async (_what, path, config) => {
-  await using api = await startTestApi();
+  const clock = new ManualClock();
+  await using api = await startTestApi({ clock });
   const first = await apply(api, path, config);
   expect(first.code).toBe(201);
+  clock.advance(2000);
   const second = await apply(api, path, config);
   expect([second.code, second.body]).toEqual([200, first.body]);
 });
