@@ -1,6 +1,8 @@
 /** Every controller of a cluster, as kube-controller-manager has them in one process. */
 import { join } from "node:path";
 import type { StateFolder } from "../cli/state-folder.ts";
+import type { Pki } from "../cluster/api/pki.ts";
+import { secretTokenIssuer } from "../cluster/api/service-account-tokens.ts";
 import { startClaimController } from "../cluster/controllers/claims.ts";
 import { startClusterRoleAggregation } from "../cluster/controllers/cluster-role-aggregation.ts";
 import type { ControllerParts } from "../cluster/controllers/controller.ts";
@@ -11,6 +13,7 @@ import { startEndpointsController } from "../cluster/controllers/endpoints.ts";
 import { startEventExpiry } from "../cluster/controllers/event-expiry.ts";
 import { startGarbageCollector } from "../cluster/controllers/garbage-collector.ts";
 import { startNamespaceController } from "../cluster/controllers/namespaces.ts";
+import { startTokenSecretController } from "../cluster/controllers/token-secrets.ts";
 import { startCronJobController } from "../cluster/controllers/workloads/cron-job-controller.ts";
 import { startDaemonSetController } from "../cluster/controllers/workloads/daemon-set-controller.ts";
 import { startDeploymentController } from "../cluster/controllers/workloads/deployment-controller.ts";
@@ -23,8 +26,7 @@ import { startStatefulSetController } from "../cluster/controllers/workloads/sta
 import { resources } from "../k8s/catalogue.ts";
 
 export interface EngineControllers extends ControllerParts {
-  /** PEM. */
-  readonly caCertificate: string;
+  readonly pki: Pki;
   readonly nodeName: string;
   readonly folder: StateFolder;
   /** Told of failures that no object can show. */
@@ -33,11 +35,18 @@ export interface EngineControllers extends ControllerParts {
 
 /** Gives what stops each. */
 export function startControllers(options: EngineControllers): readonly (() => void)[] {
-  const { store, clock, create, caCertificate, nodeName, folder, onError } = options;
+  const { store, clock, create, pki, nodeName, folder, onError } = options;
+  const caCertificate = pki.authority;
   const stored = resources.filter((resource) => resource.stored);
   const parts: ControllerParts = { store, clock, create };
   return [
     startNamespaceController({ store, clock, resources: stored, caCertificate }),
+    startTokenSecretController({
+      store,
+      clock,
+      caCertificate,
+      issue: secretTokenIssuer({ store, clock, pki }),
+    }),
     startGarbageCollector({ store, clock, resources: stored }),
     startEventExpiry({ store, clock }),
     startClaimController({ store, clock, nodeName, nodeRoot: join(folder.path, "node"), onError }),

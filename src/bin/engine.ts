@@ -117,9 +117,8 @@ export async function startEngine(
     closing.push(() => api.close());
     seedCluster(store, { apiPort: api.port, nodeAddress: sandbox.nodeIP });
     const { create } = api;
-    const caCertificate = pki.authority;
     const controllers = [
-      ...startControllers({ store, clock, create, caCertificate, nodeName, folder, onError: logBug }),
+      ...startControllers({ store, clock, create, pki, nodeName, folder, onError: logBug }),
     ];
     const stopControllers = () => {
       for (const stop of controllers.splice(0).toReversed()) stop();

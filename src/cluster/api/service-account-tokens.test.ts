@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { ManualClock } from "../../testing/manual-clock.ts";
 import { type Json, startTestApi, type TestApi } from "./api.test-support.ts";
-import { ISSUER, tokenIssuer } from "./service-account-tokens.ts";
+import { ISSUER, secretTokenIssuer, tokenIssuer } from "./service-account-tokens.ts";
 
 const TOKENS = "/api/v1/namespaces/default/serviceaccounts/app/token";
 const REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews";
@@ -274,4 +274,18 @@ test("the kubelet's tokens are the same ones", async () => {
   });
   expect(expiresAt).toBe((Math.floor(clock.now() / 1000) + 3607) * 1000);
   await expect(review(token)).resolves.toMatchObject({ authenticated: true });
+});
+
+test("a Secret's token has no end but the Secret's", async () => {
+  const at = { namespace: "default", name: "app-token" };
+  const { metadata } = api.store.create("secrets", { apiVersion: "v1", kind: "Secret", metadata: at });
+  const issue = secretTokenIssuer({ store: api.store, clock, pki: api.pki });
+  const secret = { name: at.name, uid: metadata.uid ?? "" };
+  const token = issue({ namespace: "default", serviceAccount: "app", secret });
+  clock.advance(365 * 24 * 3_600_000);
+  expect(claimsOf(token)).not.toHaveProperty("exp");
+  const user = { username: "system:serviceaccount:default:app" };
+  expect(await review(token)).toMatchObject({ authenticated: true, user });
+  api.store.delete("secrets", at);
+  expect(await review(token)).toEqual({ user: {}, error: "the token is bound to a secret that is gone" });
 });

@@ -27,7 +27,8 @@ export interface TokenOrder {
   readonly serviceAccount: string;
   /** Empty: the API. */
   readonly audiences: readonly string[];
-  readonly expirationSeconds: number;
+  /** Absent: the token has no end of its own. */
+  readonly expirationSeconds?: number;
   /** The token ends with this object. */
   readonly boundTo?: BoundObject;
 }
@@ -39,7 +40,7 @@ export interface VerifiedToken {
 }
 
 export interface ServiceAccountTokens {
-  /** `expiresAt` in Unix milliseconds. `NotFound` when there is no such account. */
+  /** `expiresAt` in Unix milliseconds, or infinity. `NotFound` when there is no such account. */
   issue(order: TokenOrder): { readonly token: string; readonly expiresAt: number };
   /** The user, or why there is none: a text for people. `audiences` are the API's own by default. */
   verify(token: string, audiences?: readonly string[]): VerifiedToken | string;
@@ -57,6 +58,17 @@ export function tokenIssuer(parts: TokenParts): IssueToken {
   return ({ pod, ...order }) => tokens.issue({ ...order, boundTo: { kind: "Pod", ...pod } });
 }
 
+/** What the controller of Secrets asks for theirs. */
+export function secretTokenIssuer(parts: TokenParts) {
+  const tokens = openServiceAccountTokens(parts);
+  return ({ secret, ...order }: SecretTokenOrder): string =>
+    tokens.issue({ ...order, audiences: [], boundTo: { kind: "Secret", ...secret } }).token;
+}
+
+type SecretTokenOrder = Pick<TokenOrder, "namespace" | "serviceAccount"> & {
+  readonly secret: Omit<BoundObject, "kind">;
+};
+
 export function openServiceAccountTokens({ store, clock, pki }: TokenParts): ServiceAccountTokens {
   // Read when the first token is: most clusters of a test never see one.
   let key: ReturnType<typeof tokenKey> | undefined;
@@ -68,7 +80,7 @@ export function openServiceAccountTokens({ store, clock, pki }: TokenParts): Ser
       if (account === undefined) throw notFound("serviceaccounts", name);
       const now = Math.floor(clock.now() / 1000);
       const claims = claimsOf(order, { account, store, now });
-      return { token: keys().sign(claims), expiresAt: (now + order.expirationSeconds) * 1000 };
+      return { token: keys().sign(claims), expiresAt: (now + (order.expirationSeconds ?? Infinity)) * 1000 };
     },
     verify(token, audiences = [ISSUER]) {
       if (!token.startsWith("ey")) return "invalid bearer token";
@@ -90,7 +102,7 @@ function claimsOf(order: TokenOrder, { account, store, now }: Issuing): Claims {
   const { namespace, serviceAccount: name, audiences, expirationSeconds, boundTo } = order;
   return {
     aud: audiences.length === 0 ? [ISSUER] : audiences,
-    exp: now + expirationSeconds,
+    ...(expirationSeconds === undefined ? {} : { exp: now + expirationSeconds }),
     iat: now,
     iss: ISSUER,
     jti: randomUUID(),
@@ -138,7 +150,7 @@ function verifyClaims(claims: Claims, { audiences, store, now }: Verifying): Ver
   const account = isJsonObject(own) ? reference(own["serviceaccount"]) : undefined;
   if (!isJsonObject(own) || account === undefined) return "the token names no service account";
   const namespace = String(own["namespace"]);
-  if (Number(claims["exp"]) * 1000 <= now) return EXPIRED;
+  if (claims["exp"] !== undefined && Number(claims["exp"]) * 1000 <= now) return EXPIRED;
   if (Number(claims["nbf"]) * 1000 > now) return "service account token is not valid yet";
   const given = Array.isArray(claims["aud"]) ? claims["aud"].map(String) : [];
   const common = audiences.filter((one) => given.includes(one));
