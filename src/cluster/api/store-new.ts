@@ -115,7 +115,9 @@ async function admitNew(
   });
 }
 
-/** False where the store will say that there is no such namespace, which is nobody else's business. */
+/** False where the store will say that the namespace is not there, or is going: nobody else's business (`NamespaceLifecycle`). */
 function hasPlace({ store }: ApiContext, { metadata: { namespace = "" } }: KubeObject): boolean {
-  return namespace === "" || store.get("namespaces", { namespace: "", name: namespace }) !== undefined;
+  if (namespace === "") return true;
+  const owner = store.get("namespaces", { namespace: "", name: namespace });
+  return owner !== undefined && owner.metadata.deletionTimestamp === undefined;
 }

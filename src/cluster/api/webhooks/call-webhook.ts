@@ -194,12 +194,26 @@ async function dial(
   { store, connectService, signal }: Running,
 ): Promise<Duplex> {
   const isService = service !== undefined;
-  const to = isService ? serviceEndpoint(store, { ...service, port }) : { ip: await resolveHost(host), port };
+  const to = isService
+    ? serviceEndpoint(store, { ...service, port })
+    : { ip: await beforeEnd(resolveHost(host), signal), port };
   try {
     return await (isService ? connectService(to, signal) : connectMachine(to, signal));
   } catch (cause) {
     signal.throwIfAborted();
     throw dialError(to.ip.includes(":") ? `[${to.ip}]:${to.port}` : `${to.ip}:${to.port}`, cause);
+  }
+}
+
+/** Rejects with the signal's reason as soon as there is one. */
+async function beforeEnd<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  const { promise: ended, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, ended]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 
@@ -216,18 +230,15 @@ async function resolveHost(host: string): Promise<string> {
 export const connectMachine: ConnectService = async ({ ip, port }, signal) => {
   const socket = connectTcp({ host: ip, port, noDelay: true });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const onAbort = () => reject(signal.reason);
   socket.once("connect", resolve);
   socket.once("error", reject);
-  signal.addEventListener("abort", onAbort, { once: true });
   try {
-    await promise;
+    await beforeEnd(promise, signal);
     return socket;
   } catch (error) {
     socket.on("error", () => undefined).destroy();
     throw error;
   } finally {
-    signal.removeEventListener("abort", onAbort);
     socket.off("error", reject);
   }
 };

@@ -32,7 +32,8 @@ export function wrongHost(host: string, { subjectaltname = "" }: Pick<PeerCertif
     names.flatMap((name) => (name.startsWith(prefix) ? [name.slice(prefix.length)] : []));
   const isAddress = isIP(host) !== 0;
   const valid = of(isAddress ? "IP Address:" : "DNS:");
-  if (valid.some((name) => (isAddress ? name === host : coversName(name, host)))) return undefined;
+  if (valid.some((name) => (isAddress ? plainAddress(name) === plainAddress(host) : coversName(name, host))))
+    return undefined;
   if (isAddress && valid.length === 0) {
     return refused(`cannot validate certificate for ${host} because it doesn't contain any IP SANs`);
   }
@@ -43,6 +44,11 @@ export function wrongHost(host: string, { subjectaltname = "" }: Pick<PeerCertif
 
 function refused(why: string): NetworkError {
   return new NetworkError(`${VERIFY}${why}`);
+}
+
+/** One spelling for each: IPv6 has many. */
+function plainAddress(text: string): string {
+  return isIP(text) === 6 ? (URL.parse(`http://[${text}]`)?.hostname ?? text) : text;
 }
 
 /** RFC 6125: a star is one label, the first. */

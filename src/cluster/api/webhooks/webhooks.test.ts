@@ -251,6 +251,10 @@ describe("a validating webhook", () => {
     expect(code).toBe(422);
     const { body } = await post("/api/v1/namespaces/none/configmaps", map("a"));
     expect(body).toMatchObject({ code: 404, message: 'namespaces "none" not found' });
+    await post("/api/v1/namespaces", { apiVersion: "v1", kind: "Namespace", metadata: { name: "going" } });
+    await api.call("/api/v1/namespaces/going", { method: "DELETE" });
+    const late = await post("/api/v1/namespaces/going/configmaps", map("a"));
+    expect(late.body).toMatchObject({ code: 403, message: expect.stringContaining("is being terminated") });
     expect(hook.requests).toEqual([]);
   });
 
@@ -376,6 +380,26 @@ describe("changes", () => {
         'Operation cannot be fulfilled on configmaps "a": the object has been modified; please apply your changes to the latest version and try again',
     });
     expect(hook.requests).toHaveLength(9);
+  });
+
+  test("that come at once are all there, or refused", async () => {
+    await post(MAPS, map("a", { data: {} }));
+    hook.answer = async ({ uid }) => {
+      // In an order of their own.
+      for (let turns = Number.parseInt(uid.slice(0, 2), 16) % 8; turns > 0; turns--) await Promise.resolve();
+      return patched(LABEL);
+    };
+    await using judge = await startWebhookServer();
+    await register(configuration("Mutating", hook), configuration("Validating", judge));
+    const keys = Array.from({ length: 12 }, (_, index) => `key-${index}`);
+    const answers = await Promise.all(
+      keys.map((key) => patch(`${MAPS}/a`, "merge-patch+json", { data: { [key]: "here" } })),
+    );
+    const done = keys.filter((_, index) => answers[index]?.code === 200);
+    expect(answers.filter(({ code }) => code !== 200 && code !== 409)).toEqual([]);
+    expect(done.length).toBeGreaterThan(0);
+    const stored = api.store.get("configmaps", { namespace: "default", name: "a" });
+    expect(Object.keys(stored?.["data"] as object).toSorted()).toEqual(done.toSorted());
   });
 
   test("of a version that is gone meanwhile are conflicts", async () => {
