@@ -21,11 +21,13 @@ async function relay(folder: string): Promise<void> {
   const filesBefore = openFiles();
   const own = await ownOfRelay(update, shop, sandbox);
   proxy.close();
+  proxy.close();
+  const afterwards = await update([route(1, [shop.a])]);
   // Descriptors close as the event loop turns.
   while (openFiles() > filesBefore) await Bun.sleep(2);
   const afterClose = await answer(shop.client, { ip: CLUSTER_IP, port: 1 });
   await sandbox.close();
-  console.log(JSON.stringify({ found, own: { ...own, afterClose } }));
+  console.log(JSON.stringify({ found, own: { ...own, afterwards, afterClose } }));
 }
 
 type Update = (routes: readonly ServiceRoute[]) => Promise<unknown>;

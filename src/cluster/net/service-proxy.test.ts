@@ -25,6 +25,7 @@ describe.each(engineWays)("relaying to Services between pods $name", (way) => {
         },
       ],
       noNodePort: "ECONNREFUSED",
+      afterwards: [],
       afterClose: "ECONNREFUSED",
     });
   }, 60_000);

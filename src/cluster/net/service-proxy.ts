@@ -101,6 +101,7 @@ class Relays implements ServiceProxy {
   }
 
   async check(protocol: ProxyRoute["protocol"], address: ListenAddress): Promise<string | undefined> {
+    if (this.#isClosed) return "ECANCELED";
     if (this.#open.has(listenKey(protocol, address))) return undefined;
     const carrier = this.#openRoute(protocol);
     try {
@@ -120,6 +121,8 @@ class Relays implements ServiceProxy {
     for (const listener of this.#draining) listener.destroy();
     this.#open.clear();
     this.#draining.clear();
+    for (const carrier of this.#carriers.values()) carrier.close();
+    this.#carriers.clear();
     this.#relay?.close();
     this.#relay = undefined;
   }
@@ -131,11 +134,13 @@ class Relays implements ServiceProxy {
     const names = new Set<string>();
     for (const route of this.#isClosed ? [] : routes) {
       names.add(route.name);
-      const carrier = this.#carriers.get(route.name) ?? this.#openRoute(route.protocol);
-      this.#carriers.set(route.name, carrier);
-      carrier.update(route);
+      const known = this.#carriers.get(route.name);
+      known?.update(route);
       // Where nobody listens the kernel refuses, at once and in the right words.
-      if (route.endpoints.length === 0) continue;
+      if (route.endpoints.length === 0 || route.addresses.length === 0) continue;
+      const carrier = known ?? this.#openRoute(route.protocol);
+      if (known === undefined) carrier.update(route);
+      this.#carriers.set(route.name, carrier);
       for (const address of route.addresses) {
         const key = listenKey(route.protocol, address);
         if (wanted.has(key)) clashes.push({ route: route.name, address, code: "EADDRINUSE" });
