@@ -7,6 +7,8 @@ import { celName } from "./cel-value.ts";
 export interface CelRule {
   /** It compares with what was stored, and so says nothing of new objects. */
   readonly usesOld: boolean;
+  /** As it was read, for checks of what it speaks of. */
+  readonly ast: unknown;
   /** `oldSelf` undefined: none. Throws with what went wrong. */
   readonly evaluate: (self: unknown, oldSelf: unknown) => unknown;
 }
@@ -38,6 +40,7 @@ function compile(source: string, optionalOld: boolean): CelRule | CelProblem {
     optionalOld ? (value === undefined ? Optional.none() : Optional.of(value)) : (value ?? null);
   return {
     usesOld: program.names.has("oldSelf"),
+    ast: program.ast,
     evaluate: (self, oldSelf) => program.evaluate({ self, oldSelf: old(oldSelf) }),
   };
 }
@@ -49,6 +52,7 @@ export interface CelProgram {
   readonly type: string;
   /** Of the variables that it uses. */
   readonly names: ReadonlySet<string>;
+  readonly ast: unknown;
   /** Throws with what went wrong. */
   readonly evaluate: (variables: Readonly<Record<string, unknown>>) => unknown;
 }
@@ -72,7 +76,7 @@ export function celProgram(
     const parsed = environment(variables).parse(serialize(first.ast));
     const check = parsed.check();
     if (!check.valid) return { problem: firstLine(check.error) };
-    return { type: check.type ?? "dyn", names, evaluate: (values) => parsed({ ...values }) };
+    return { type: check.type ?? "dyn", names, ast: parsed.ast, evaluate: (values) => parsed({ ...values }) };
   } catch (error) {
     return { problem: firstLine(error) };
   }
@@ -92,18 +96,18 @@ function withPlainNames(source: string): string {
 }
 
 /** `args` of an identifier is its name. */
-interface Node {
+export interface CelNode {
   readonly op: string;
   readonly args: unknown;
 }
 
-function isNode(value: unknown): value is Node {
+export function isCelNode(value: unknown): value is CelNode {
   return typeof value === "object" && value !== null && "op" in value && "args" in value;
 }
 
-function visit(value: unknown, look: (node: Node) => void): void {
+function visit(value: unknown, look: (node: CelNode) => void): void {
   if (Array.isArray(value)) for (const one of value) visit(one, look);
-  if (!isNode(value)) return;
+  if (!isCelNode(value)) return;
   look(value);
   visit(value.args, look);
 }

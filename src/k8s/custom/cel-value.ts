@@ -22,7 +22,8 @@ export function celName(name: string): string {
   return name.replaceAll(/__|[./-]/g, (found) => ESCAPES[found] ?? found);
 }
 
-const METADATA: CustomSchema = {
+/** Nothing else of the metadata is shown to rules. */
+export const METADATA: CustomSchema = {
   type: "object",
   properties: { name: { type: "string" }, generateName: { type: "string" } },
 };

@@ -265,6 +265,61 @@ test.each<[Partial<DefinitionVersion>, string]>([
   expect(problems(withSchema({ type: "object" }, version))).toBe(expected);
 });
 
+describe("a rule", () => {
+  const inner: CustomSchema = {
+    type: "object",
+    properties: {
+      a: { type: "string" },
+      "b-c": { type: "integer" },
+      list: { type: "array", items: { type: "object", properties: { n: { type: "string" } } } },
+      map: {
+        type: "object",
+        additionalProperties: { type: "object", properties: { v: { type: "integer" } } },
+      },
+      any: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+    },
+  };
+  const ruled = (rule: string): Definition =>
+    withSchema({
+      type: "object",
+      properties: { spec: { ...inner, "x-kubernetes-validations": [{ rule }] } },
+    });
+
+  test.each([
+    ["self.nothing == 1", "nothing"],
+    ["has(self.nothing)", "nothing"],
+    ["self.a == oldSelf.nothing", "nothing"],
+    ["self.list.all(x, x.m == 'a')", "m"],
+    ["self.list[0].m == 'a'", "m"],
+    ["self.map['k'].w > 1", "w"],
+    ["self.metadata.name == 'a'", "metadata"],
+    ["self.list.exists(x, self.nothing == x.n)", "nothing"],
+  ])("%s speaks of what is not there", (rule, name) => {
+    expect(problems(ruled(rule))).toBe(
+      `${ROOT}.properties[spec].x-kubernetes-validations[0].rule: Invalid value: ${JSON.stringify(rule)}: compilation failed: undefined field '${name}'`,
+    );
+  });
+
+  test.each([
+    "has(self.a) && self.a == oldSelf.a",
+    "self.b__dash__c > 1",
+    "self.list.all(x, x.n == 'a') && self.list.map(x, x.n).exists(y, y == 'a')",
+    "self.list.filter(x, x.n == 'a').all(y, y.n == 'a')",
+    "self.map.all(k, self.map[k].v > 1) && self.map.anything.v > 1",
+    "self.any.thing == 1",
+    "cel.bind(x, self.list[0], x.n == 'a')",
+    "self.?a.orValue('b') == 'b'",
+    "quantity(self.a).isLessThan(quantity('1'))",
+  ])("%s is fine", (rule) => {
+    expect(problems(ruled(rule))).toBe("[]");
+  });
+
+  test("at the root sees kind and name", () => {
+    const rule = "self.metadata.name.startsWith(self.kind.lowerAscii()) && self.apiVersion != ''";
+    expect(problems(withSchema({ type: "object", "x-kubernetes-validations": [{ rule }] }))).toBe("[]");
+  });
+});
+
 test("an established definition keeps its scope, its kind, and the versions in which objects are stored", () => {
   const status = {
     conditions: [{ type: "Established", status: "True" as const }],

@@ -1,7 +1,9 @@
 /** What a schema of a CustomResourceDefinition may not say (`ValidateCustomResourceDefinitionOpenAPISchema`), its structure aside. */
 import { isJsonObject } from "../../lib/frozen-json.ts";
 import { type FieldError, forbidden, invalid, notSupported } from "../field-error.ts";
-import type { CustomSchema } from "./custom-schema.ts";
+import { compileCel } from "./cel-engine.ts";
+import { undefinedField } from "./cel-fields.ts";
+import { type CustomSchema, VALIDATIONS } from "./custom-schema.ts";
 import { defaultCustom } from "./default.ts";
 import { innerSchemas } from "./inner-schemas.ts";
 import { pruneResource } from "./prune.ts";
@@ -23,7 +25,13 @@ const UNSUPPORTED = [
 export function validateDefinitionSchema(schema: CustomSchema, path: string): FieldError[] {
   const errors = validateKeywords(schema, path);
   // What is no schema has no structure to look at.
-  return errors.length > 0 ? errors : [...validateStructure(schema, path), ...validateDefaults(schema, path)];
+  return errors.length > 0
+    ? errors
+    : [
+        ...validateStructure(schema, path),
+        ...validateDefaults(schema, path),
+        ...validateRuleFields(schema, path, true),
+      ];
 }
 
 function validateKeywords(schema: CustomSchema, path: string): FieldError[] {
@@ -58,6 +66,24 @@ function validateKeywords(schema: CustomSchema, path: string): FieldError[] {
     errors.push(invalid(`${path}.pattern`, pattern, why));
   }
   return [...errors, ...innerSchemas(schema, path).flatMap(([inner, at]) => validateKeywords(inner, at))];
+}
+
+/** A rule that cannot be compiled here is warned of instead. */
+function validateRuleFields(schema: CustomSchema, path: string, isRoot = false): FieldError[] {
+  const own = (schema[VALIDATIONS] ?? []).flatMap(({ rule, optionalOldSelf = false }, index) => {
+    const compiled = compileCel(rule, optionalOldSelf);
+    if ("problem" in compiled) return [];
+    const name = undefinedField(compiled.ast, {
+      self: schema,
+      oldSelf: optionalOldSelf ? undefined : schema,
+      isRoot,
+    });
+    if (name === undefined) return [];
+    return [
+      invalid(`${path}.${VALIDATIONS}[${index}].rule`, rule, `compilation failed: undefined field '${name}'`),
+    ];
+  });
+  return [...own, ...innerSchemas(schema, path).flatMap(([one, at]) => validateRuleFields(one, at))];
 }
 
 /** A default is itself held against the schema, and says nothing that the schema does not know. */
