@@ -13,6 +13,11 @@ export interface PacketFilter {
   apply(script: string): Promise<void>;
   /** The kernel forgets them: the next datagram of each begins anew. For UDP; throws the system's error. */
   forget(mark: ConnectionMark): void;
+  /**
+   * Gives the node a route to everywhere, without which its own programs (`hostNetwork`) get no further than to ask for one.
+   * It leads to the pods, so rules have to stop what must not go there. Idempotent; throws the system's error.
+   */
+  openNode(): void;
   /** Where a connection was on its way to before a rule redirected it to a socket of the engine; undefined when none did. */
   originalDestination(fd: number): Address | undefined;
 }

@@ -39,7 +39,7 @@ const SOCK_CLOEXEC = 0o2000000;
 
 const LOOPBACK_INDEX = 1;
 /** New network namespaces may start with tunnel devices (`tunl0`, `sit0`) at 2 and above; stay clear of them. */
-const BRIDGE_INDEX = 1_000;
+export const BRIDGE_INDEX = 1_000;
 const ETH0_INDEX = 1_000;
 /** Cables are numbered by the address of their pod, above everything else in the node. */
 const PORT_INDEX_BASE = 1_000_000;

@@ -89,7 +89,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   const node = startNode(tools, { ranges, facts, cgroups, adoption });
   const isRouted = forwards(launcher, node.netns);
   const filter =
-    options.packetFilter === false ? SWITCHED_OFF : await packetFilterOf({ launcher, ...node }, isRouted);
+    options.packetFilter === false ? SWITCHED_OFF : packetFilterOf({ launcher, ...node }, isRouted);
   const hasFilter = "apply" in filter;
   const limited = withCgroups(namespaces, cgroups);
   const tier = hasFilter ? limited : withoutPacketFilter(limited, filter);
@@ -221,11 +221,8 @@ function startNode(
 }
 
 /** Pods have to go through the node, or what it translates comes back another way. */
-async function packetFilterOf(
-  place: PacketFilterPlace,
-  isRouted: boolean,
-): Promise<PacketFilter | NoPacketFilter> {
-  return isRouted ? await findPacketFilter(place) : NOT_FORWARDING;
+function packetFilterOf(place: PacketFilterPlace, isRouted: boolean): PacketFilter | NoPacketFilter {
+  return isRouted ? findPacketFilter(place) : NOT_FORWARDING;
 }
 
 /** Makes a router of the node, also of one that an earlier engine has made. */

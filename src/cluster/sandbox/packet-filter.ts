@@ -1,18 +1,20 @@
 /** Runs nft(8) in the node's network namespace, where it can translate addresses; finds out first whether it can. */
 import { ptr } from "bun:ffi";
-import type { ConnectionMark, PacketFilter } from "../net/packet-filter.ts";
+import type { PacketFilter } from "../net/packet-filter.ts";
 import type { Address } from "../net/service-network.ts";
 import { formatIpv4 } from "../../lib/ipv4.ts";
-import { messageOf } from "../../kernel/problem.ts";
 import type { Launcher } from "./launcher.ts";
 import * as linux from "./linux-constants.ts";
-import { forgetConnections } from "./netlink.ts";
+import { addLinkRoute, forgetConnections, type NetlinkRequest } from "./netlink.ts";
+import { BRIDGE_INDEX } from "./network.ts";
 import { Program } from "./program.ts";
 
 const AF_NETLINK = 16;
 const AF_INET = 2;
 const SOCK_RAW = 3;
+const NETLINK_ROUTE = 0;
 const NETLINK_NETFILTER = 12;
+const EEXIST = 17;
 const SOL_IP = 0;
 const SO_ORIGINAL_DST = 80;
 const SOCKADDR_BYTES = 16;
@@ -68,8 +70,8 @@ export const NOT_FORWARDING: NoPacketFilter = {
   fix: "Start Pillion where it may write there",
 };
 
-/** The packet filter, or why there is none. Never rejects. Takes 10 ms. */
-export async function findPacketFilter(place: PacketFilterPlace): Promise<PacketFilter | NoPacketFilter> {
+/** The packet filter, or why there is none. Blocks for some 10 ms. */
+export function findPacketFilter(place: PacketFilterPlace): PacketFilter | NoPacketFilter {
   const nsenter = Bun.which("nsenter");
   const nft = Bun.which("nft") ?? Bun.which("nft", { PATH: SYSTEM_FOLDERS });
   if (nft === null)
@@ -77,48 +79,62 @@ export async function findPacketFilter(place: PacketFilterPlace): Promise<Packet
   if (nsenter === null)
     return { because: 'the program "nsenter" is not installed', fix: "Install the package util-linux" };
   const argv = [nsenter, `--net=${place.netnsPath}`, "--", nft, "-f", "-"];
-  try {
-    await runNft(argv, PROBE);
-  } catch (error) {
-    return { because: messageOf(error), fix: "Use a kernel with nf_tables and its address translation" };
-  }
+  const { exitCode, stderr } = Bun.spawnSync([...argv], { ...optionsOf(PROBE), stderr: "pipe" });
+  if (exitCode !== 0)
+    return {
+      because: complaintOf(stderr.toString(), exitCode),
+      fix: "Use a kernel with nf_tables and its address translation",
+    };
   return {
     apply: (script) => runNft(argv, script),
-    forget: (mark) => forget(place, mark),
+    forget: (mark) => request(place, NETLINK_NETFILTER, forgetConnections(mark)),
+    openNode() {
+      const everywhere = { link: BRIDGE_INDEX, address: 0, prefixLength: 0 };
+      request(place, NETLINK_ROUTE, addLinkRoute(everywhere), EEXIST);
+    },
     originalDestination: (fd) => originalDestination(place.launcher, fd),
   };
 }
 
 async function runNft(argv: readonly string[], script: string): Promise<void> {
-  const child = Bun.spawn([...argv], {
+  const child = Bun.spawn([...argv], { ...optionsOf(script), stderr: "pipe" });
+  const [said, exitCode] = await Promise.all([child.stderr.text(), child.exited]);
+  if (exitCode !== 0) throw new Error(complaintOf(said, exitCode));
+}
+
+function optionsOf(script: string) {
+  return {
     stdin: Buffer.from(script),
     stdout: "ignore",
-    stderr: "pipe",
     timeout: PATIENCE_MS,
     killSignal: "SIGKILL",
-  });
-  const [said, exitCode] = await Promise.all([child.stderr.text(), child.exited]);
-  if (exitCode === 0) return;
-  throw new Error(`nft says: ${firstLine(said) ?? `exit code ${exitCode}`}`);
+  } as const;
 }
 
-function firstLine(text: string): string | undefined {
-  const line = text.trim().split("\n")[0]?.trim();
-  return line === "" ? undefined : line;
+function complaintOf(said: string, exitCode: number | null): string {
+  const [line = ""] = said.trim().split("\n");
+  return `nft says: ${line === "" ? `exit code ${exitCode}` : line}`;
 }
 
-/** Throws `LaunchError`. */
-function forget({ launcher, netns }: PacketFilterPlace, mark: ConnectionMark): void {
+/** Sends it in the node's namespace. Throws `LaunchError`. */
+function request(
+  { launcher, netns }: PacketFilterPlace,
+  family: number,
+  { what, bytes }: NetlinkRequest,
+  ignore?: number,
+): void {
   const program = new Program();
   const socket = program.slot();
-  const { what, bytes } = forgetConnections(mark);
   program
     .call("setns", [netns, linux.CLONE_NEWNET], { name: "setns(node)" })
-    .call("socket", [AF_NETLINK, SOCK_RAW | linux.O_CLOEXEC, NETLINK_NETFILTER], {
+    .call("socket", [AF_NETLINK, SOCK_RAW | linux.O_CLOEXEC, family], {
       save: socket,
-      name: "socket(netfilter)",
+      name: "socket(netlink)",
     })
-    .call("netlink", [socket, bytes, bytes.length], { name: what });
+    .call("netlink", [socket, bytes, bytes.length], {
+      name: what,
+      ...(ignore !== undefined && { ignore }),
+    });
   launcher.run(program);
 }
 

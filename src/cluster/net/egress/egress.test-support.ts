@@ -67,6 +67,7 @@ async function egress(sandbox: Sandbox, folder: string): Promise<unknown> {
     sockets: sandbox,
     filter: {
       apply: (script) => filter.apply((rules = script)),
+      openNode: () => filter.openNode(),
       originalDestination: (fd) => filter.originalDestination(fd),
     },
     nodeIP,
@@ -89,6 +90,9 @@ async function egress(sandbox: Sandbox, folder: string): Promise<unknown> {
     loopback: await ask("127.0.0.1"),
     enginesOwnPort: await ask(nodeIP, ownPort),
     noPod: await ask("10.96.1.1"),
+    fromNode: await answer(sandbox, { ip: INTERNET, port: 1 }),
+    fromNodeToThisMachine: await answer(sandbox, { ip: MACHINE, port: 80 }),
+    fromNodeToItself: await answer(sandbox, { ip: "127.0.0.1", port: 80 }),
     datagrams: await question("hello"),
     goesAway: await goesAway(pod),
   };

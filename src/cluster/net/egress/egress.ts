@@ -20,7 +20,7 @@ const ADDRESSES_MS = 1000;
 
 export interface EgressOptions {
   readonly sockets: Pick<NodeSockets, "listenTcp">;
-  readonly filter: Pick<PacketFilter, "apply" | "originalDestination">;
+  readonly filter: Pick<PacketFilter, "apply" | "openNode" | "originalDestination">;
   /** Where the node listens for what is on its way out. */
   readonly nodeIP: string;
   /** Of pods and Services. */
@@ -65,7 +65,8 @@ class Egress {
     const bound = this.#server.address();
     try {
       if (typeof bound !== "object" || bound === null) throw new Error("A socket without an address");
-      await filter.apply(egressRules({ cluster, port: bound.port }));
+      await filter.apply(egressRules({ cluster, at: { ip: nodeIP, port: bound.port } }));
+      filter.openNode();
     } catch (error) {
       this.close();
       throw error;
