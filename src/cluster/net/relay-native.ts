@@ -10,7 +10,7 @@ export type Handle = number;
 
 /** What tcp-relay.c exports; there is said what each does. Results below zero are −errno. */
 export interface RelayNative {
-  startRelay(netns: number, staysAwake: boolean): Handle;
+  startRelay(options: RelayStart): Handle;
   stopRelay(relay: Handle): void;
   openRoute(): Handle;
   closeRoute(relay: Handle, route: Handle): void;
@@ -21,6 +21,15 @@ export interface RelayNative {
   closeListener(relay: Handle, listener: Handle): void;
   connectionsOf(relay: Handle, listener: Handle): number;
   releaseListener(relay: Handle, listener: Handle, endsConnections: boolean): void;
+}
+
+export interface RelayStart {
+  /** -1: that of the caller. */
+  readonly netns: number;
+  /** Whether there is a processor to spare for a thread that waits awake. */
+  readonly staysAwake: boolean;
+  /** Of one listener. */
+  readonly mostConnections: number;
 }
 
 export interface RouteTargets {
@@ -47,7 +56,7 @@ function compile(): RelayNative {
     const { symbols } = cc({
       source: file,
       symbols: {
-        relay_start: { args: ["i32", "i32"], returns: "int64_t" },
+        relay_start: { args: ["i32", "i32", "i32"], returns: "int64_t" },
         relay_stop: { args: ["int64_t"], returns: "void" },
         route_open: { args: [], returns: "int64_t" },
         route_close: { args: ["int64_t", "int64_t"], returns: "void" },
@@ -61,7 +70,8 @@ function compile(): RelayNative {
       },
     });
     return {
-      startRelay: (netns, staysAwake) => Number(symbols.relay_start(netns, staysAwake ? 1 : 0)),
+      startRelay: ({ netns, staysAwake, mostConnections }) =>
+        Number(symbols.relay_start(netns, staysAwake ? 1 : 0, mostConnections)),
       stopRelay: (relay) => symbols.relay_stop(relay),
       openRoute: () => Number(symbols.route_open()),
       closeRoute: (relay, route) => symbols.route_close(relay, route),

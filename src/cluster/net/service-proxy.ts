@@ -200,7 +200,7 @@ class Relays implements ServiceProxy {
 
   #openRoute(protocol: ProxyRoute["protocol"]): Carrier {
     if (protocol === "UDP") return openUdpRoute(this.#options);
-    this.#relay ??= startTcpRelay(this.#options.network.nodeNamespace);
+    this.#relay ??= startTcpRelay({ netns: this.#options.network.nodeNamespace });
     return this.#relay.openRoute();
   }
 }

@@ -24,8 +24,6 @@
 
 #define EVENTS 64
 #define BUFFER 65536
-/* Of one listener; who comes beyond this is refused. */
-#define MOST_CONNECTIONS 4096
 /* An endpoint that has not answered by then is passed over: on one machine even a busy one takes a few milliseconds. */
 #define DIAL_MS 2000
 /* No client waits longer than this many dials. */
@@ -199,6 +197,7 @@ struct relay {
   volatile int is_wanted; /* by JavaScript: the lock */
   int is_stopping;
   int is_starved;
+  int most_connections; /* of one listener; who comes beyond this is refused */
   int stays_awake; /* the machine has a processor to spare for that */
   int is_busy; /* the last events came fast */
   long now; /* in milliseconds, when the thread last woke */
@@ -592,7 +591,7 @@ static void end_late_dials(struct relay *relay) {
 
 static void begin_connection(struct relay *relay, struct listener *listener, int fd, unsigned ip) {
   struct connection *c = calloc(1, sizeof *c);
-  int slot = c == 0 || listener->connections >= MOST_CONNECTIONS ? -1 : take_slot(relay);
+  int slot = c == 0 || listener->connections >= relay->most_connections ? -1 : take_slot(relay);
   if (slot < 0) {
     free(c);
     reset(fd);
@@ -744,7 +743,7 @@ static void wake(struct relay *relay) {
 /* --- For JavaScript --- */
 
 /* The thread's own connections are made in `netns`, which stays the caller's; -1: in that of the caller. The relay, or -errno. */
-long relay_start(int netns, int stays_awake) {
+long relay_start(int netns, int stays_awake, int most_connections) {
   struct relay *relay = calloc(1, sizeof *relay);
   long all = -1;
   long mask = 0;
@@ -753,6 +752,7 @@ long relay_start(int netns, int stays_awake) {
   if (relay == 0) return -ENOMEM;
   relay->netns = netns;
   relay->stays_awake = stays_awake;
+  relay->most_connections = most_connections;
   relay->epoll = epoll_create1(EPOLL_CLOEXEC);
   relay->wake = eventfd(0, EFD_CLOEXEC);
   if (relay->epoll < 0 || relay->wake < 0) error = *__errno_location();

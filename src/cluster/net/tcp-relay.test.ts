@@ -200,6 +200,26 @@ describe("startTcpRelay()", () => {
     await until(() => listener.connections === 0);
   });
 
+  test("refuses who comes when a listener has as many as it may", async () => {
+    const echo = await serve((socket) => socket.pipe(socket));
+    const small = startTcpRelay({ mostConnections: 2 });
+    const few = small.openRoute();
+    few.update({ endpoints: [echo] });
+    const [one, other] = [few.listen({ ip: HERE, port: 0 }), few.listen({ ip: HERE, port: 0 })];
+    const sockets = [open(one.port), open(one.port), open(other.port)];
+    for (const socket of sockets) {
+      socket.write("hello");
+      await once(socket, "data");
+    }
+    expect([await hear(one.port), one.connections, other.connections]).toEqual(["ECONNRESET", 2, 1]);
+    sockets[0]?.end();
+    await until(() => one.connections === 1);
+    const next = open(one.port);
+    next.end("hello");
+    expect(await text(next)).toBe("hello");
+    small.close();
+  });
+
   test("out of descriptors lets clients wait or hangs up on them, and serves again once there are some", async () => {
     const patient = await serve((socket) => socket.once("data", () => socket.end("answer")));
     const program = join(import.meta.dirname, "tcp-relay.test-support.ts");
@@ -254,7 +274,7 @@ describe("startTcpRelay()", () => {
       code(() => route.listen({ ip: "203.0.113.9", port: 0 })),
       code(() => route.listen({ fd: 1_000_000 })),
       code(() => route.listen({ ip: "::1", port: 80 })),
-      code(() => startTcpRelay(1_000_000)),
+      code(() => startTcpRelay({ netns: 1_000_000 })),
     ]).toEqual([
       "EADDRINUSE",
       "EADDRNOTAVAIL",

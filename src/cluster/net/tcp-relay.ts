@@ -11,6 +11,9 @@ import type { Address } from "./service-network.ts";
 /** `struct endpoint` of tcp-relay.c. */
 const ENDPOINT_BYTES = 8;
 
+/** Each takes two descriptors, and while one side is slow at most 64 KiB for each. */
+const MOST_CONNECTIONS = 4096;
+
 /** One port of one Service. Its listeners share whose turn it is, and who stays with whom. */
 export interface TcpRoute {
   /** From now on nobody else gets a new connection. One whose endpoint was still being dialed goes elsewhere. */
@@ -35,13 +38,23 @@ export interface TcpRelay {
   close(): void;
 }
 
-/**
- * `netns`, a descriptor that stays the caller's, is the network namespace that endpoints are reached from; absent: this one.
- * Throws an error with the system's code, or what the compiler says.
- */
-export function startTcpRelay(netns = -1): TcpRelay {
+export interface TcpRelayOptions {
+  /** A descriptor of the network namespace that endpoints are reached from, which stays the caller's. @default {this one} */
+  readonly netns?: number;
+  /** Of one listener; who comes beyond this is refused. @default {4096} */
+  readonly mostConnections?: number;
+}
+
+/** Throws an error with the system's code, or what the compiler says. */
+export function startTcpRelay({
+  netns = -1,
+  mostConnections = MOST_CONNECTIONS,
+}: TcpRelayOptions = {}): TcpRelay {
   const native = relayNative();
-  const relay = checked(native.startRelay(netns, availableParallelism() > 1), "relay");
+  const relay = checked(
+    native.startRelay({ netns, mostConnections, staysAwake: availableParallelism() > 1 }),
+    "relay",
+  );
   const open = new Set<Route>();
   let isClosed = false;
   return {
