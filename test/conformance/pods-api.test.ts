@@ -151,6 +151,11 @@ describe("the API from inside", () => {
     );
     expect(JSON.parse(await inside("box", curl("/version")))).toMatchObject({ major: "1" });
     expect(await inside("box", "curl -sS https://kubernetes.default.svc/version")).toContain("certificate");
+    const names = ["kubernetes.default", "kubernetes.default.svc.cluster.local", "10.96.0.1"];
+    const codes = names.map(
+      (name) => `curl -s -o /dev/null -w '%{http_code} ' --cacert ${ACCOUNT}/ca.crt https://${name}/version`,
+    );
+    expect(await inside("box", codes.join("; "))).toBe("200 200 200");
   });
 
   test("forbids what no role allows, in its own words, and no more once one does", async () => {
