@@ -538,6 +538,20 @@ describe("webhooks", () => {
     });
   });
 
+  test("are acted on; policies are not, as a warning says", async () => {
+    const hooks = configuration("Validating", hook);
+    const { headers } = await post(`${CONFIGURATIONS}/validatingwebhookconfigurations`, { ...hooks });
+    expect(headers.get("warning")).toBeNull();
+    const policy = {
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind: "ValidatingAdmissionPolicy",
+      metadata: { name: "none" },
+      spec: { validations: [{ expression: "true" }] },
+    };
+    const inert = await post(`${CONFIGURATIONS}/validatingadmissionpolicies`, policy);
+    expect(inert.headers.get("warning")).toContain("nothing acts on them yet");
+  });
+
   test("are asked where the namespace's labels say so", async () => {
     hook.answer = () => ({ allowed: false });
     const namespaceSelector = { matchLabels: { guarded: "yes" } };
@@ -545,6 +559,36 @@ describe("webhooks", () => {
     expect((await post(MAPS, map("a"))).code).toBe(201);
     await patch(DEFAULT, "merge-patch+json", { metadata: { labels: { guarded: "yes" } } });
     expect((await post(MAPS, map("b"))).code).toBe(400);
+  });
+
+  test("see namespaces as being in themselves, by the labels they are to have", async () => {
+    const namespaceSelector = { matchLabels: { guarded: "yes" } };
+    await register(configuration("Validating", hook, { namespaceSelector, ...rule("namespaces") }));
+    const namespace = (name: string, labels: object) => ({
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name, labels },
+    });
+    await post("/api/v1/namespaces", namespace("open", {}));
+    await post("/api/v1/namespaces", namespace("shut", { guarded: "yes" }));
+    await patch("/api/v1/namespaces/open", "merge-patch+json", { metadata: { labels: { guarded: "yes" } } });
+    expect(hook.requests).toMatchObject([
+      { operation: "CREATE", name: "shut", namespace: "shut", object: { status: { phase: "Active" } } },
+      { operation: "UPDATE", name: "open", namespace: "open" },
+    ]);
+  });
+
+  test("see what is in no namespace, whatever they select", async () => {
+    const namespaceSelector = { matchLabels: { guarded: "yes" } };
+    await register(configuration("Validating", hook, { namespaceSelector, ...rule("priorityclasses") }));
+    await post("/apis/scheduling.k8s.io/v1/priorityclasses", {
+      apiVersion: "scheduling.k8s.io/v1",
+      kind: "PriorityClass",
+      metadata: { name: "high" },
+      value: 7,
+    });
+    expect(hook.requests).toMatchObject([{ operation: "CREATE", name: "high" }]);
+    expect(hook.requests[0]).not.toHaveProperty("namespace");
   });
 
   test("are asked where all conditions hold, and conditions that fail are as a webhook that does", async () => {
