@@ -131,7 +131,7 @@ test(
       /cannot delete DaemonSet-managed Pods \(use --ignore-daemonsets to ignore\): drained\/agent-/,
     );
     const all = [...drain, selector, "--ignore-daemonsets"];
-    const blocked = await kubectl.run([...all, "--timeout=1s"]);
+    const blocked = await kubectl.run([...all, "--timeout=4s"]);
     expect({ code: blocked.code, stderr: blocked.stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(

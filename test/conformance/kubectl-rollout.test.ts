@@ -107,12 +107,12 @@ test(
   "a rollout that never becomes ready is told of by rollout status, and pods of before go on [D9]",
   async () => {
     const kubectl = await cluster.open("35", "stuck");
-    const late = { progressDeadlineSeconds: 1, replicas: 2 };
-    await kubectl.must(["create", "-f", "-"], workload("Deployment", "d", late));
+    await kubectl.must(["create", "-f", "-"], workload("Deployment", "d", { replicas: 2 }));
     await kubectl.must(["rollout", "status", "deploy/d", "--timeout=30s"]);
     const probe = { exec: { command: ["false"] } };
-    const patch = { spec: { template: { spec: { containers: [{ name: "main", readinessProbe: probe }] } } } };
-    await kubectl.must(["patch", "deploy", "d", "-p", JSON.stringify(patch)]);
+    const template = { spec: { containers: [{ name: "main", readinessProbe: probe }] } };
+    const patch = JSON.stringify({ spec: { progressDeadlineSeconds: 1, template } });
+    await kubectl.must(["patch", "deploy", "d", "-p", patch]);
     const status = await kubectl.run(["rollout", "status", "deploy/d", "--timeout=30s"]);
     expect({ code: status.code, stderr: status.stderr }).toEqual({
       code: 1,
