@@ -24,7 +24,7 @@ import { serveRequest, type ServeOptions } from "./serve-request.ts";
 import type { UpgradeRequest } from "./streaming/upgrades.ts";
 import { usageSampler } from "./metrics/usage-sampler.ts";
 import { creatorFor } from "./store-new.ts";
-import { warnOfService } from "./warn-of-service.ts";
+import { warnOfWrite } from "./warn-of-write.ts";
 import { connectMachine, type ConnectService } from "./webhooks/call-webhook.ts";
 import { openWebhooks } from "./webhooks/run-webhooks.ts";
 import { openServiceAccountTokens } from "./service-account-tokens.ts";
@@ -165,7 +165,7 @@ function serveOptions(options: ApiOptions, address: string): ServeOptions {
       settle: [
         scheduleOn({ store, nodeName }),
         allocateService(store),
-        warnOfService,
+        warnOfWrite,
         warnOfDefinition,
         refuseEscalation(authorizer),
       ],
