@@ -71,8 +71,32 @@ function reviewOf({ context, request, target }: NamedRequest, { dryRun, part }: 
   };
 }
 
-function changeSteps(named: NamedRequest, { change, dryRun, isApply = false, part: view }: Change) {
-  const { context, request, target } = named;
+function changeSteps(named: NamedRequest, asked: Change) {
+  const { admit: first, settle } = named.context;
+  const { part, isStatus, isVisit, wanted, owned, through, checked } = partsOfChange(named, asked);
+  return {
+    part,
+    isStatus,
+    /** All at once, where nobody is to be asked in between. */
+    plain: (current: KubeObject) => {
+      const next = wanted(current);
+      if (meansAnother(current, next)) return next;
+      return checked(through([...first, ...settle], owned(current, next), current), current);
+    },
+    draft: (current: KubeObject) => {
+      const next = wanted(current);
+      return meansAnother(current, next) ? undefined : through(first, owned(current, next), current);
+    },
+    again: (object: KubeObject, current: KubeObject) => through(first, object, current),
+    finish: (object: KubeObject, current: KubeObject) => {
+      const settled = through(settle, object, current);
+      return checked(isVisit ? withVisitors(current, settled) : settled, current);
+    },
+  };
+}
+
+function partsOfChange(named: NamedRequest, { change, dryRun, isApply = false, part: view }: Change) {
+  const { request, target } = named;
   const { info, subresource } = target;
   // Who writes a part of the object is another owner than who writes all of it.
   const writer =
@@ -103,25 +127,7 @@ function changeSteps(named: NamedRequest, { change, dryRun, isApply = false, par
     else refuseInvalidChange(object, current, info);
     return object;
   };
-  return {
-    part,
-    isStatus,
-    /** All at once, where nobody is to be asked in between. */
-    plain: (current: KubeObject) => {
-      const next = wanted(current);
-      if (meansAnother(current, next)) return next;
-      return checked(through([...context.admit, ...context.settle], owned(current, next), current), current);
-    },
-    draft: (current: KubeObject) => {
-      const next = wanted(current);
-      return meansAnother(current, next) ? undefined : through(context.admit, owned(current, next), current);
-    },
-    again: (object: KubeObject, current: KubeObject) => through(context.admit, object, current),
-    finish: (object: KubeObject, current: KubeObject) => {
-      const settled = through(context.settle, object, current);
-      return checked(isVisit ? withVisitors(current, settled) : settled, current);
-    },
-  };
+  return { part, isStatus, isVisit, wanted, owned, through, checked };
 }
 
 /** Only ephemeral containers change here; whatever else a client sent is not looked at (`dropNonEphemeralContainerUpdates`). */

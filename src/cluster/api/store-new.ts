@@ -72,24 +72,10 @@ interface NewObject {
   readonly warn: (text: string) => void;
 }
 
-async function admitNew(
-  context: ApiContext,
-  { placed, own, request, ...given }: NewObject,
-): Promise<KubeObject> {
-  const { info, dryRun, warn } = given;
+async function admitNew(context: ApiContext, given: NewObject): Promise<KubeObject> {
+  const { info, placed, own, dryRun } = given;
   const { store, webhooks } = context;
-  const { namespace = "", name = "" } = placed.metadata;
-  const user = request?.user;
-  const through = (steps: readonly Admit[], object: KubeObject) =>
-    admit(steps, { ...given, ...(user === undefined ? {} : { user }), object, operation: "CREATE" });
-  const finish = (object: KubeObject) => {
-    const fresh = withFirstStatus(info, object);
-    refuseInvalidFresh(info, fresh);
-    return fresh;
-  };
-  const announce = (object: KubeObject, created: KubeObject) => {
-    if (!dryRun) announceScheduled(context, object, created);
-  };
+  const { through, finish, announce } = creationSteps(context, given);
   const draft = own(applyDefaults(placed));
   const isConcerned = webhooks.concern({ operation: "CREATE", info, subresource: "" });
   if (!isConcerned || !hasPlace(context, placed)) {
@@ -98,21 +84,42 @@ async function admitNew(
     announce(placed, created);
     return created;
   }
-  const options = optionsOf("CreateOptions", request?.query);
-  const sender = user ?? controllerOf(placed);
-  const asked = attributesOf({ operation: "CREATE", info, namespace, name, dryRun, user: sender, options });
+  const { namespace = "" } = placed.metadata;
   return await createReviewed({
     webhooks,
     store,
     resource: info.groupResource,
-    asking: { warn, signal: request?.signal },
-    attributes: { ...asked, object: through(context.admit, draft) },
+    asking: { warn: given.warn, signal: given.request?.signal },
+    attributes: { ...attributesOfNew(given), object: through(context.admit, draft) },
     again: (object) => through(context.admit, object),
     decode: (value) => applyDefaults(decodeObject(value, info).object),
     settle: (object) => through(context.settle, inPlace(object, { info, namespace })),
     finish,
     announce,
   });
+}
+
+function creationSteps(context: ApiContext, { info, dryRun, request, warn }: NewObject) {
+  const user = request === undefined ? {} : { user: request.user };
+  return {
+    through: (steps: readonly Admit[], object: KubeObject) =>
+      admit(steps, { info, dryRun, warn, ...user, object, operation: "CREATE" }),
+    finish(this: void, object: KubeObject) {
+      const fresh = withFirstStatus(info, object);
+      refuseInvalidFresh(info, fresh);
+      return fresh;
+    },
+    announce(this: void, object: KubeObject, created: KubeObject) {
+      if (!dryRun) announceScheduled(context, object, created);
+    },
+  };
+}
+
+function attributesOfNew({ info, placed, dryRun, request }: NewObject) {
+  const { namespace = "", name = "" } = placed.metadata;
+  const user = request?.user ?? controllerOf(placed);
+  const options = optionsOf("CreateOptions", request?.query);
+  return attributesOf({ operation: "CREATE", info, namespace, name, dryRun, user, options });
 }
 
 /** False where the store will say that the namespace is not there, or is going: nobody else's business (`NamespaceLifecycle`). */
