@@ -117,6 +117,18 @@ describe.each(engineWays)("a sandbox $name", (way) => {
   });
 });
 
+test("pods reach each other directly where /proc/sys is read-only and the node cannot be a router", async () => {
+  const [way] = engineWays;
+  if (way === undefined) throw new Error("no way to run an engine");
+  await using engine = new EngineFolder(way);
+  const script = `mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$0" "$@"`;
+  const argv = ["sh", "-c", script, ...scenarioCommand("network", engine.stateDir)];
+  expect(await engine.result(argv)).toMatchObject({
+    answers: { "and back": "one", "node to pod": "one", "pod to node": "node" },
+    routes: ["eth0 0.0.0.0 via 10.244.0.1", "eth0 10.244.0.0 via 0.0.0.0"],
+  });
+});
+
 test.skipIf(process.geteuid?.() !== 0)(
   "openSandbox() refuses to mount where other namespaces see it, and writes nothing",
   async () => {
