@@ -109,12 +109,34 @@ describe("a chart", () => {
     await expect(installed).rejects.toMatchObject({ code });
   });
 
-  test("that helm refuses is refused in helm's words", async () => {
+  test.each([
+    ["walk.go:75: found symbolic link\nError: no template\n", "no template"],
+    [
+      'level=WARN msg="x"\nError: INSTALLATION FAILED: 1 error occurred:\n\t* a is wrong\n\n\n',
+      "INSTALLATION FAILED: 1 error occurred: * a is wrong",
+    ],
+    [
+      "Error: INSTALLATION FAILED: resource Deployment/default/a not ready.\ncontext deadline exceeded\n",
+      "INSTALLATION FAILED: resource Deployment/default/a not ready. context deadline exceeded",
+    ],
+    ["killed\n", "killed"],
+  ])("that helm refuses is refused in helm's words: %j", async (stderr, words) => {
     using folder = new Folder().write("Chart.yaml", "name: web\n");
-    const helm = answering({ code: 1, stderr: "walk.go:75: found symbolic link\nError: no template\n" });
+    const helm = answering({ code: 1, stderr });
     await expect(installChart(helm.run, folder.path, { kubeconfig: "/kubeconfig" })).rejects.toMatchObject({
       code: "E_CHART_REFUSED",
-      message: `Cannot install the chart "${folder.path}": no template`,
+      message: `Cannot install the chart "${folder.path}": ${words}`,
     });
+  });
+
+  test.each([
+    ["3.17", 'W1121 16:54:12.166138   23634 warnings.go:70] pillion: "x" is stored\n'],
+    ["4.1", String.raw`I1121 16:54:18.8 24028 warnings.go:107] "Warning: pillion: \"x\" is stored"` + "\n"],
+  ])("passes on what the API warns helm %s of, once", async (_, stderr) => {
+    using folder = new Folder().write("Chart.yaml", "name: web\n");
+    const helm = answering({ stdout: "installed\n", stderr: stderr + stderr });
+    expect(await installChart(helm.run, folder.path, { kubeconfig: "/kubeconfig" })).toBe(
+      'Warning: pillion: "x" is stored\ninstalled\n',
+    );
   });
 });

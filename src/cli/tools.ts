@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { messageOf, Problem } from "../kernel/problem.ts";
+import { printable } from "./printable.ts";
 
 export interface ToolResult {
   readonly code: number;
@@ -42,7 +43,8 @@ export interface ChartInstallation {
 }
 
 /**
- * Installs the chart, or upgrades the release that bears its name, in namespace `default`; gives what helm prints.
+ * Installs the chart, or upgrades the release that bears its name, in namespace `default`; gives what helm prints, the
+ * API's warnings first.
  * `E_NO_HELM`, `E_CHART` for a chart without a name, `E_CHART_REFUSED` in helm's own words.
  */
 export async function installChart(
@@ -60,10 +62,10 @@ export async function installChart(
       fix: "Install helm 3.17 or newer, or give `-f` what `helm template` prints",
     });
   }
-  if (result.code === 0) return result.stdout;
+  if (result.code === 0) return warningsOf(result.stderr) + result.stdout;
   throw new Problem({
     code: "E_CHART_REFUSED",
-    message: `Cannot install the chart "${folder}": ${lastLine(result.stderr).replace(/^Error: /, "")}`,
+    message: `Cannot install the chart "${folder}": ${errorOf(result.stderr)}`,
     fix: "Correct the chart; `helm lint` and `pillion events` may say more",
   });
 }
@@ -88,6 +90,19 @@ function notAChart(file: string, why: string, cause?: unknown): Problem {
     fix: "Give the chart `apiVersion: v2`, a `name` and a `version`",
     cause,
   });
+}
+
+/** Helm logs a warning of the API as client-go does: 3.17 as it is, 4.1 quoted. */
+function warningsOf(stderr: string): string {
+  const found = [...stderr.matchAll(/warnings\.go:\d+\] (?:"Warning: (.*)"|(.*))$/gm)];
+  const texts = found.map(([, quoted, plain = ""]) => quoted?.replaceAll(/\\(.)/g, "$1") ?? plain);
+  return [...new Set(texts)].map((text) => `Warning: ${text}\n`).join("");
+}
+
+/** Helm's error in one line: one of several, or of a chart that is not ready in time, takes more. */
+function errorOf(stderr: string): string {
+  const [, error] = /(?:^|\n)Error: ([^]*)$/.exec(stderr) ?? [];
+  return error === undefined ? lastLine(stderr) : printable(error.trim());
 }
 
 function lastLine(text: string): string {

@@ -62,15 +62,20 @@ test(
     expect(serviceLines(first.stderr)).toEqual(LINES.slice(0, 1));
     const later = await home.mustRun(["up", "-f", write(home, "later", ...others)]);
     expect(serviceLines(later.stderr)).toEqual(LINES.slice(1));
-    const chart = write(
-      home,
-      "chart/templates",
-      service("of-chart", { type: "NodePort", ports: [{ port: 81 }] }),
-    );
+    const ofChart = service("of-chart", { type: "NodePort", ports: [{ port: 81 }] });
+    const metadata = { name: "of-chart" };
+    const policy = {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata,
+      spec: { podSelector: {} },
+    };
+    const chart = write(home, "chart/templates", ofChart, policy);
     writeFileSync(join(chart, "../Chart.yaml"), "apiVersion: v2\nname: site\nversion: 1.0.0\n");
     symlinkSync(await helmPath("35"), join(home.path, "helm"));
     const env = { PATH: `${home.path}:${process.env["PATH"]}` };
     const charted = await home.mustRun(["up", "-f", join(chart, "..")], { env });
+    expect(charted.stderr).toContain("Warning: pillion: NetworkPolicy objects are stored");
     expect(serviceLines(charted.stderr)).toEqual([
       expect.stringMatching(/^service\/of-chart: 127\.0\.0\.1:3\d{4}$/),
     ]);
