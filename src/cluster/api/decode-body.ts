@@ -30,6 +30,10 @@ export function unsupportedMediaType(accepted: readonly string[]): StatusError {
 /** The body as JSON, YAML or protobuf. An absent body is refused as the empty text it is. */
 export async function readObjectBody(request: ApiRequest, expected: ExpectedKind): Promise<Body> {
   const type = objectTypeOf(request);
+  // Protobuf is written from Go types, which custom resources have none of.
+  if (expected.custom !== undefined && type === PROTOBUF_MEDIA_TYPE) {
+    throw unsupportedMediaType([JSON_TYPE, YAML_TYPE]);
+  }
   return parseObjectBody(await request.readBody(), type, expected);
 }
 

@@ -206,6 +206,16 @@ describe("versions", () => {
     expect(body).toMatchObject({ spec: { color: "red", height: 7 }, metadata: { generation: 1 } });
   });
 
+  test("protobuf is not spoken, since there is no Go type to write it from", async () => {
+    await define(version("v1"));
+    const headers = { "Content-Type": "application/vnd.kubernetes.protobuf" };
+    const { code, body } = await api.call(TULIPS, { method: "POST", headers, body: "k8s\0" });
+    expect([code, body["message"]]).toEqual([
+      415,
+      "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
+    ]);
+  });
+
   test("a field that the definition has dropped since is not shown", async () => {
     await define(version("v1"));
     await plant("one", { height: 1 });
