@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createServer, type Server, type Socket } from "node:net";
+import { messageOf } from "../../../kernel/problem.ts";
 import { ManualClock } from "../../../testing/manual-clock.ts";
 import { type Json, startTestApi, type TestApi } from "../api.test-support.ts";
 import { type ConnectService, connectMachine } from "./call-webhook.ts";
@@ -340,4 +341,27 @@ test("a client that leaves takes its question along", async () => {
   await left.promise;
   expect(api.store.get("configmaps", { namespace: "default", name: "a" })).toBeUndefined();
   server.close();
+});
+
+test("a cluster that ends waits for no webhook", async () => {
+  const asked = Promise.withResolvers<void>();
+  const held = Promise.withResolvers<void>();
+  hook.answer = async () => {
+    asked.resolve();
+    await held.promise;
+    return { allowed: true };
+  };
+  api.store.create(VALIDATING, configuration("Validating", hook, { timeoutSeconds: 30 }));
+  const metadata = { name: "a", namespace: "default" };
+  const creation = api.server.create("configmaps", { apiVersion: "v1", kind: "ConfigMap", metadata });
+  const refused = creation.then(
+    () => "created",
+    (error: unknown) => messageOf(error),
+  );
+  await asked.promise;
+  await api.server.close();
+  expect(await refused).toEndWith("context canceled");
+  expect(api.store.get("configmaps", metadata)).toBeUndefined();
+  expect(clock.pending).toBe(0);
+  held.resolve();
 });
