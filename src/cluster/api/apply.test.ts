@@ -97,6 +97,15 @@ test("a list that names an item twice is refused, and nothing is made of it", as
   expect((await api.call(`${DEPLOYMENTS}/a`)).code).toBe(404);
 });
 
+test("a manager has a name that can be printed", async () => {
+  await using api = await startTestApi();
+  const { code, body } = await apply(api, `${MAPS}/a`, map({}), `fieldManager=${encodeURIComponent("mé\t")}`);
+  expect([code, body.message]).toEqual([
+    422,
+    String.raw`PatchOptions.meta.k8s.io "" is invalid: fieldManager: Invalid value: "mé\t": invalid character U+0009 (at position 3), should only contain printable characters`,
+  ]);
+});
+
 test("who has owned what the cluster has removed is in nobody's way", async () => {
   await using api = await startTestApi();
   await apply(api, `${MAPS}/a`, map({ x: "1", y: "1" }));

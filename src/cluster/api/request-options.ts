@@ -2,6 +2,7 @@
 import {
   type FieldError,
   forbidden,
+  invalid,
   invalidObject,
   notSupported,
   required,
@@ -47,6 +48,7 @@ export function writeOptions(query: URLSearchParams, kind: string): WriteRequest
   }
   if (Buffer.byteLength(fieldManager) > MAX_FIELD_MANAGER)
     errors.push(tooLong("fieldManager", MAX_FIELD_MANAGER));
+  errors.push(...unprintable(fieldManager));
   refuse(kind, errors);
   const force = query.get("force");
   return {
@@ -56,6 +58,19 @@ export function writeOptions(query: URLSearchParams, kind: string): WriteRequest
     ...(fieldManager === "" ? {} : { fieldManager }),
     ...(force === null ? {} : { force: asBoolean(force) }),
   };
+}
+
+/** `ValidateFieldManager`: positions are those of bytes. */
+function unprintable(manager: string): FieldError[] {
+  let position = 0;
+  return [...manager].flatMap((character) => {
+    const at = position;
+    position += Buffer.byteLength(character);
+    if (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(character)) return [];
+    const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
+    const why = `invalid character U+${code} (at position ${at}), should only contain printable characters`;
+    return [invalid("fieldManager", manager, why)];
+  });
 }
 
 /** Of a patch; an apply is one that says who applies, and that may take over by force (apimachinery `ValidatePatchOptions`). */
