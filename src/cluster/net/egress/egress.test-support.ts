@@ -95,6 +95,7 @@ async function egress(sandbox: Sandbox, folder: string): Promise<unknown> {
     fromNodeToItself: await answer(sandbox, { ip: "127.0.0.1", port: 80 }),
     datagrams: await question("hello"),
     goesAway: await goesAway(pod),
+    crowd: await crowd(sandbox, pod),
   };
   const open = await pod.connect({ ip: INTERNET, port: 8 }, never);
   await once(open, "data");
@@ -134,6 +135,24 @@ async function goesAway(pod: PodSandbox): Promise<string> {
   socket.resetAndDestroy();
   while (outgoing() > 0) await Bun.sleep(2);
   return "gone";
+}
+
+/** One pod has its share of connections, and leaves others theirs. */
+async function crowd(sandbox: Sandbox, pod: PodSandbox) {
+  const other = await sandbox.createPod(podSpec("other"));
+  const greeted = async () => {
+    const socket = await pod.connect({ ip: INTERNET, port: 8 }, never);
+    await once(socket, "data");
+    return socket;
+  };
+  const sockets: Duplex[] = [];
+  for (let count = 0; count < 1024; count++) sockets.push(await greeted());
+  const oneMore = await answer(pod, { ip: INTERNET, port: 1 });
+  const ofAnother = await answer(other, { ip: INTERNET, port: 1 });
+  for (const socket of sockets) socket.destroy();
+  let later = oneMore;
+  while (later === oneMore) later = await answer(pod, { ip: INTERNET, port: 1 });
+  return { oneMore, ofAnother, later };
 }
 
 /** Established connections of this machine to the internet. */

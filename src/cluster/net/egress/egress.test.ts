@@ -29,6 +29,7 @@ describe.skipIf(!hasNft).each(engineWays)("the way out of pods $name", (way) => 
       fromNodeToItself: "ECONNREFUSED",
       datagrams: "ENETUNREACH",
       goesAway: "gone",
+      crowd: { oneMore: "ECONNRESET", ofAnother: "internet", later: "internet" },
       afterClose: "ECONNREFUSED",
       openAfterClose: "ECONNRESET",
     });
