@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cc } from "bun:ffi";
+import connections from "./relay-connections.c" with { type: "text" };
+import state from "./relay-state.c" with { type: "text" };
 import source from "./tcp-relay.c" with { type: "text" };
 
 /** An address in memory that C gave out, which is C's to free. */
@@ -40,6 +42,13 @@ export interface RouteTargets {
   readonly affinityMs: number;
 }
 
+/** The first includes the second, and that the third. */
+const FILES = [
+  ["tcp-relay.c", source],
+  ["relay-connections.c", connections],
+  ["relay-state.c", state],
+] as const;
+
 let compiled: RelayNative | undefined;
 
 /** Takes some milliseconds the first time. Throws what the compiler says. */
@@ -52,7 +61,7 @@ function compile(): RelayNative {
   const folder = mkdtempSync(join(tmpdir(), "pillion-relay-"));
   try {
     const file = join(folder, "tcp-relay.c");
-    writeFileSync(file, source, { mode: 0o600 });
+    for (const [name, text] of FILES) writeFileSync(join(folder, name), text, { mode: 0o600 });
     const { symbols } = cc({
       source: file,
       symbols: {

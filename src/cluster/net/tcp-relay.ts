@@ -8,7 +8,7 @@ import { type Handle, type RelayNative, relayNative } from "./relay-native.ts";
 import type { ServiceListener } from "./service-listener.ts";
 import type { Address } from "./service-network.ts";
 
-/** `struct endpoint` of tcp-relay.c. */
+/** `struct endpoint` of relay-state.c. */
 const ENDPOINT_BYTES = 8;
 
 /** Each takes two descriptors, and while one side is slow at most 64 KiB for each. */
