@@ -41,6 +41,7 @@ export function addKubernetesFunctions(environment: Environment): void {
   addQuantities(environment);
   addUrls(environment);
   addSets(environment);
+  addTimes(environment);
   environment
     .registerType("net.IP", Address)
     .registerFunction("isIP(string): bool", (text: string) => isIP(text) !== 0)
@@ -80,6 +81,17 @@ function sum(list: readonly (number | bigint)[]): number | bigint {
     return list.reduce<number>((total, item) => total + Number(item), 0);
   }
   return list.reduce<bigint>((total, item) => total + BigInt(item), 0n);
+}
+
+/** Values with a format have their types already; rules convert them all the same. */
+function addTimes(environment: Environment): void {
+  const [time, duration] = ["google.protobuf.Timestamp", "google.protobuf.Duration"];
+  environment
+    .registerFunction(`timestamp(${time}): ${time}`, (given: Date) => given)
+    .registerFunction(`duration(${duration}): ${duration}`, (given: object) => given)
+    .registerFunction(`string(${time}): string`, (given: Date) =>
+      given.toISOString().replace(/\.?0+Z$/, "Z"),
+    );
 }
 
 function addSets(environment: Environment): void {

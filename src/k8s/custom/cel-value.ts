@@ -1,5 +1,7 @@
 /** A custom resource's values as its CEL rules see them: by the types of the schema, and nothing that the schema does not name. */
+import type * as Evaluator from "@marcbachmann/cel-js/evaluator";
 import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
+import { parseGoDuration } from "../go-duration.ts";
 import { type CustomSchema, EMBEDDED, INT_OR_STRING, valueSchema } from "./custom-schema.ts";
 
 /** Words that CEL keeps to itself; a property of that name is written `__if__`. */
@@ -49,7 +51,16 @@ function celText(value: string, schema: CustomSchema | undefined): unknown {
     const time = new Date(value);
     return Number.isNaN(time.getTime()) ? value : time;
   }
+  if (schema.format === "duration") return celDuration(value);
   return schema.format === "byte" ? new Uint8Array(Buffer.from(value, "base64")) : value;
+}
+
+function celDuration(text: string): unknown {
+  const ms = parseGoDuration(text);
+  if (ms === undefined) return text;
+  const { Duration } = require("@marcbachmann/cel-js/evaluator") as typeof Evaluator;
+  const seconds = Math.floor(ms / 1_000);
+  return new Duration(BigInt(seconds), Math.round((ms - seconds * 1_000) * 1e6));
 }
 
 function celObject(object: JsonObject, schema: CustomSchema, isResource: boolean): unknown {

@@ -65,6 +65,12 @@ describe("a rule sees", () => {
       "2026-01-01T00:00:00Z",
     ],
     ["duration(self) <= duration('1h')", text, "30m"],
+    ["self > duration('29m59s') && duration(self) == self", { type: "string", format: "duration" }, "30m"],
+    [
+      "timestamp(self) == self && string(self) == '2026-01-01T00:00:00Z'",
+      { type: "string", format: "date-time" },
+      "2026-01-01T00:00:00Z",
+    ],
     ["quantity(self).isLessThan(quantity('2Gi')) && isQuantity(self)", text, "1Gi"],
     [
       "isURL(self) && url(self).getScheme() == 'https' && url(self).getHostname() == 'a.b'",
