@@ -102,7 +102,7 @@ test("a manager has a name that can be printed", async () => {
   const { code, body } = await apply(api, `${MAPS}/a`, map({}), `fieldManager=${encodeURIComponent("mé\t")}`);
   expect([code, body.message]).toEqual([
     422,
-    String.raw`PatchOptions.meta.k8s.io "" is invalid: fieldManager: Invalid value: "mé\t": invalid character U+0009 (at position 3), should only contain printable characters`,
+    'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Invalid value: "mé\\t": invalid character U+0009 (at position 3), should only contain printable characters',
   ]);
 });
 

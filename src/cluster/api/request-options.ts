@@ -62,15 +62,17 @@ export function writeOptions(query: URLSearchParams, kind: string): WriteRequest
 
 /** `ValidateFieldManager`: positions are those of bytes. */
 function unprintable(manager: string): FieldError[] {
+  const errors: FieldError[] = [];
   let position = 0;
-  return [...manager].flatMap((character) => {
-    const at = position;
+  for (const character of manager) {
+    if (!/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(character)) {
+      const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
+      const why = `invalid character U+${code} (at position ${position}), should only contain printable characters`;
+      errors.push(invalid("fieldManager", manager, why));
+    }
     position += Buffer.byteLength(character);
-    if (/^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(character)) return [];
-    const code = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0");
-    const why = `invalid character U+${code} (at position ${at}), should only contain printable characters`;
-    return [invalid("fieldManager", manager, why)];
-  });
+  }
+  return errors;
 }
 
 /** Of a patch; an apply is one that says who applies, and that may take over by force (apimachinery `ValidatePatchOptions`). */
