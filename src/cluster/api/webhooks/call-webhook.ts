@@ -32,8 +32,8 @@ export interface WebhookCall {
   readonly clientConfig: WebhookClientConfig;
   readonly body: JsonObject;
   readonly timeoutSeconds: number;
-  /** Ends it early, when nobody waits any more. */
-  readonly signal?: AbortSignal | undefined;
+  /** Each ends it early, when nobody waits any more. */
+  readonly signals?: readonly AbortSignal[];
 }
 
 /** Of an answer, in bytes: objects have at most 1.5 MB, and a patch may replace a whole one. */
@@ -46,8 +46,9 @@ export async function callWebhook(call: WebhookCall, parts: CallParts): Promise<
   const ended = new AbortController();
   const cancel = parts.clock.schedule(call.timeoutSeconds * 1000, () => ended.abort(new DeadlineError()));
   const leave = () => ended.abort(new NetworkError("context canceled"));
-  call.signal?.addEventListener("abort", leave, { once: true });
-  if (call.signal?.aborted === true) leave();
+  const { signals = [] } = call;
+  for (const signal of signals) signal.addEventListener("abort", leave, { once: true });
+  if (signals.some(({ aborted }) => aborted)) leave();
   try {
     const response = await exchange(target, call, { ...parts, signal: ended.signal });
     const refusal = serverErrorText(response);
@@ -60,7 +61,7 @@ export async function callWebhook(call: WebhookCall, parts: CallParts): Promise<
     throw new WebhookFailure(`failed to call webhook: Post ${goQuote(target.url)}: ${why}`, { cause: error });
   } finally {
     cancel();
-    call.signal?.removeEventListener("abort", leave);
+    for (const signal of signals) signal.removeEventListener("abort", leave);
   }
 }
 

@@ -176,9 +176,8 @@ class RunningWebhooks implements Webhooks {
     }
     const review = { uid: randomUUID(), version };
     const body = admissionReview(review, attributes, invocation);
-    const ends = asking.signal === undefined ? [] : [asking.signal];
-    const signal = AbortSignal.any([...ends, this.#stopped.signal]);
-    const call = { clientConfig, body, timeoutSeconds, signal };
+    const left = asking.signal === undefined ? [] : [asking.signal];
+    const call = { clientConfig, body, timeoutSeconds, signals: [...left, this.#stopped.signal] };
     const response = readReviewResponse(await callWebhook(call, this.#parts), review, isMutating);
     response.warnings.forEach(asking.warn);
     if (!response.allowed) throw new WebhookDenial(webhook.name, response.status);
