@@ -32,7 +32,7 @@ export async function startNetwork(options: EngineNetwork): Promise<readonly (()
   const { store, sandbox, clock, apiPort, onError } = options;
   const { nodeIP, packetFilter: filter } = sandbox;
   const { pods, services } = DEFAULT_RANGES;
-  const kernel = filter === undefined ? undefined : new KernelServices({ filter, services, nodeIP });
+  const kernel = filter === undefined ? undefined : new KernelServices({ filter, ...DEFAULT_RANGES, nodeIP });
   const proxy = createServiceProxy({ network: sandbox, clock });
   const stopTraffic = startServiceTraffic({
     store,
@@ -40,7 +40,7 @@ export async function startNetwork(options: EngineNetwork): Promise<readonly (()
     proxy,
     kernel,
     recorder: createEventRecorder({ store, clock, component: "service-controller", host: "" }),
-    places: { nodeIP, machineIPs: [MACHINE], onNode: kernel === undefined },
+    places: { nodeIP, machineIPs: [MACHINE] },
     onError,
   });
   const closing = [() => proxy.close(), stopTraffic];

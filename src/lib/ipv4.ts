@@ -40,6 +40,12 @@ export function formatIpv4Range({ base, prefixLength }: Ipv4Range): string {
   return `${formatIpv4(base)}/${prefixLength}`;
 }
 
+/** False also for what is no IPv4 address in digits. */
+export function isInRange(text: string, range: Ipv4Range): boolean {
+  const address = parseIpv4(text);
+  return address !== undefined && address >= range.base && address < range.base + rangeSize(range);
+}
+
 /** How many addresses the range holds, network and broadcast address included. */
 export function rangeSize({ prefixLength }: Ipv4Range): number {
   return 2 ** (32 - prefixLength);

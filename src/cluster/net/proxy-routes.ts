@@ -8,7 +8,7 @@ export interface ProxyPlaces {
   readonly nodeIP: string;
   /** Addresses of this machine where node ports come in. */
   readonly machineIPs: readonly string[];
-  /** False where the kernel carries what comes in on the node: to cluster IPs, and to node ports there. */
+  /** False where the kernel carries what comes in on the node: to the cluster IP, and to the node port there. */
   readonly onNode: boolean;
 }
 

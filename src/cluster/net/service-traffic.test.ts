@@ -73,7 +73,7 @@ function start(more: Partial<ServiceTrafficOptions> = {}): void {
     clock,
     proxy,
     recorder: createEventRecorder({ store, clock, component: "service-controller", host: "" }),
-    places: { nodeIP: "10.244.0.1", machineIPs: ["127.0.0.1"], onNode: true },
+    places: { nodeIP: "10.244.0.1", machineIPs: ["127.0.0.1"] },
     onError: (error) => errors.push(error),
     ...more,
   });
@@ -169,8 +169,8 @@ describe("startServiceTraffic()", () => {
     };
     createService({ type: "NodePort", ports: [{ port: 80, nodePort: 31_001 }] });
     store.create(SLICES, slice(true));
-    const places = { nodeIP: "10.244.0.1", machineIPs: ["127.0.0.1"], onNode: false };
-    start({ kernel: { update }, places });
+    const carries = ({ endpoints }: ServiceRoute) => endpoints.every(({ ip }) => ip.startsWith("10.244."));
+    start({ kernel: { carries, update } });
     await settle();
     expect(proxy.seen()).toEqual(["machine 127.0.0.1:31001 → 10.244.0.2:8080"]);
     expect(told).toEqual([
@@ -190,6 +190,17 @@ describe("startServiceTraffic()", () => {
     clock.advance(60_000);
     await settle();
     expect(told).toHaveLength(2);
+
+    // What it cannot carry is the proxy's.
+    const abroad = { ...slice(true), endpoints: [{ addresses: ["192.0.2.2"] }] };
+    store.update(SLICES, { namespace: "default", name: "shop-1" }, () => abroad);
+    await settle();
+    expect(told.at(-1)).toEqual([]);
+    expect(proxy.seen()).toEqual([
+      "node 10.96.0.9:80 → 192.0.2.2:8080",
+      "node 10.244.0.1:31001 → 192.0.2.2:8080",
+      "machine 127.0.0.1:31001 → 192.0.2.2:8080",
+    ]);
   });
 
   test("has node ports on the node and on this machine, and says once that one is taken [SV5]", async () => {

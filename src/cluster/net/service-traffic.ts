@@ -23,12 +23,18 @@ export interface ServiceTrafficOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly proxy: ServiceProxy;
-  /** Carries traffic to cluster IPs where the proxy does not (`places`). Rejects when it cannot; that is tried again. */
-  readonly kernel?: { update(routes: readonly ServiceRoute[]): Promise<void> } | undefined;
+  /** Carries what it can of the traffic on the node instead of the proxy. */
+  readonly kernel?: Carrier | undefined;
   readonly recorder: EventRecorder;
-  readonly places: ProxyPlaces;
+  readonly places: Omit<ProxyPlaces, "onNode">;
   /** Told of what is a bug. */
   readonly onError: (error: unknown) => void;
+}
+
+export interface Carrier {
+  carries(route: ServiceRoute): boolean;
+  /** Replaces the routes that it carries. Rejects when it cannot; that is tried again. */
+  update(routes: readonly ServiceRoute[]): Promise<void>;
 }
 
 /** Returns how to stop; connections and the proxy are the caller's to end. */
@@ -137,7 +143,8 @@ class ServiceTraffic {
   async #tellKernel(): Promise<boolean> {
     const { kernel, onError } = this.#options;
     try {
-      await kernel?.update([...this.#known.values()].flatMap((known) => serviceRoutes(known)));
+      const routes = [...this.#known.values()].flatMap((known) => serviceRoutes(known));
+      await kernel?.update(routes.filter((route) => kernel.carries(route)));
       return true;
     } catch (error) {
       onError(error);
@@ -146,11 +153,13 @@ class ServiceTraffic {
   }
 
   #routes(): ProxyRoute[] {
+    const { places, kernel } = this.#options;
     const routes: ProxyRoute[] = [];
     for (const [key, known] of this.#known) {
       for (const route of serviceRoutes(known)) {
         const external = this.#balancers.addressesOf(key, route);
-        const proxied = proxyRoute(route, this.#options.places, external);
+        const onNode = kernel?.carries(route) !== true;
+        const proxied = proxyRoute(route, { ...places, onNode }, external);
         if (proxied !== undefined) routes.push(proxied);
       }
     }

@@ -1,5 +1,5 @@
 /** Says where pods may go outside of the cluster: to other machines, never to this one. */
-import { type Ipv4Range, parseIpv4, parseIpv4Range, rangeSize } from "../../../lib/ipv4.ts";
+import { type Ipv4Range, isInRange, parseIpv4, parseIpv4Range } from "../../../lib/ipv4.ts";
 
 /**
  * Addresses that mean this machine, its link, or many machines at once (RFC 6890, RFC 1112), and those where clouds give a
@@ -26,11 +26,6 @@ export interface Machine {
 
 /** Whether a pod may connect to that address. Only plain IPv4 addresses are places. */
 export function mayLeaveFor(ip: string, { cluster, addresses }: Machine): boolean {
-  const address = parseIpv4(ip);
-  if (address === undefined || addresses.has(ip)) return false;
-  return ![...REFUSED, ...cluster].some((range) => isIn(address, range));
-}
-
-function isIn(address: number, range: Ipv4Range): boolean {
-  return address >= range.base && address < range.base + rangeSize(range);
+  if (parseIpv4(ip) === undefined || addresses.has(ip)) return false;
+  return ![...REFUSED, ...cluster].some((range) => isInRange(ip, range));
 }

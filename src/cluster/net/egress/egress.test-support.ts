@@ -24,6 +24,7 @@ import { podSpec } from "../../sandbox/open-sandbox.test-support.ts";
 import { Program } from "../../sandbox/program.ts";
 import type { PodSandbox, Sandbox } from "../../sandbox/sandbox.ts";
 import { answer, say, SERVER, startAsker } from "../service-conformance.test-support.ts";
+import { createServiceProxy } from "../service-proxy.ts";
 import { startEgress } from "./egress.ts";
 
 const AF_NETLINK = 16;
@@ -94,6 +95,7 @@ async function egress(sandbox: Sandbox, folder: string): Promise<unknown> {
     fromNodeToThisMachine: await answer(sandbox, { ip: MACHINE, port: 80 }),
     fromNodeToItself: await answer(sandbox, { ip: "127.0.0.1", port: 80 }),
     datagrams: await question("hello"),
+    serviceAbroad: await serviceAbroad(sandbox, pod),
     goesAway: await goesAway(pod),
     crowd: await crowd(sandbox, pod),
   };
@@ -104,6 +106,23 @@ async function egress(sandbox: Sandbox, folder: string): Promise<unknown> {
   close();
   const [error] = (await ended) as [{ code?: string }];
   return { ...found, afterClose: await ask(INTERNET, 1), openAfterClose: error.code };
+}
+
+/** A Service without pods, whose endpoint somebody has written: the relay's connections leave as pods' do. */
+async function serviceAbroad(sandbox: Sandbox, pod: PodSandbox): Promise<string> {
+  const proxy = createServiceProxy({ network: sandbox, clock: systemClock });
+  const at = { ip: "10.96.9.9", port: 80 };
+  await proxy.update([
+    {
+      name: "test/abroad:80/TCP",
+      protocol: "TCP",
+      addresses: [{ place: "node", ...at }],
+      endpoints: [{ ip: INTERNET, port: 1 }],
+    },
+  ]);
+  const heard = await answer(pod, at);
+  proxy.close();
+  return heard;
 }
 
 /** One that nobody reads is held back at its source. */

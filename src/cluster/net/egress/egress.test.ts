@@ -28,6 +28,7 @@ describe.skipIf(!hasNft).each(engineWays)("the way out of pods $name", (way) => 
       fromNodeToThisMachine: "ECONNRESET",
       fromNodeToItself: "ECONNREFUSED",
       datagrams: "ENETUNREACH",
+      serviceAbroad: "internet",
       goesAway: "gone",
       crowd: { oneMore: "ECONNRESET", ofAnother: "internet", later: "internet" },
       afterClose: "ECONNREFUSED",

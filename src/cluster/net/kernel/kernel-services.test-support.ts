@@ -28,7 +28,7 @@ async function kernel(folder: string): Promise<void> {
     });
   const services = new KernelServices({
     filter: { apply, forget: (mark) => filter.forget(mark) },
-    services: DEFAULT_RANGES.services,
+    ...DEFAULT_RANGES,
     nodeIP: sandbox.nodeIP,
   });
   const found = await conformance(services, { shop, sandbox, folder });

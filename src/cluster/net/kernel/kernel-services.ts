@@ -1,5 +1,5 @@
 /** Has the kernel carry traffic to cluster IPs: its rules follow the routes, one change at a time, many routes at once. */
-import type { Ipv4Range } from "../../../lib/ipv4.ts";
+import { type Ipv4Range, isInRange } from "../../../lib/ipv4.ts";
 import type { ServiceRoute } from "../../../k8s/service-routes.ts";
 import type { PacketFilter } from "../packet-filter.ts";
 import {
@@ -16,6 +16,8 @@ export interface KernelServicesOptions {
   readonly filter: Pick<PacketFilter, "apply" | "forget">;
   /** Where cluster IPs come from. */
   readonly services: Ipv4Range;
+  /** Addresses of pods: the way to endpoints elsewhere leads through the engine. */
+  readonly pods: Ipv4Range;
   /** Where node ports are; those of this machine are somebody else's. */
   readonly nodeIP: string;
 }
@@ -31,6 +33,11 @@ export class KernelServices {
 
   constructor(options: KernelServicesOptions) {
     this.#options = options;
+  }
+
+  /** False for what needs somebody else. */
+  carries({ protocol, endpoints }: ServiceRoute): boolean {
+    return protocol !== "SCTP" && endpoints.every(({ ip }) => isInRange(ip, this.#options.pods));
   }
 
   /**
@@ -63,9 +70,9 @@ export class KernelServices {
   }
 
   async #rebuild(to: ServiceRules): Promise<void> {
-    const { filter, ...places } = this.#options;
+    const { filter, services, nodeIP } = this.#options;
     this.#known = undefined;
-    await this.#run([...emptyTable(places), ...changeRules(NO_RULES, to)]);
+    await this.#run([...emptyTable({ services, nodeIP }), ...changeRules(NO_RULES, to)]);
     this.#known = to;
     // Those that an earlier engine's rules have led.
     filter.forget(ALL_DATAGRAMS);
