@@ -102,6 +102,7 @@ const ACTED_ON: ReadonlySet<GroupResource> = new Set([
   "persistentvolumes",
   "poddisruptionbudgets.policy",
   "pods",
+  "priorityclasses.scheduling.k8s.io",
   "replicasets.apps",
   "replicationcontrollers",
   "rolebindings.rbac.authorization.k8s.io",
