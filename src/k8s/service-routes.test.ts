@@ -57,6 +57,13 @@ describe("routesOf", () => {
     ]);
   });
 
+  test("leads to no port that is none: the API takes any number in a slice", () => {
+    for (const port of [0, -1, 65_536, 2_147_483_647]) {
+      const slices = [slice([ready("10.0.0.1")], { ports: [{ name: "", port, protocol: "TCP" }] })];
+      expect(routesOf(service(), slices)).toMatchObject([{ endpoints: [] }]);
+    }
+  });
+
   test("[SV3] sends new connections to ready endpoints only, as long as there is one", () => {
     const all = [ready("10.0.0.1"), starting("10.0.0.2"), draining("10.0.0.3"), ending("10.0.0.4")];
     expect(ipsOf(all)).toEqual(["10.0.0.1"]);

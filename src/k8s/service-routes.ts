@@ -96,9 +96,14 @@ interface Target extends RouteEndpoint {
   readonly isDraining: boolean;
 }
 
-/** Conditions that nobody has written count as good ones. Only the first address is used, as the API asks of proxies. */
+const MOST_PORT = 65_535;
+
+/**
+ * Conditions that nobody has written count as good ones. Only the first address is used, as the API asks of proxies. A port that
+ * is none is nowhere to go to: the API takes any number in a slice.
+ */
 function targetsOf({ addresses: [ip], conditions }: Endpoint, port: number | undefined): Target[] {
-  if (ip === undefined || port === undefined) return [];
+  if (ip === undefined || port === undefined || port < 1 || port > MOST_PORT) return [];
   const { ready = true, serving = true, terminating = false } = conditions ?? {};
   return [{ ip, port, isReady: ready, isDraining: serving && terminating }];
 }
