@@ -64,6 +64,15 @@ describe("names and versions", () => {
       'metadata.annotations[api-approved.kubernetes.io]: Required value: protected groups must have approval annotation "api-approved.kubernetes.io", see https://github.com/kubernetes/enhancements/pull/1111',
     ],
     [
+      "the name of what is built in",
+      {
+        group: "discovery.k8s.io",
+        names: names({ plural: "endpointslices" }),
+        annotations: { "api-approved.kubernetes.io": "unapproved" },
+      },
+      "spec.names.plural: Forbidden: pillion: endpointslices.discovery.k8s.io is built in",
+    ],
+    [
       "the same, approved",
       { group: "flowers.k8s.io", annotations: { "api-approved.kubernetes.io": "unapproved, an experiment" } },
       "[]",

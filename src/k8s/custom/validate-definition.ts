@@ -1,5 +1,6 @@
 /** What the API server refuses of a CustomResourceDefinition (`apiextensions/validation`). */
 import { isJsonObject } from "../../lib/frozen-json.ts";
+import { resources } from "../catalogue.ts";
 import { type FieldError, forbidden, invalid, invalidEach, notSupported, required } from "../field-error.ts";
 import { checkDns1035Label, checkDns1123Subdomain } from "../names.ts";
 import type { KubeObject } from "../object.ts";
@@ -21,6 +22,9 @@ export function validateDefinition(object: KubeObject): FieldError[] {
   const wanted = `${names.plural}.${group}`;
   if (name !== wanted)
     errors.push(invalid("metadata.name", name, `must be spec.names.plural+"."+spec.group`));
+  // Its objects would be taken for those of the built-in one, in which everybody believes.
+  if (resources.some(({ groupResource }) => groupResource === wanted))
+    errors.push(forbidden("spec.names.plural", `pillion: ${wanted} is built in`));
   return [
     ...errors,
     ...validateGroup(definition),
