@@ -43,13 +43,23 @@ function validateDoubles(list: readonly unknown[], schema: CustomSchema, path: s
   const keys =
     schema[LIST_TYPE] === "map" ? keyer(schema) : schema[LIST_TYPE] === "set" ? identity : undefined;
   if (keys === undefined) return [];
-  const seen: unknown[] = [];
+  // As text: lists may have many thousand items, which cannot all be compared with each other.
+  const seen = new Set<string>();
   return list.flatMap((item, index) => {
     const key = keys(item);
-    if (seen.some((one) => jsonEqual(one, key))) return [duplicate(itemPath(path, index), key)];
-    seen.push(key);
+    const text = canonicalText(key);
+    if (seen.has(text)) return [duplicate(itemPath(path, index), key)];
+    seen.add(text);
     return [];
   });
+}
+
+/** The same for values that are equal: the order of keys does not count. */
+function canonicalText(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalText).join()}]`;
+  if (!isJsonObject(value)) return JSON.stringify(value);
+  const names = Object.keys(value).toSorted();
+  return `{${names.map((name) => `${JSON.stringify(name)}:${canonicalText(value[name])}`).join()}}`;
 }
 
 function identity(item: unknown): unknown {

@@ -93,6 +93,15 @@ describe("a value", () => {
       'x[2]: Duplicate value: "a"',
     ],
     [
+      { type: "array", "x-kubernetes-list-type": "set", items: { type: "object" } },
+      [
+        { a: 1, b: [null] },
+        { a: 1, b: ["null"] },
+        { b: [null], a: 1 },
+      ],
+      'x[2]: Duplicate value: {"b":[null],"a":1}',
+    ],
+    [
       {
         type: "array",
         "x-kubernetes-list-type": "map",
@@ -150,6 +159,19 @@ describe("schemas of schemas", () => {
   ])("%j and %j", (schema, value, expected) => {
     expect(problems(value, schema)).toBe(expected);
   });
+});
+
+test.each<[string, CustomSchema, unknown]>([
+  ["a long number without a unit", { type: "string", format: "duration" }, "1".repeat(200_000)],
+  [
+    "a set of many",
+    { type: "array", "x-kubernetes-list-type": "set", items: { type: "object" } },
+    Array.from({ length: 20_000 }, (_, index) => ({ a: index })),
+  ],
+])("%s takes no time that grows with its square", (_, schema, value) => {
+  const began = performance.now();
+  problems(value, schema);
+  expect(performance.now() - began).toBeLessThan(2_000);
 });
 
 test("what has not changed is not held against a schema that has", () => {
