@@ -4,7 +4,7 @@ import { z } from "zod";
 import { messageOf } from "../kernel/problem.ts";
 
 /** Matches after which a search asks whether it may go on. */
-const MATCHES_PER_LOOK = 16;
+export const MATCHES_PER_LOOK = 16;
 
 /** A pattern that the engine does not take; the message is its words. */
 export class PatternError extends Error {

@@ -1,6 +1,7 @@
 /** Compiles CEL rules: the engine from npm, with the functions that Kubernetes adds to the language (apiserver `cel/library`). */
 import type * as Cel from "@marcbachmann/cel-js";
 import { messageOf } from "../../kernel/problem.ts";
+import { addMeter, CelMeter } from "./cel-cost.ts";
 import { addKubernetesFunctions } from "./cel-functions.ts";
 import { celName } from "./cel-value.ts";
 
@@ -9,8 +10,10 @@ export interface CelRule {
   readonly usesOld: boolean;
   /** As it was read, for checks of what it speaks of. */
   readonly ast: unknown;
-  /** `oldSelf` undefined: none. Throws with what went wrong. */
+  /** `oldSelf` undefined: none. Throws with what went wrong, and `CelCostError` for what takes too long. */
   readonly evaluate: (self: unknown, oldSelf: unknown) => unknown;
+  /** What the last evaluation took, as the real server counts costs, more or less. */
+  readonly cost: () => number;
 }
 
 /** Why a rule cannot be evaluated here. */
@@ -42,6 +45,7 @@ function compile(source: string, optionalOld: boolean): CelRule | CelProblem {
     usesOld: program.names.has("oldSelf"),
     ast: program.ast,
     evaluate: (self, oldSelf) => program.evaluate({ self, oldSelf: old(oldSelf) }),
+    cost: program.cost,
   };
 }
 
@@ -53,8 +57,10 @@ export interface CelProgram {
   /** Of the variables that it uses. */
   readonly names: ReadonlySet<string>;
   readonly ast: unknown;
-  /** Throws with what went wrong. */
+  /** Throws with what went wrong, and `CelCostError` for what takes too long. */
   readonly evaluate: (variables: Readonly<Record<string, unknown>>) => unknown;
+  /** Of the last evaluation. */
+  readonly cost: () => number;
 }
 
 /** One expression over variables of these types. Never throws. */
@@ -76,7 +82,15 @@ export function celProgram(
     const parsed = environment(variables).parse(serialize(first.ast));
     const check = parsed.check();
     if (!check.valid) return { problem: firstLine(check.error) };
-    return { type: check.type ?? "dyn", names, ast: parsed.ast, evaluate: (values) => parsed({ ...values }) };
+    const meter = new CelMeter();
+    addMeter(parsed.ast, meter);
+    return {
+      type: check.type ?? "dyn",
+      names,
+      ast: parsed.ast,
+      evaluate: (values) => meter.run((): unknown => parsed({ ...values })),
+      cost: () => meter.used,
+    };
   } catch (error) {
     return { problem: firstLine(error) };
   }

@@ -1,8 +1,9 @@
 /** Kubernetes' own functions of CEL: lists, regular expressions, quantities, URLs, addresses (apiserver `cel/library`). */
 import type { Environment } from "@marcbachmann/cel-js";
 import { isIP } from "node:net";
-import { compileLinear } from "../../lib/linear-regex.ts";
+import { compileLinear, MATCHES_PER_LOOK } from "../../lib/linear-regex.ts";
 import { isQuantity, quantityOf } from "../quantity.ts";
+import { CelCostError } from "./cel-cost.ts";
 
 class Quantity {
   readonly nanos: bigint;
@@ -96,8 +97,7 @@ function addTimes(environment: Environment): void {
 
 function addSets(environment: Environment): void {
   type List = readonly unknown[];
-  const includes = (list: List, item: unknown) => list.some((one) => Bun.deepEquals(one, item));
-  const contains = (list: List, sublist: List) => sublist.every((item) => includes(list, item));
+  const contains = (list: List, sublist: List) => sublist.every(membership(list, sublist.length));
   const on = "kubernetes.Sets";
   environment
     .registerType(on, Sets)
@@ -108,8 +108,20 @@ function addSets(environment: Environment): void {
       (_: Sets, a: List, b: List) => contains(a, b) && contains(b, a),
     )
     .registerFunction(`${on}.intersects(list, list): bool`, (_: Sets, a: List, b: List) =>
-      a.some((item) => includes(b, item)),
+      a.some(membership(b, a.length)),
     );
+}
+
+/** Comparisons of what is no scalar: each of two lists with each of the other. */
+const MOST_COMPARISONS = 1_000_000;
+
+/** Whether a value is in the list, for so many values. Throws `CelCostError` where that takes too long. */
+function membership(list: readonly unknown[], count: number): (item: unknown) => boolean {
+  const isScalar = (value: unknown) => typeof value !== "object" || value === null;
+  const scalars = new Set(list.filter(isScalar));
+  const others = list.filter((value) => !isScalar(value));
+  if (others.length * count > MOST_COMPARISONS) throw new CelCostError();
+  return (item) => (isScalar(item) ? scalars.has(item) : others.some((one) => Bun.deepEquals(one, item)));
 }
 
 function addText(environment: Environment): void {
@@ -127,18 +139,33 @@ function addText(environment: Environment): void {
       (text: string, pattern: string, limit: bigint) =>
         limit < 0n ? found(text, pattern) : found(text, pattern).slice(0, Number(limit)),
     )
-    .registerFunction("string.replace(string, string): string", (text: string, from: string, to: string) =>
-      text.replaceAll(from, () => to),
-    )
+    .registerFunction("string.replace(string, string): string", replaceText)
     .registerFunction("string.charAt(int): string", (text: string, index: bigint) =>
       text.charAt(Number(index)),
     )
     .registerFunction("string.format(list): string", format);
 }
 
+/** Characters that all matches of a pattern may look at: each match may look to the end of the text. */
+const MOST_LOOKS = 5_000_000;
+
 function found(text: string, pattern: string): string[] {
-  const spans = compileLinear(pattern).spans(text, () => true);
+  let looks = 0;
+  const spans = compileLinear(pattern).spans(text, () => {
+    looks += MATCHES_PER_LOOK * text.length;
+    if (looks > MOST_LOOKS) throw new CelCostError();
+    return true;
+  });
   return spans.flatMap((start, index) => (index % 2 === 0 ? [text.slice(start, spans[index + 1])] : []));
+}
+
+/** Objects are smaller. */
+const MOST_TEXT = 4 * 1024 * 1024;
+
+function replaceText(text: string, from: string, to: string): string {
+  const count = text.split(from).length + 1;
+  if (text.length + count * to.length > MOST_TEXT) throw new CelCostError();
+  return text.replaceAll(from, () => to);
 }
 
 function format(text: string, values: readonly unknown[]): string {

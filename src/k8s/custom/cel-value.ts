@@ -76,9 +76,14 @@ function celObject(object: JsonObject, schema: CustomSchema, isResource: boolean
         ["metadata", METADATA],
       ]
     : [];
-  return Object.fromEntries(
+  return celFields(
     [...own, ...always].flatMap(([name, one]) =>
       Object.hasOwn(object, name) ? [[celName(name), celValue(object[name], one)] as const] : [],
     ),
   );
+}
+
+/** An object as the engine has it: it tells kinds of values by their `constructor`, and so takes a field of that name for it. */
+export function celFields(fields: readonly (readonly [string, unknown])[]): unknown {
+  return fields.some(([name]) => name === "constructor") ? new Map(fields) : Object.fromEntries(fields);
 }

@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
 import { type FieldError, forbidden, invalid, duplicate, required } from "../field-error.ts";
 import type { KubeObject } from "../object.ts";
 import { jsonEqual } from "../patch/json.ts";
+import { CelCostError, weightOf } from "./cel-cost.ts";
 import { compileCel, firstLine } from "./cel-engine.ts";
 import { celValue } from "./cel-value.ts";
 import {
@@ -39,7 +40,18 @@ const UNCHECKED =
 export function validateRules({ object, before, schema, errors }: RuleCheck): FieldError[] {
   if (!hasRules(schema)) return [];
   if (errors.some(({ type }) => BLOCKING.has(type))) return [invalid("<nil>", null, UNCHECKED)];
-  return validateAt({ value: object, old: before, path: "", isRoot: true }, schema);
+  return validateAt(
+    { value: object, old: before, path: "", isRoot: true, budget: { left: MOST_COST, isTold: false } },
+    schema,
+  );
+}
+
+/** For all rules of an object (apiserver `celconfig.RuntimeCELCostBudget`): a second or so. */
+const MOST_COST = 10_000_000;
+
+interface Budget {
+  left: number;
+  isTold: boolean;
 }
 
 const withRules = new WeakMap<CustomSchema, boolean>();
@@ -60,27 +72,38 @@ interface Place {
   readonly old: unknown;
   readonly path: string;
   readonly isRoot?: boolean;
+  readonly budget: Budget;
 }
 
 function validateAt(place: Place, schema: CustomSchema): FieldError[] {
   if (!hasRules(schema) || place.value === null) return [];
-  const own = (schema[VALIDATIONS] ?? []).flatMap((rule) => validateRule(rule, place, schema));
+  const rules = schema[VALIDATIONS] ?? [];
+  const values = rules.length > 0 ? valuesAt(place, schema) : NO_VALUES;
+  const own = rules.flatMap((rule) => validateRule(rule, place, values));
   const { value } = place;
   if (Array.isArray(value)) return [...own, ...validateItems(value, place, schema)];
   return isJsonObject(value) ? [...own, ...validateFields(value, place, schema)] : own;
 }
 
-function validateFields(object: JsonObject, { old, path }: Place, schema: CustomSchema): FieldError[] {
+function validateFields(
+  object: JsonObject,
+  { old, path, budget }: Place,
+  schema: CustomSchema,
+): FieldError[] {
   const before = isJsonObject(old) ? old : {};
   return Object.entries(object).flatMap(([name, value]) => {
     const own = propertySchema(schema, name) ?? valueSchema(schema);
     if (own === undefined) return [];
     const former = Object.hasOwn(before, name) ? before[name] : undefined;
-    return validateAt({ value, old: former, path: fieldPath(path, name) }, own);
+    return validateAt({ value, old: former, path: fieldPath(path, name), budget }, own);
   });
 }
 
-function validateItems(list: readonly unknown[], { old, path }: Place, schema: CustomSchema): FieldError[] {
+function validateItems(
+  list: readonly unknown[],
+  { old, path, budget }: Place,
+  schema: CustomSchema,
+): FieldError[] {
   const { items } = schema;
   if (items === undefined) return [];
   const keys = schema[LIST_TYPE] === "map" ? (schema[LIST_MAP_KEYS] ?? []) : undefined;
@@ -91,33 +114,67 @@ function validateItems(list: readonly unknown[], { old, path }: Place, schema: C
     keys !== undefined && Array.isArray(old) ? old.map((item: unknown) => [keyOf(item), item] as const) : [],
   );
   return list.flatMap((value, index) =>
-    validateAt({ value, old: former.get(keyOf(value)), path: itemPath(path, index) }, items),
+    validateAt({ value, old: former.get(keyOf(value)), path: itemPath(path, index), budget }, items),
   );
 }
 
-function validateRule(rule: ValidationRule, place: Place, schema: CustomSchema): FieldError[] {
-  const { value, old, isRoot = false } = place;
+/** What the rules of one place see. */
+interface Values {
+  readonly self: unknown;
+  readonly oldSelf: unknown;
+  /** The value has not changed. */
+  readonly isSame: boolean;
+}
+
+const NO_VALUES: Values = { self: null, oldSelf: undefined, isSame: false };
+
+function valuesAt({ value, old, isRoot = false, budget }: Place, schema: CustomSchema): Values {
+  if (budget.left < 0) return NO_VALUES;
+  const self = celValue(value, schema, isRoot);
+  const oldSelf = old === undefined ? undefined : celValue(old, schema, isRoot);
+  budget.left -= weightOf(self) + weightOf(oldSelf);
+  return { self, oldSelf, isSame: old !== undefined && jsonEqual(value, old) };
+}
+
+function validateRule(rule: ValidationRule, place: Place, values: Values): FieldError[] {
+  const { old, budget } = place;
+  const { self, oldSelf, isSame } = values;
   const compiled = compileCel(rule.rule, rule.optionalOldSelf === true);
   // The definition's author has been warned.
   if ("problem" in compiled) return [];
   if (old === undefined && compiled.usesOld && rule.optionalOldSelf !== true) return [];
-  if (old !== undefined && !compiled.usesOld && jsonEqual(value, old)) return [];
-  const self = celValue(value, schema, isRoot);
-  const oldSelf = old === undefined ? undefined : celValue(old, schema, isRoot);
+  if (isSame && !compiled.usesOld) return [];
+  if (budget.left < 0) return outOfBudget(place);
   const says = (detail: string) => [errorOf(rule, place, detail)];
   try {
     if (compiled.evaluate(self, oldSelf) === true) return [];
-    return says(messageFor(rule, self, oldSelf));
+    return says(messageFor(rule, values, budget));
   } catch (error) {
-    return says(`${firstLine(error)} evaluating rule: ${plainMessage(rule)}`);
+    return says(failureOf(error, rule));
+  } finally {
+    budget.left -= compiled.cost();
   }
+}
+
+/** Once for an object. */
+function outOfBudget({ budget, path, value }: Place): FieldError[] {
+  if (budget.isTold) return [];
+  budget.isTold = true;
+  const why = "validation failed due to running out of cost budget, no further validation rules will be run";
+  return [invalid(path, typeName(value), why)];
+}
+
+function failureOf(error: unknown, rule: ValidationRule): string {
+  if (!(error instanceof CelCostError)) return `${firstLine(error)} evaluating rule: ${plainMessage(rule)}`;
+  const why = "no further validation rules will be run due to call cost exceeds limit for rule";
+  return `'${error.message}': ${why}: ${plainMessage(rule)}`;
 }
 
 function plainMessage({ message, rule }: ValidationRule): string {
   return message === undefined || message === "" ? `failed rule: ${rule.trim()}` : message.trim();
 }
 
-function messageFor(rule: ValidationRule, self: unknown, oldSelf: unknown): string {
+function messageFor(rule: ValidationRule, { self, oldSelf }: Values, budget: Budget): string {
   const { messageExpression = "" } = rule;
   if (messageExpression === "") return plainMessage(rule);
   const compiled = compileCel(messageExpression, rule.optionalOldSelf === true);
@@ -127,6 +184,8 @@ function messageFor(rule: ValidationRule, self: unknown, oldSelf: unknown): stri
     return typeof text === "string" && text.trim() !== "" && !text.includes("\n") ? text : plainMessage(rule);
   } catch {
     return plainMessage(rule); // As the real server does: the rule has failed, however that is said.
+  } finally {
+    budget.left -= compiled.cost();
   }
 }
 

@@ -57,6 +57,29 @@ describe("conditions", () => {
     expect(conditionProblem(expression)).toStartWith(problem);
   });
 
+  test("cannot be made to fail by a label's name", () => {
+    const labels = { constructor: "a", ["__proto__"]: "b", toString: "c" };
+    const object = { ...POD, metadata: { labels } };
+    const says = (expression: string) =>
+      allHold([{ name: "c", expression }], { object, oldObject: undefined, request: REQUEST });
+    expect(
+      says("object.metadata.labels['constructor'] == 'a' && object.metadata.labels.toString == 'c'"),
+    ).toBe(true);
+    expect(says("object.metadata.labels['__proto__'] == 'b' && !('valueOf' in object.metadata.labels)")).toBe(
+      true,
+    );
+  });
+
+  test("are given up when they take too long", () => {
+    const names = Array.from({ length: 2_000 }, (_, index) => `n${index}`);
+    const object = { ...POD, spec: { names } };
+    const expression = "object.spec.names.all(a, object.spec.names.exists(b, a == b))";
+    const conditions = [{ name: "c", expression }];
+    expect(() => allHold(conditions, { object, oldObject: undefined, request: REQUEST })).toThrow(
+      `expression '${expression}' resulted in error: operation cancelled: actual cost limit exceeded`,
+    );
+  });
+
   test("take no time that grows with the pattern", () => {
     const text = `${"a".repeat(40)}!`;
     expect(holds(`'${text}'.matches('^(a+)+$')`)).toBe(false);

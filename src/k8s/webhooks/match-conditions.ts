@@ -1,5 +1,6 @@
 /** The CEL conditions under which a webhook is asked (KEP-3716, apiserver `webhook/matchconditions`). */
 import { type CelProblem, type CelProgram, celProgram, firstLine } from "../custom/cel-engine.ts";
+import { celFields } from "../custom/cel-value.ts";
 import { isJsonObject } from "../../lib/frozen-json.ts";
 import type { KubeObject } from "../object.ts";
 
@@ -74,5 +75,5 @@ function celData(value: unknown): unknown {
   if (typeof value === "number") return Number.isInteger(value) ? BigInt(value) : value;
   if (Array.isArray(value)) return value.map(celData);
   if (!isJsonObject(value)) return value ?? null;
-  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, celData(one)] as const));
+  return celFields(Object.entries(value).map(([key, one]) => [key, celData(one)] as const));
 }
