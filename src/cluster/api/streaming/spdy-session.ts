@@ -68,7 +68,8 @@ export class SpdySession {
     try {
       for await (const chunk of this.#carrier.incoming) {
         for (const frame of reader.read(chunk)) {
-          if (frame.kind === "goAway") return;
+          // A stream that is opened only now would wait for somebody to read it, and the session with it.
+          if (frame.kind === "goAway" || this.#carrier.gone.aborted) return;
           await this.#take(frame);
         }
       }

@@ -24,15 +24,24 @@ interface Seen {
   /** Bytes that it was given. */
   given: number;
   ended: boolean;
+  /** Somebody reads its output. */
+  begun: PromiseWithResolvers<void>;
   detached: PromiseWithResolvers<void>;
 }
 
 /** Prints for ever, or nothing at all; never reads what it is given; ends only when it is let go. */
 function endless(prints: boolean): { readonly process: ExecProcess; readonly seen: Seen } {
-  const seen: Seen = { taken: 0, given: 0, ended: false, detached: Promise.withResolvers() };
+  const seen: Seen = {
+    taken: 0,
+    given: 0,
+    ended: false,
+    begun: Promise.withResolvers(),
+    detached: Promise.withResolvers(),
+  };
   const chunk = Buffer.alloc(65_536, "x");
   const isOver = { now: false };
   async function* output(): AsyncGenerator<Uint8Array> {
+    seen.begun.resolve();
     if (!prints) await seen.detached.promise;
     while (!isOver.now) {
       seen.taken += chunk.length;
@@ -268,6 +277,8 @@ describe("a slow side holds up the other, and nothing piles up between them:", (
     const { socket } = await upgrade(slow, `${PODS}/p/exec?command=yes&stdout=true`, headers, method);
     if (method === "POST") socket.write(openStreams("error", "stdout"));
     socket.pause();
+    // The streams of SPDY are unpacked by threads, which take their time on a busy machine.
+    await seen.begun.promise;
     await keepBusy();
     for (let round = 0; round < 40; round += 1) await slow.call(`${PODS}/p`);
     expect(seen.taken).toBeGreaterThan(0);
@@ -310,7 +321,8 @@ describe("a client that is gone", () => {
     const path = `${PODS}/p/exec?command=x&stdin=true&stdout=true`;
     const { socket } = await upgrade(other, path, headers, method);
     if (method === "POST") socket.write(openStreams("error", "stdin", "stdout"));
-    await other.call(`${PODS}/p`);
+    // A client that goes before there is a process has none to let go.
+    await seen.begun.promise;
     socket.destroy();
     await seen.detached.promise;
   });
