@@ -120,6 +120,41 @@ describe("applyJsonPatch()", () => {
   });
 });
 
+/** So many lists in each other. */
+function nested(depth: number): unknown {
+  return depth === 0 ? null : [nested(depth - 1)];
+}
+
+test("a patch nests a document no deeper than a text may be nested", () => {
+  const bottom = "/0".repeat(300);
+  const wrap = [
+    { op: "add", path: "/t", value: nested(300) },
+    { op: "move", from: "/x", path: `/t${bottom}` },
+    { op: "move", from: "/t", path: "/x" },
+  ];
+  const once = applyJsonPatch({ x: 1 }, wrap);
+  expect(() => applyJsonPatch({ x: 1 }, Array.from({ length: 100 }, () => wrap).flat())).toThrow(
+    "the server rejected",
+  );
+  expect(() => applyJsonPatch(once, wrap)).toThrow("the server rejected");
+  const back = { op: "move", from: `/x${"/0".repeat(299)}`, path: "/y" };
+  const forth = { op: "move", from: "/y", path: `/x${"/0".repeat(299)}` };
+  expect(applyJsonPatch(once, Array.from({ length: 20 }, () => [back, forth]).flat())).toEqual(once);
+});
+
+test("many operations on a large document are too many", () => {
+  const large = Object.fromEntries(Array.from({ length: 50_000 }, (_, index) => [`k${index}`, index]));
+  const patch = Array.from({ length: 1_000 }, (_, index) => ({
+    op: "replace",
+    path: `/k${index}`,
+    value: "",
+  }));
+  expect(() => applyJsonPatch(large, patch)).toThrow(
+    "1000 operations in a JSON patch are too many for a document of 50001 values",
+  );
+  expect(applyJsonPatch(large, patch.slice(0, 10))).toMatchObject({ k9: "", k10: 10 });
+});
+
 function refusal(patch: unknown): { reason: string; message: string; details: unknown } {
   try {
     applyJsonPatch(document, patch);

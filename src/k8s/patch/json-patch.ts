@@ -2,16 +2,22 @@
 import { StatusError } from "../status-error.ts";
 import { isJsonObject, type JsonObject } from "../../lib/frozen-json.ts";
 import { goQuote } from "../go-format.ts";
-import { jsonEqual, ownValue, withEntry, withoutKey } from "./json.ts";
+import { MAX_JSON_DEPTH } from "../json-text.ts";
+import { jsonEqual, jsonExtent, ownValue, withEntry, withoutKey } from "./json.ts";
 
 /** apiserver `maxJSONPatchOperations`. */
 const MAX_OPERATIONS = 10_000;
 /** What all copies of a patch may add, in bytes of JSON: each may double the document (apiserver `AccumulatedCopySizeLimit`). */
 const MAX_COPIED_BYTES = 3 * 1024 * 1024;
 
-/** Bytes that the copies so far have added. */
+/** Operations times values of the document: each may look at all of them, and many at once would hold up everybody else. */
+const MAX_STEPS = 20_000_000;
+
 interface Budget {
+  /** Bytes that the copies so far have added. */
   copied: number;
+  /** The document is not nested deeper. */
+  depth: number;
 }
 
 type OperationName = "add" | "remove" | "replace" | "move" | "copy" | "test";
@@ -43,10 +49,8 @@ function readOperation(value: unknown): Operation {
   const needsFrom = op === "move" || op === "copy";
   if (needsFrom && typeof from !== "string")
     throw refused(`${op} operation failed to decode from: missing value`);
-  if (op === "add" || op === "replace" || op === "test") {
-    if (op !== "test" && !Object.hasOwn(value, "value"))
-      throw refused(`${op} operation has no value: missing value`);
-  }
+  if ((op === "add" || op === "replace") && !Object.hasOwn(value, "value"))
+    throw refused(`${op} operation has no value: missing value`);
   return {
     op: op as OperationName,
     path,
@@ -206,14 +210,10 @@ function move(document: unknown, { path, from = "" }: Operation): unknown {
 }
 
 function copy(document: unknown, { path, from = "" }: Operation, budget: Budget): unknown {
-  const source =
-    from === ""
-      ? undefined
-      : target(document, from, `copy operation does not apply: doc is missing from path: ${from}`);
-  const value =
-    source === undefined
-      ? document
-      : step(`error in copy for from: '${from}'`, () => read(source.container, source.key));
+  const missing = `copy operation does not apply: doc is missing from path: ${from}`;
+  const source = from === "" ? undefined : target(document, from, missing);
+  const words = `error in copy for from: '${from}'`;
+  const value = source === undefined ? document : step(words, () => read(source.container, source.key));
   budget.copied += JSON.stringify(value).length;
   if (budget.copied > MAX_COPIED_BYTES) {
     const sizes = `${budget.copied}, exceeding the limit ${MAX_COPIED_BYTES}`;
@@ -274,8 +274,25 @@ export function applyJsonPatch(document: unknown, patch: unknown): unknown {
     const message = `The allowed maximum operations in a JSON patch is ${MAX_OPERATIONS}, got ${patch.length}`;
     throw new StatusError("RequestEntityTooLarge", message);
   }
-  const budget: Budget = { copied: 0 };
-  return patch
-    .map(readOperation)
-    .reduce<unknown>((result, operation) => applyOperation(result, operation, budget), document);
+  const { depth, values } = jsonExtent(document);
+  if ((values + jsonExtent(patch).values) * patch.length > MAX_STEPS) {
+    const message = `${patch.length} operations in a JSON patch are too many for a document of ${values} values`;
+    throw new StatusError("RequestEntityTooLarge", message);
+  }
+  const budget: Budget = { copied: 0, depth };
+  return patch.map(readOperation).reduce<unknown>((before, operation) => {
+    const result = applyOperation(before, operation, budget);
+    checkDepth(result, operation, budget);
+    return result;
+  }, document);
+}
+
+/** One patch after the other can nest a document deeper than any text that is read. */
+function checkDepth(document: unknown, { path, from, value }: Operation, budget: Budget): void {
+  const below = from === undefined ? jsonExtent(value).depth : budget.depth - parsePointer(from).length;
+  budget.depth = Math.max(budget.depth, parsePointer(path).length + below);
+  if (budget.depth <= MAX_JSON_DEPTH) return;
+  // That was the worst case.
+  budget.depth = jsonExtent(document).depth;
+  if (budget.depth > MAX_JSON_DEPTH) throw refused("exceeded max depth");
 }

@@ -6,6 +6,18 @@ export function jsonEqual(a: unknown, b: unknown): boolean {
   return Bun.deepEquals(a, b);
 }
 
+/** How deeply lists and objects are nested, and how many values there are in them. */
+export function jsonExtent(value: unknown): { readonly depth: number; readonly values: number } {
+  if (typeof value !== "object" || value === null) return { depth: 0, values: 1 };
+  let [depth, values] = [0, 1];
+  for (const one of Object.values(value)) {
+    const inner = jsonExtent(one);
+    depth = Math.max(depth, inner.depth);
+    values += inner.values;
+  }
+  return { depth: depth + 1, values };
+}
+
 /** The own property, never one of Object.prototype. */
 export function ownValue(object: JsonObject, key: string): unknown {
   return Object.hasOwn(object, key) ? object[key] : undefined;
