@@ -78,6 +78,22 @@ describe("ResponseReader", () => {
     }).toThrow("server response headers exceeded");
   });
 
+  test("the line before a chunk has an end", () => {
+    const head = `${OK}Transfer-Encoding: chunked\r\n\r\n`;
+    for (const rest of ["1;" + "x".repeat(5_000), `1;${"x".repeat(5_000)}\r\nh\r\n`])
+      expect(() => read(head + rest, { end: false })).toThrow("header line too long");
+  });
+
+  test("takes little more room than the body, however small the chunks are", () => {
+    const reader = new ResponseReader(1_000_000);
+    reader.push(Buffer.from(`${OK}Transfer-Encoding: chunked\r\n\r\n`));
+    const before = process.memoryUsage().arrayBuffers;
+    for (let block = 0; block < 100; block++) reader.push(Buffer.from("1\r\nx\r\n".repeat(5_000)));
+    reader.push(Buffer.from("0\r\n\r\n"));
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(50_000_000);
+    expect(reader.response().body).toBe("x".repeat(500_000));
+  });
+
   test("reads the same in whatever pieces it comes", () => {
     const text = `HTTP/1.1 100 C\r\n\r\n${OK}Transfer-Encoding: chunked\r\nX: y\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n`;
     fc.assert(

@@ -11,14 +11,18 @@ export interface HttpResponse {
 }
 
 /** Go's `http.Transport` gives up on longer headers (10 MiB); nobody who is asked here needs that. */
-const HEADER_BYTES = 1024 * 1024;
+const HEADER_BYTES = 64 * 1024;
+/** Of the line before a chunk (Go's `maxLineLength`). */
+const LINE_BYTES = 4096;
 const CRLF = "\r\n";
 
 /** Takes in pieces of an answer until it is complete, or complete enough. */
 export class ResponseReader {
   #pending = Buffer.alloc(0);
   #head: { readonly status: number; readonly headers: ReadonlyMap<string, string> } | undefined;
-  readonly #body: Buffer[] = [];
+  /** Not full: chunks may be of one byte. */
+  #body = Buffer.alloc(0);
+  #bodyLength = 0;
   #bodyLeft: number;
   /** Bytes left of the body, or of the present chunk; infinite for a body that ends with the connection. */
   #frameLeft = 0;
@@ -57,7 +61,7 @@ export class ResponseReader {
 
   response(): HttpResponse {
     if (this.#head === undefined) throw new TypeError("The answer has not been read");
-    return { ...this.#head, body: Buffer.concat(this.#body).toString("utf8") };
+    return { ...this.#head, body: this.#body.toString("utf8", 0, this.#bodyLength) };
   }
 
   /** True when there was one; answers before the final one are dropped. */
@@ -68,7 +72,7 @@ export class ResponseReader {
     if (firstLine >= 0) statusOf(this.#lineUntil(firstLine));
     if (end < 0) {
       if (this.#pending.length > HEADER_BYTES)
-        throw new NetworkError("net/http: server response headers exceeded 1048576 bytes; aborted");
+        throw new NetworkError(`net/http: server response headers exceeded ${HEADER_BYTES} bytes; aborted`);
       return false;
     }
     const [first = "", ...lines] = this.#pending.toString("latin1", 0, end).split(CRLF);
@@ -109,14 +113,27 @@ export class ResponseReader {
     const piece = this.#pending.subarray(0, Math.min(this.#pending.length, this.#frameLeft));
     this.#pending = this.#pending.subarray(piece.length);
     this.#frameLeft -= piece.length;
-    this.#body.push(piece.subarray(0, this.#bodyLeft));
+    this.#keep(piece.subarray(0, this.#bodyLeft));
     this.#bodyLeft -= Math.min(this.#bodyLeft, piece.length);
     if (this.#bodyLeft === 0) this.#isDone = true;
+  }
+
+  #keep(piece: Uint8Array): void {
+    const length = this.#bodyLength + piece.length;
+    if (length > this.#body.length) {
+      const larger = Buffer.alloc(2 * length);
+      this.#body.copy(larger, 0, 0, this.#bodyLength);
+      this.#body = larger;
+    }
+    this.#body.set(piece, this.#bodyLength);
+    this.#bodyLength = length;
   }
 
   /** Also takes the line that ends a chunk. Trailers are not waited for. */
   #readChunkSize(): boolean {
     const newline = this.#pending.indexOf("\n");
+    if (newline > LINE_BYTES || (newline < 0 && this.#pending.length > LINE_BYTES))
+      throw new NetworkError("header line too long");
     if (newline < 0) return false;
     const line = this.#lineUntil(newline);
     this.#pending = this.#pending.subarray(newline + 1);

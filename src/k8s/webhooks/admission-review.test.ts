@@ -184,6 +184,14 @@ describe("a denial", () => {
     ],
     [{ code: 9999 }, { message: `${denied} without explanation`, code: 400 }],
     [
+      { details: { name: "p", retryAfterSeconds: "1\r\nSet-Cookie: a=b" } },
+      { message: `${denied} without explanation`, code: 400, details: { name: "p" } },
+    ],
+    [
+      { code: 429, details: { retryAfterSeconds: 2 } },
+      { message: `${denied} without explanation`, code: 429, details: { retryAfterSeconds: 2 } },
+    ],
+    [
       { message: "no", details: { causes: [{ field: "spec", message: "bad" }] } },
       { message: `${denied}: no`, details: { causes: [{ field: "spec", message: "bad" }] }, code: 400 },
     ],

@@ -29,7 +29,7 @@ export class WebhookDenial extends StatusError {
     super(
       REASONS.get(httpCode) ?? "Forbidden",
       `admission webhook ${goQuote(webhook)} denied the request${whyOf(message, reason)}`,
-      isJsonObject(details) ? details : undefined,
+      isJsonObject(details) ? readableDetails(details) : undefined,
     );
     this.name = "WebhookDenial";
     this.#code = httpCode;
@@ -44,6 +44,11 @@ export class WebhookDenial extends StatusError {
     const { reason: _, ...status } = super.toStatus();
     return { ...status, ...this.#status, code: this.#code };
   }
+}
+
+/** What goes into a header has to be a number. */
+function readableDetails({ retryAfterSeconds, ...details }: JsonObject): JsonObject {
+  return Number.isInteger(retryAfterSeconds) ? { ...details, retryAfterSeconds } : details;
 }
 
 function whyOf(message: unknown, reason: unknown): string {
