@@ -282,10 +282,16 @@ test("a Secret's token has no end but the Secret's", async () => {
   const issue = secretTokenIssuer({ store: api.store, clock, pki: api.pki });
   const secret = { name: at.name, uid: metadata.uid ?? "" };
   const token = issue({ namespace: "default", serviceAccount: "app", secret });
+  const hold = (held: string) =>
+    api.store.update("secrets", at, (current) => ({ ...current, data: { token: btoa(held) } }));
+  hold(token);
   clock.advance(365 * 24 * 3_600_000);
   expect(claimsOf(token)).not.toHaveProperty("exp");
   const user = { username: "system:serviceaccount:default:app" };
   expect(await review(token)).toMatchObject({ authenticated: true, user });
+  hold("another");
+  expect(await review(token)).toEqual({ user: {}, error: "service account token has been invalidated" });
+  hold(token);
   api.store.delete("secrets", at);
   expect(await review(token)).toEqual({ user: {}, error: "the token is bound to a secret that is gone" });
 });

@@ -1,6 +1,6 @@
 /** Issues and verifies tokens of service accounts (pkg/serviceaccount/claims.go): bound to objects, for audiences, for a time. */
 import { randomUUID } from "node:crypto";
-import type { Pod } from "../../../generated/kubernetes.ts";
+import type { Pod, Secret } from "../../../generated/kubernetes.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import type { KubeObject } from "../../k8s/object.ts";
 import { isJsonObject } from "../../lib/frozen-json.ts";
@@ -86,7 +86,9 @@ export function openServiceAccountTokens({ store, clock, pki }: TokenParts): Ser
       if (!token.startsWith("ey")) return "invalid bearer token";
       const claims = keys().verify(token);
       if (claims === undefined) return "invalid bearer token";
-      return verifyClaims(claims, { audiences, store, now: clock.now() });
+      const verified = verifyClaims(claims, { audiences, store, now: clock.now() });
+      if (typeof verified === "string" || claims["exp"] !== undefined) return verified;
+      return isInSecret(token, claims, store) ? verified : REPLACED;
     },
   };
 }
@@ -144,6 +146,20 @@ interface Verifying {
 }
 
 const EXPIRED = "service account token has expired";
+/** Of legacy tokens (`legacyValidator`). */
+const REPLACED = "service account token has been invalidated";
+
+/** A token without an end lasts as long as its Secret holds it: to take it out is how one gets another. */
+function isInSecret(token: string, claims: Claims, store: Store): boolean {
+  const own = claims["kubernetes.io"];
+  const bound = isJsonObject(own) ? reference(own["secret"]) : undefined;
+  if (!isJsonObject(own) || bound === undefined) return false;
+  const secret: Secret | undefined = store.get("secrets", {
+    namespace: String(own["namespace"]),
+    name: bound.name,
+  });
+  return Buffer.from(secret?.data?.["token"] ?? "", "base64").toString("utf8") === token;
+}
 
 function verifyClaims(claims: Claims, { audiences, store, now }: Verifying): VerifiedToken | string {
   const own = claims["kubernetes.io"];
