@@ -8,7 +8,10 @@ const MACHINE = {
     { base: 0x0a_f4_00_00, prefixLength: 16 },
     { base: 0x0a_60_00_00, prefixLength: 16 },
   ],
-  addresses: new Set(["192.168.1.7", "203.0.113.9"]),
+  own: [
+    { base: 0xc0_a8_01_07, prefixLength: 32 },
+    { base: 0xcb_00_71_08, prefixLength: 29 },
+  ],
 };
 
 describe("mayLeaveFor()", () => {

@@ -21,11 +21,11 @@ export interface Machine {
   /** Of pods and Services: what is there is in the cluster, or nowhere. */
   readonly cluster: readonly Ipv4Range[];
   /** This machine's own addresses, on whatever interface. */
-  readonly addresses: ReadonlySet<string>;
+  readonly own: readonly Ipv4Range[];
 }
 
 /** Whether a pod may connect to that address. Only plain IPv4 addresses are places. */
-export function mayLeaveFor(ip: string, { cluster, addresses }: Machine): boolean {
-  if (parseIpv4(ip) === undefined || addresses.has(ip)) return false;
-  return ![...REFUSED, ...cluster].some((range) => isInRange(ip, range));
+export function mayLeaveFor(ip: string, { cluster, own }: Machine): boolean {
+  if (parseIpv4(ip) === undefined) return false;
+  return ![...REFUSED, ...cluster, ...own].some((range) => isInRange(ip, range));
 }

@@ -34,6 +34,8 @@ const MACHINE = "192.0.2.1";
 const INTERNET = "192.0.2.2";
 /** No interface of the machine has it, and it is the machine's own. */
 const LOCAL_ROUTE = "198.51.100.7";
+/** The second address of an interface without a cable: the kernel takes the first for a client of its. */
+const WITHOUT_CABLE = ["203.0.113.1", "203.0.113.2"] as const;
 const METADATA = "169.254.169.254";
 const never = new AbortController().signal;
 
@@ -87,6 +89,7 @@ async function egress(sandbox: Sandbox, folder: string): Promise<unknown> {
     nobodyThere: await ask("192.0.2.77"),
     thisMachine: await ask(MACHINE),
     thisMachineByRoute: await ask(LOCAL_ROUTE),
+    thisMachineWithoutCable: await ask(WITHOUT_CABLE[1]),
     metadata: await ask(METADATA),
     loopback: await ask("127.0.0.1"),
     enginesOwnPort: await ask(nodeIP, ownPort),
@@ -182,6 +185,7 @@ function outgoing(): number {
 
 function connectToInternet(pid: number): void {
   const bridge = { name: "out", index: 2000, mac: [2, 0, 0, 0, 0, 1] } as const;
+  const dark = { name: "dark", index: 2002, mac: [2, 0, 0, 0, 0, 4] } as const;
   const port = { name: "cable", index: 2001, mac: [2, 0, 0, 0, 0, 2] } as const;
   const eth0 = { name: "eth0", index: 2000, mac: [2, 0, 0, 0, 0, 3] } as const;
   const netns = `/proc/${pid}/ns/net`;
@@ -192,6 +196,9 @@ function connectToInternet(pid: number): void {
       addBridge(bridge),
       addAddress({ link: bridge.index, address: numberOf(MACHINE), prefixLength: 24 }),
       addAddress({ link: bridge.index, address: numberOf(METADATA), prefixLength: 32 }),
+      addBridge(dark),
+      ...WITHOUT_CABLE.map((ip) => addAddress({ link: dark.index, address: numberOf(ip), prefixLength: 24 })),
+      setLinkUp(dark.index),
       addLocalRange({ link: 1, address: numberOf("198.51.100.0"), prefixLength: 24 }),
       addVeth({ port, master: bridge.index, peer: eth0, netnsFd: 0 }),
       // As most machines have one; without it, nothing else would be tried.

@@ -20,6 +20,7 @@ describe.skipIf(!hasNft).each(engineWays)("the way out of pods $name", (way) => 
       nobodyThere: "ECONNRESET",
       thisMachine: "ECONNRESET",
       thisMachineByRoute: "ECONNRESET",
+      thisMachineWithoutCable: "ECONNRESET",
       metadata: "ECONNRESET",
       loopback: "ECONNREFUSED",
       enginesOwnPort: "ECONNRESET",

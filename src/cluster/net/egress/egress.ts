@@ -1,6 +1,5 @@
 /** The way out of pods: the engine takes their connections to other machines, and makes each once more as this machine's own. */
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { networkInterfaces } from "node:os";
 import type { Clock } from "../../../kernel/clock.ts";
 import type { Ipv4Range } from "../../../lib/ipv4.ts";
 import { hangUp, joinSockets } from "../join-sockets.ts";
@@ -9,6 +8,7 @@ import type { PacketFilter } from "../packet-filter.ts";
 import type { Address } from "../service-network.ts";
 import { mayLeaveFor } from "./destinations.ts";
 import { egressRules } from "./egress-rules.ts";
+import { ownAddresses } from "./own-addresses.ts";
 
 /** Of all pods together, and of one of them; who comes beyond this is hung up on. Each takes two descriptors. */
 const MAX_CONNECTIONS = 4096;
@@ -16,7 +16,7 @@ const MAX_OF_ONE_POD = 1024;
 /** Some kernels go on for two minutes; a client that has heard nothing by then seldom waits longer. */
 const DIAL_MS = 30_000;
 /** How long it may take until a new address of this machine is known. */
-const ADDRESSES_MS = 1000;
+const ADDRESSES_MS = 100;
 
 export interface EgressOptions {
   readonly sockets: Pick<NodeSockets, "listenTcp">;
@@ -44,7 +44,7 @@ class Egress {
   /** With the pod that each came from. */
   readonly #sockets = new Map<Socket, string>();
   readonly #ofPod = new Map<string, number>();
-  #machine: { readonly addresses: ReadonlySet<string>; readonly until: number } | undefined;
+  #machine: { readonly own: readonly Ipv4Range[]; readonly until: number } | undefined;
 
   constructor(options: EgressOptions) {
     this.#options = options;
@@ -102,21 +102,16 @@ class Egress {
 
   /** Undefined for where nobody may go, and for who has asked for the engine's own port. */
   #destinationOf(socket: Socket): Address | undefined {
-    const { filter, cluster } = this.#options;
     const fd = descriptorOf(socket);
-    const to = fd === undefined ? undefined : filter.originalDestination(fd);
-    const isAllowed = to !== undefined && mayLeaveFor(to.ip, { cluster, addresses: this.#addresses() });
-    return isAllowed ? to : undefined;
+    const to = fd === undefined ? undefined : this.#options.filter.originalDestination(fd);
+    return to !== undefined && this.#mayLeaveFor(to) ? to : undefined;
   }
 
-  #addresses(): ReadonlySet<string> {
-    const { clock } = this.#options;
-    if (this.#machine !== undefined && clock.monotonic() < this.#machine.until)
-      return this.#machine.addresses;
-    const found = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-    const addresses = new Set(found.map(({ address }) => address));
-    this.#machine = { addresses, until: clock.monotonic() + ADDRESSES_MS };
-    return addresses;
+  #mayLeaveFor({ ip }: Address): boolean {
+    const { clock, cluster } = this.#options;
+    if (this.#machine === undefined || clock.monotonic() >= this.#machine.until)
+      this.#machine = { own: ownAddresses(), until: clock.monotonic() + ADDRESSES_MS };
+    return mayLeaveFor(ip, { cluster, own: this.#machine.own });
   }
 
   #passOn(socket: Socket, { ip, port }: Address): void {
@@ -131,8 +126,8 @@ class Egress {
     target.once("connect", () => {
       cancel();
       socket.off("close", giveUp);
-      // An address that no interface has can be this machine's all the same (a local route): then both ends are one.
-      if (target.localAddress === target.remoteAddress) giveUp();
+      // It may have become this machine's own. Where nobody told of a local route, both ends are one.
+      if (target.localAddress === target.remoteAddress || !this.#mayLeaveFor({ ip, port })) giveUp();
       else joinSockets(socket, target);
     });
     target.once("close", cancel);
