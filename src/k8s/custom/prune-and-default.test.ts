@@ -134,6 +134,13 @@ describe("defaultCustom()", () => {
     expect(defaultCustom(value, schema)).toEqual(expected);
   });
 
+  test("has an end, though each default has two of the next", () => {
+    let schema: CustomSchema = objectSchema({ l: { type: "string", default: "x" } });
+    for (let depth = 0; depth < 40; depth++)
+      schema = objectSchema({ l: { type: "array", items: schema, default: [{}, {}] } });
+    expect(() => defaultCustom({}, schema)).toThrow("the schema's defaults make the object too large");
+  });
+
   test("a second time changes nothing, whatever schema and object", () => {
     fc.assert(
       fc.property(anySchema, anyObject, (schema, value) => {
