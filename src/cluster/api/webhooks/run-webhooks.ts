@@ -97,10 +97,12 @@ class RunningWebhooks implements Webhooks {
     const settled = again(first);
     if (!jsonEqual(settled, first)) reinvocation.changed();
     const due = hooks.filter(({ uid }) => reinvocation.isDue(uid));
-    return await this.#round(
+    const last = await this.#round(
       { ...attributes, object: settled },
       { hooks: due, reinvocation, asking, decode },
     );
+    // What they have made of it now has been seen by nobody yet.
+    return last === undefined || last === settled ? last : again(last);
   }
 
   async validate(attributes: AdmissionAttributes, asking: Asking): Promise<void> {

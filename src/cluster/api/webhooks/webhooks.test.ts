@@ -139,6 +139,25 @@ describe("a mutating webhook", () => {
     expect((await post(MAPS, map("x"))).body).toMatchObject({ data: { first: "2", second: "1" } });
   });
 
+  test("gets nothing past the built-in steps by what it says the second time", async () => {
+    await using second = await startWebhookServer();
+    hook.answer = ({ object }) =>
+      object?.metadata.labels === undefined
+        ? { allowed: true }
+        : patched([{ op: "replace", path: "/spec/serviceAccountName", value: "nobody" }]);
+    second.answer = () => patched(LABEL);
+    const pods = rule("pods", ["CREATE"]);
+    await register(
+      configuration("Mutating", hook, { name: "a", reinvocationPolicy: "IfNeeded", ...pods }),
+      configuration("Mutating", second, { name: "b", ...pods }),
+    );
+    const { code, body } = await post(PODS, pod("p"));
+    expect({ code, body }).toMatchObject({
+      code: 403,
+      body: { message: expect.stringContaining("error looking up service account default/nobody") },
+    });
+  });
+
   test.each<[string, readonly object[], object]>([
     [
       "an invalid object",
