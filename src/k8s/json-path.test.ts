@@ -48,7 +48,16 @@ describe("a path", () => {
     expect(compileJsonPath(path)(OBJECT)).toEqual(expected);
   });
 
-  test.each([".spec[", ".spec.[x]", ".a b", ".spec[x]", ".a[?(@.b == c)]", "."])(
+  test.each(["..*..*..*..*..*", `.l${"[0,0,0]".repeat(60)}`, ".l[?(@..*..*..*)]"])(
+    "%s leads to no more than can be shown",
+    (path) => {
+      let nested: unknown = "bottom";
+      for (let depth = 0; depth < 400; depth++) nested = [nested];
+      expect(compileJsonPath(path)({ l: nested }).length).toBeWithin(1, 10_001);
+    },
+  );
+
+  test.each([".spec[", ".a".repeat(513), ".spec.[x]", ".a b", ".spec[x]", ".a[?(@.b == c)]", "."])(
     "%s cannot be read",
     (path) => {
       expect(() => compileJsonPath(path)).toThrow(JsonPathError);

@@ -11,8 +11,15 @@ export type JsonPath = (value: unknown) => readonly unknown[];
 
 type Step = (values: readonly unknown[]) => readonly unknown[];
 
+/** Those in use have some hundred characters; what is nested in them is read recursively. */
+const MOST_CHARACTERS = 1024;
+/** After each step: `..*..*` and `[0,0][0,0]` multiply what they find. What is beyond is left out. */
+const MOST_VALUES = 10_000;
+
 /** Compiles `.status.conditions[?(@.type=="Ready")].status` and its like, without the braces. Throws `JsonPathError`. */
 export function compileJsonPath(source: string): JsonPath {
+  if (source.length > MOST_CHARACTERS)
+    throw new JsonPathError(`it has more than ${MOST_CHARACTERS} characters`);
   const steps: Step[] = [];
   let rest = source.replace(/^[$@]/, "");
   while (rest !== "") {
@@ -20,7 +27,8 @@ export function compileJsonPath(source: string): JsonPath {
     steps.push(step);
     rest = rest.slice(length);
   }
-  return (value) => steps.reduce<readonly unknown[]>((values, step) => step(values), [value]);
+  return (value) =>
+    steps.reduce<readonly unknown[]>((values, step) => step(values).slice(0, MOST_VALUES), [value]);
 }
 
 type Read = readonly [step: Step, length: number];
@@ -101,7 +109,14 @@ function children(values: readonly unknown[]): readonly unknown[] {
 
 /** The values and everything below them. */
 function descend(values: readonly unknown[]): readonly unknown[] {
-  return values.flatMap((value) => [value, ...descend(childrenOf(value))]);
+  const found: unknown[] = [];
+  const visit = (value: unknown): void => {
+    if (found.length >= MOST_VALUES) return;
+    found.push(value);
+    childrenOf(value).forEach(visit);
+  };
+  values.forEach(visit);
+  return found;
 }
 
 const COMPARE: Readonly<Record<string, (a: unknown, b: unknown) => boolean>> = {
