@@ -18,13 +18,13 @@ interface MediaRange {
 }
 
 /** Protobuf-only clients get JSON, which they all read. */
-const ENCODINGS: Readonly<Record<string, Accepted["encoding"]>> = {
-  "*/*": "json",
-  "application/*": "json",
-  "application/json": "json",
-  "application/vnd.kubernetes.protobuf": "json",
-  "application/yaml": "yaml",
-};
+const ENCODINGS: ReadonlyMap<string, Accepted["encoding"]> = new Map([
+  ["*/*", "json"],
+  ["application/*", "json"],
+  ["application/json", "json"],
+  ["application/vnd.kubernetes.protobuf", "json"],
+  ["application/yaml", "yaml"],
+]);
 
 const SHAPES: ReadonlySet<string> = new Set(["Table", "PartialObjectMetadata", "PartialObjectMetadataList"]);
 
@@ -33,7 +33,7 @@ export function negotiate(accept: string | undefined): Accepted {
   if (accept === undefined || accept.trim() === "")
     return { encoding: "json", shape: "Object", version: "v1" };
   for (const range of mediaRanges(accept)) {
-    const encoding = ENCODINGS[range.type];
+    const encoding = ENCODINGS.get(range.type);
     const shape = encoding === undefined ? undefined : shapeOf(range);
     if (encoding !== undefined && shape !== undefined) return { encoding, ...shape };
   }
@@ -72,6 +72,6 @@ export function mediaRanges(header: string): MediaRange[] {
 
 /** How failures and pages are written for this client, whatever else its header says. Never throws. */
 export function preferredEncoding(accept: string | undefined): Accepted["encoding"] {
-  const known = mediaRanges(accept ?? "").map(({ type }) => ENCODINGS[type]);
+  const known = mediaRanges(accept ?? "").map(({ type }) => ENCODINGS.get(type));
   return known.find((encoding) => encoding !== undefined) ?? "json";
 }

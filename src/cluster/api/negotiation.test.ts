@@ -32,7 +32,8 @@ describe("negotiate()", () => {
   });
 
   test("refuses what cannot be written, while failures are written all the same", () => {
-    expect(() => negotiate("text/html")).toThrow("only the following media types are accepted");
+    for (const type of ["text/html", "constructor", "__proto__"])
+      expect(() => negotiate(type)).toThrow("only the following media types are accepted");
     expect(preferredEncoding("text/html")).toBe("json");
     expect(preferredEncoding("application/yaml")).toBe("yaml");
   });
