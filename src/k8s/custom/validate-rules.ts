@@ -78,8 +78,10 @@ interface Place {
 function validateAt(place: Place, schema: CustomSchema): FieldError[] {
   if (!hasRules(schema) || place.value === null) return [];
   const rules = schema[VALIDATIONS] ?? [];
-  const values = rules.length > 0 ? valuesAt(place, schema) : NO_VALUES;
-  const own = rules.flatMap((rule) => validateRule(rule, place, values));
+  const isSame = rules.length > 0 && place.old !== undefined && jsonEqual(place.value, place.old);
+  let values: Values | undefined;
+  const look: Look = { isSame, see: () => (values ??= valuesAt(place, schema)) };
+  const own = rules.flatMap((rule) => validateRule(rule, place, look));
   const { value } = place;
   if (Array.isArray(value)) return [...own, ...validateItems(value, place, schema)];
   return isJsonObject(value) ? [...own, ...validateFields(value, place, schema)] : own;
@@ -122,32 +124,34 @@ function validateItems(
 interface Values {
   readonly self: unknown;
   readonly oldSelf: unknown;
-  /** The value has not changed. */
-  readonly isSame: boolean;
 }
 
-const NO_VALUES: Values = { self: null, oldSelf: undefined, isSame: false };
+interface Look {
+  /** The value has not changed. */
+  readonly isSame: boolean;
+  /** Made once for all rules, when the first needs it: the value may be large. */
+  readonly see: () => Values;
+}
 
 function valuesAt({ value, old, isRoot = false, budget }: Place, schema: CustomSchema): Values {
-  if (budget.left < 0) return NO_VALUES;
   const self = celValue(value, schema, isRoot);
   const oldSelf = old === undefined ? undefined : celValue(old, schema, isRoot);
   budget.left -= weightOf(self) + weightOf(oldSelf);
-  return { self, oldSelf, isSame: old !== undefined && jsonEqual(value, old) };
+  return { self, oldSelf };
 }
 
-function validateRule(rule: ValidationRule, place: Place, values: Values): FieldError[] {
+function validateRule(rule: ValidationRule, place: Place, { isSame, see }: Look): FieldError[] {
   const { old, budget } = place;
-  const { self, oldSelf, isSame } = values;
   const compiled = compileCel(rule.rule, rule.optionalOldSelf === true);
   // The definition's author has been warned.
   if ("problem" in compiled) return [];
   if (old === undefined && compiled.usesOld && rule.optionalOldSelf !== true) return [];
   if (isSame && !compiled.usesOld) return [];
   if (budget.left < 0) return outOfBudget(place);
+  const values = see();
   const says = (detail: string) => [errorOf(rule, place, detail)];
   try {
-    if (compiled.evaluate(self, oldSelf) === true) return [];
+    if (compiled.evaluate(values.self, values.oldSelf) === true) return [];
     return says(messageFor(rule, values, budget));
   } catch (error) {
     return says(failureOf(error, rule));
