@@ -34,6 +34,7 @@ export const MOVE_MOUNT_F_EMPTY_PATH = 0x4;
 export const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
 export const FSOPEN_CLOEXEC = 1;
+export const MFD_CLOEXEC = 1;
 export const FSMOUNT_CLOEXEC = 1;
 export const FSCONFIG_SET_FLAG = 0;
 export const FSCONFIG_SET_STRING = 1;

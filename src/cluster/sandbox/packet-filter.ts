@@ -1,4 +1,5 @@
 /** Runs nft(8) in the node's network namespace, where it can translate addresses; finds out first whether it can. */
+import { closeSync, writeSync } from "node:fs";
 import { ptr } from "bun:ffi";
 import type { PacketFilter } from "../net/packet-filter.ts";
 import type { Address } from "../net/service-network.ts";
@@ -79,14 +80,14 @@ export function findPacketFilter(place: PacketFilterPlace): PacketFilter | NoPac
   if (nsenter === null)
     return { because: 'the program "nsenter" is not installed', fix: "Install the package util-linux" };
   const argv = [nsenter, `--net=${place.netnsPath}`, "--", nft, "-f", "-"];
-  const { exitCode, stderr } = Bun.spawnSync([...argv], { ...optionsOf(PROBE), stderr: "pipe" });
+  const { exitCode, stderr } = Bun.spawnSync([...argv], { ...OPTIONS, stdin: Buffer.from(PROBE) });
   if (exitCode !== 0)
     return {
       because: complaintOf(stderr.toString(), exitCode),
       fix: "Use a kernel with nf_tables and its address translation",
     };
   return {
-    apply: (script) => runNft(argv, script),
+    apply: (script) => runNft(place.launcher, argv, script),
     forget: (mark) => request(place, NETLINK_NETFILTER, forgetConnections(mark)),
     openNode() {
       const everywhere = { link: BRIDGE_INDEX, address: 0, prefixLength: 0 };
@@ -96,19 +97,32 @@ export function findPacketFilter(place: PacketFilterPlace): PacketFilter | NoPac
   };
 }
 
-async function runNft(argv: readonly string[], script: string): Promise<void> {
-  const child = Bun.spawn([...argv], { ...optionsOf(script), stderr: "pipe" });
+async function runNft(launcher: Launcher, argv: readonly string[], script: string): Promise<void> {
+  const stdin = openScript(launcher, script);
+  const child = spawnWith(argv, stdin);
   const [said, exitCode] = await Promise.all([child.stderr.text(), child.exited]);
   if (exitCode !== 0) throw new Error(complaintOf(said, exitCode));
 }
 
-function optionsOf(script: string) {
-  return {
-    stdin: Buffer.from(script),
-    stdout: "ignore",
-    timeout: PATIENCE_MS,
-    killSignal: "SIGKILL",
-  } as const;
+const OPTIONS = { stdout: "ignore", stderr: "pipe", timeout: PATIENCE_MS, killSignal: "SIGKILL" } as const;
+
+function spawnWith(argv: readonly string[], stdin: number) {
+  try {
+    return Bun.spawn([...argv], { ...OPTIONS, stdin });
+  } finally {
+    closeSync(stdin);
+  }
+}
+
+/**
+ * A file in memory, to be read from its beginning. Bun would make the same one of bytes, and keep it open until its garbage
+ * is collected; a pipe of Bun's is a socket, which older nft cannot open by the name of /dev/stdin.
+ */
+function openScript(launcher: Launcher, script: string): number {
+  const fd = launcher.call("memfd_create", ["nft", linux.MFD_CLOEXEC]);
+  const bytes = Buffer.from(script);
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, at);
+  return fd;
 }
 
 function complaintOf(said: string, exitCode: number | null): string {

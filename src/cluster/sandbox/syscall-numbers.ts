@@ -62,6 +62,7 @@ const NUMBERS = {
   prlimit64: [302, 261],
   setns: [308, 268],
   seccomp: [317, 277],
+  memfd_create: [319, 279],
   pidfd_send_signal: [424, 424],
   open_tree: [428, 428],
   move_mount: [429, 429],

@@ -2,6 +2,7 @@
 import { createServer } from "node:net";
 import { openSandbox } from "../../sandbox/open-sandbox.ts";
 import { messageOf } from "../../../kernel/problem.ts";
+import { openFiles } from "../../../testing/open-files.ts";
 import type { PodSandbox } from "../../sandbox/sandbox.ts";
 import { DEFAULT_RANGES } from "../../sandbox/network.ts";
 import {
@@ -65,6 +66,7 @@ async function kernel(folder: string): Promise<void> {
     podsDirectly: await answer(client, { ip: a.ip, port: 1 }),
     ownSocket: await ownSocket(sandbox, client),
     manyAtOnce: await manyAtOnce(services, client, b),
+    leftOpen: leftOpen(),
   };
   await sandbox.close();
   console.log(JSON.stringify({ found, own }));
@@ -103,6 +105,11 @@ async function manyAtOnce(
   await Promise.all(updates);
   const found = await answer(client, { ip: CLUSTER_IP, port: 100 });
   return `${found} ${await answer(client, { ip: CLUSTER_IP, port: 1 })}`;
+}
+
+/** Scripts that have been read. */
+function leftOpen(): string[] {
+  return [...openFiles()].filter((file) => file.includes("memfd:"));
 }
 
 if (import.meta.main) await kernel(process.argv[2] ?? "");
