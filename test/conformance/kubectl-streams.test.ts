@@ -419,8 +419,8 @@ test(
     // Each `cat` reads the end of its input.
     const count = "grep -lx cat /proc/[0-9]*/comm 2>/dev/null | wc -l";
     await kubectl.must(["exec", "box", "--", "sh", "-c", `while [ "$(${count})" != 0 ]; do :; done`]);
-    await kubectl.must(["exec", "box", "--", "true"]);
-    expect(openFiles(engine)).toBeLessThanOrEqual(before + 1);
+    // The kernel tells the engine of a connection's end after kubectl has ended: what is kept for good fails by the time limit.
+    while (openFiles(engine) > before) await Bun.sleep(10);
   },
   TEST_MS,
 );
