@@ -250,10 +250,10 @@ static void dial(struct relay *relay, struct connection *c) {
 
 static void dial_another(struct relay *relay, struct connection *c) {
   struct side *to = &c->sides[ENDPOINT];
-  /* Closed, it leaves the epoll. */
+  /* Out of the epoll first: a child that is being started may have it open as well, and its events would be the next one's. */
+  set_interest(relay, c, ENDPOINT, AWAY);
   if (to->fd >= 0) close(to->fd);
   to->fd = -1;
-  to->interest = AWAY;
   dial(relay, c);
 }
 

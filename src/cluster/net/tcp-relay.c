@@ -179,7 +179,9 @@ long relay_start(int netns, int stays_awake, int most_connections) {
   relay->most_connections = most_connections;
   relay->epoll = epoll_create1(EPOLL_CLOEXEC);
   relay->wake = eventfd(0, EFD_CLOEXEC);
-  if (relay->epoll < 0 || relay->wake < 0) error = *__errno_location();
+  /* Of no interest yet: the thread would read its own answer. What follows needs no memory, and so cannot fail. */
+  if (relay->epoll < 0 || relay->wake < 0 || control(relay, CTL_ADD, relay->wake, 0, -1, 0) < 0)
+    error = *__errno_location();
   else {
     /* The thread takes no signals. */
     syscall(NR_RT_SIGPROCMASK, 2, (long)&all, (long)&mask, 8, 0, 0);
@@ -189,9 +191,11 @@ long relay_start(int netns, int stays_awake, int most_connections) {
   if (error == 0) {
     while (read(relay->wake, &told, sizeof told) < 0 && *__errno_location() == EINTR) continue;
     error = (int)(told - 1);
-    if (error != 0) pthread_join(relay->thread, 0);
-    /* Only now: the thread would have read its own answer. */
-    else if (control(relay, CTL_ADD, relay->wake, EPOLLIN, -1, 0) == 0) return (long)relay;
+    if (error == 0) {
+      control(relay, CTL_MOD, relay->wake, EPOLLIN, -1, 0);
+      return (long)relay;
+    }
+    pthread_join(relay->thread, 0);
   }
   if (relay->epoll >= 0) close(relay->epoll);
   if (relay->wake >= 0) close(relay->wake);
