@@ -11,8 +11,9 @@ const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;
 /** A client is told at once, and then not again for this long. */
 const GATHER_MS = 5;
-/** Objects whose text is kept for the next client that is told of them. */
+/** Objects whose text is kept for the next client that is told of them, and of how much text that may be. */
 const MAX_TEXTS = 32;
+const MAX_TEXTS_LENGTH = 4 * 1024 * 1024;
 /** `bookmarkFrequency` of the real watch cache. */
 const BOOKMARK_MS = 60_000;
 /** `minRequestTimeout`: watches without a timeout end after 30 to 60 minutes. */
@@ -185,13 +186,18 @@ function line(type: string, object: object): string {
 
 /** Of objects told last, which never change: all that watch the same thing are told the same text. */
 const texts = new Map<object, string>();
+let textsLength = 0;
 
 function textOf(object: object): string {
   const known = texts.get(object);
   if (known !== undefined) return known;
   const text = JSON.stringify(object);
   texts.set(object, text);
-  const [oldest] = texts.keys();
-  if (texts.size > MAX_TEXTS && oldest !== undefined) texts.delete(oldest);
+  textsLength += text.length;
+  for (const [oldest, { length }] of texts) {
+    if (texts.size <= MAX_TEXTS && textsLength <= MAX_TEXTS_LENGTH) break;
+    texts.delete(oldest);
+    textsLength -= length;
+  }
   return text;
 }

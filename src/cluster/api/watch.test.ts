@@ -148,6 +148,21 @@ describe("watch", () => {
     expect(clock.pending).toBe(0);
   });
 
+  test("tells all that came before its end, also what was to be told together", async () => {
+    const clock = new ManualClock();
+    await using api = await startTestApi({ clock });
+    const lines = await api.lines(`${CONFIG_MAPS}?watch=true&timeoutSeconds=150`);
+    await create(api, "first");
+    expect(await take(lines, 1)).toEqual(["ADDED first"]);
+    const names = ["a", "b", "c", "d"];
+    for (const name of names) {
+      const metadata = { name, namespace: "default" };
+      api.store.create("configmaps", { apiVersion: "v1", kind: "ConfigMap", metadata });
+    }
+    clock.advance(150_000);
+    expect(await take(lines, 9)).toEqual(names.map((name) => `ADDED ${name}`));
+  });
+
   test("ends, and frees its timers, when the client goes away and when the server closes", async () => {
     const clock = new ManualClock();
     const api = await startTestApi({ clock });
