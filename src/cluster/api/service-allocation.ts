@@ -54,7 +54,9 @@ function allocate(service: KubeObject, { before, others, pick }: Surroundings): 
   refuse(fillFamilies(spec));
   const ips = new NumberPool(SERVICE_IPS, others.flatMap(takenIps), pick);
   refuse(allocateClusterIp(spec, before, ips));
-  const ports = new NumberPool(NODE_PORTS, others.flatMap(takenPorts), pick);
+  // Held until the change is stored, whatever becomes of it: a new node port must not be the one of the health checks.
+  const own = healthCheckPortOf(before ?? {});
+  const ports = new NumberPool(NODE_PORTS, [...others.flatMap(takenPorts), ...own], pick);
   if (needsNodePort(spec)) refuse(allocateNodePorts(spec, before, ports));
   allocateHealthCheckPort(spec, before, ports);
   if (before !== undefined) dropForType(spec, before);
@@ -73,8 +75,11 @@ function takenIps({ spec }: Service): number[] {
 }
 
 function takenPorts({ spec = {} }: Service): number[] {
-  const { healthCheckNodePort = 0 } = spec;
-  return [...nodePortsOf(spec), ...(healthCheckNodePort === 0 ? [] : [healthCheckNodePort])];
+  return [...nodePortsOf(spec), ...healthCheckPortOf(spec)];
+}
+
+function healthCheckPortOf({ healthCheckNodePort = 0 }: ServiceSpec): number[] {
+  return healthCheckNodePort === 0 ? [] : [healthCheckNodePort];
 }
 
 /** Once a Service has an address it keeps it; that a client wants another one is for validation to say. */

@@ -27,6 +27,10 @@ describe("validateService", () => {
   test.each<[Partial<ServiceSpec>, string]>([
     [{ type: "ExternalName" }, "spec.externalName: Required value"],
     [
+      { type: "ExternalName", externalName: "a.b", clusterIP: IP },
+      "spec.clusterIP: Forbidden: may not be set for ExternalName services",
+    ],
+    [
       { type: "ExternalName", externalName: "a.b", clusterIP: IP, clusterIPs: [IP] },
       "spec.clusterIPs: Forbidden: may not be set for ExternalName services",
     ],

@@ -67,10 +67,12 @@ function validateOfType(spec: Spec): FieldError[] {
 }
 
 function validateExternalName(spec: Spec): FieldError[] {
-  const { externalName = "", clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec;
+  const { externalName = "", clusterIP = "", clusterIPs = [], ipFamilies = [], ipFamilyPolicy } = spec;
   const why = "may not be set for ExternalName services";
   const errors: FieldError[] = [];
   if (clusterIPs.length > 0) errors.push(forbidden("spec.clusterIPs", why));
+  // Upstream overlooks an update that says this field alone, and stores an address that may be another Service's.
+  else if (clusterIP !== "") errors.push(forbidden("spec.clusterIP", why));
   if (ipFamilies.length > 0) errors.push(forbidden("spec.ipFamilies", why));
   if (ipFamilyPolicy !== undefined) errors.push(forbidden("spec.ipFamilyPolicy", why));
   const name = externalName.replace(/\.$/, "");
