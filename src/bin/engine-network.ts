@@ -4,6 +4,7 @@ import { startClusterDns } from "../cluster/net/dns/start-cluster-dns.ts";
 import { startEgress } from "../cluster/net/egress/egress.ts";
 import { startApiRelay } from "../cluster/net/api-relay.ts";
 import { KernelServices } from "../cluster/net/kernel/kernel-services.ts";
+import type { PacketFilter } from "../cluster/net/packet-filter.ts";
 import { createServiceProxy } from "../cluster/net/service-proxy.ts";
 import { startServiceTraffic } from "../cluster/net/service-traffic.ts";
 import { DEFAULT_RANGES } from "../cluster/sandbox/network.ts";
@@ -30,27 +31,18 @@ export const CLUSTER_DNS: readonly string[] = [DNS_SERVICE_IP];
 /** Gives what ends each. Rejects when an address of the cluster cannot be had. */
 export async function startNetwork(options: EngineNetwork): Promise<readonly (() => void)[]> {
   const { store, sandbox, clock, apiPort, onError } = options;
-  const { nodeIP, packetFilter: filter } = sandbox;
-  const { pods, services } = DEFAULT_RANGES;
-  const kernel = filter === undefined ? undefined : new KernelServices({ filter, ...DEFAULT_RANGES, nodeIP });
-  const proxy = createServiceProxy({ network: sandbox, clock });
-  const stopTraffic = startServiceTraffic({
-    store,
-    clock,
-    proxy,
-    kernel,
-    recorder: createEventRecorder({ store, clock, component: "service-controller", host: "" }),
-    places: { nodeIP, machineIPs: [MACHINE] },
-    onError,
-  });
-  const closing = [() => proxy.close(), stopTraffic];
+  const { nodeIP } = sandbox;
+  const closing: (() => void)[] = [];
   try {
     closing.push(
       await startApiRelay({ sockets: sandbox, at: [{ ip: nodeIP, port: apiPort }], apiPort }),
       await startClusterDns({ source: store, sockets: sandbox, clock, onError }),
     );
+    // Last, since it may still be looked for.
+    const { filter } = await sandbox.packetFilter;
+    closing.push(...startServices(options, filter));
     if (filter !== undefined) {
-      const cluster = [pods, services];
+      const cluster = [DEFAULT_RANGES.pods, DEFAULT_RANGES.services];
       const egress = await startEgress({ sockets: sandbox, filter, nodeIP, cluster, clock }).catch(onError);
       // A cluster without a way out is still one.
       if (egress !== undefined) closing.push(egress);
@@ -60,4 +52,22 @@ export async function startNetwork(options: EngineNetwork): Promise<readonly (()
     for (const close of closing.toReversed()) close();
     throw error;
   }
+}
+
+function startServices(
+  { store, sandbox, clock, onError }: EngineNetwork,
+  filter: PacketFilter | undefined,
+): readonly (() => void)[] {
+  const { nodeIP } = sandbox;
+  const proxy = createServiceProxy({ network: sandbox, clock });
+  const stopTraffic = startServiceTraffic({
+    store,
+    clock,
+    proxy,
+    kernel: filter === undefined ? undefined : new KernelServices({ filter, ...DEFAULT_RANGES, nodeIP }),
+    recorder: createEventRecorder({ store, clock, component: "service-controller", host: "" }),
+    places: { nodeIP, machineIPs: [MACHINE] },
+    onError,
+  });
+  return [() => proxy.close(), stopTraffic];
 }

@@ -126,7 +126,8 @@ export async function startEngine(
     closing.push(stopControllers);
     closing.push(...(await startNetwork({ store, sandbox, clock, apiPort: api.port, onError: logBug })));
     announce(folder, { api, pki, detached: options.detached });
-    const { name: tier, limits } = sandbox.tier;
+    const { name: tier } = sandbox.tier;
+    const limits = [...sandbox.tier.limits, ...(await sandbox.packetFilter).limits];
     const adopted = sandbox.adopted.length;
     const stop = stopOnce({ store, kubelet, folder, stopControllers, closeAll });
     return { port: api.port, tier, limits, adopted, stop };

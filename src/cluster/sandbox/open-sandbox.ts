@@ -7,7 +7,6 @@ import { formatIpv4 } from "../../lib/ipv4.ts";
 import type { Cgroups } from "./cgroups/open-cgroups.ts";
 import { type Adoption, adoptNode, adoptPods, prepareAdoption } from "./adopt-pods.ts";
 import { startCgroups } from "./cgroups/start-cgroups.ts";
-import type { PacketFilter } from "../net/packet-filter.ts";
 import { createContainerRuntime } from "./container.ts";
 import { watchExits } from "./exits.ts";
 import { LaunchError, type Launcher, loadLauncher } from "./launcher.ts";
@@ -25,21 +24,15 @@ import {
 import { addressPool } from "./network-addresses.ts";
 import { createPodSandbox, type PodTools, sumOf } from "./pod-sandbox.ts";
 import { type Holder, type HolderTools, sleepPath, startHolder } from "./pod-sandbox-holder.ts";
-import {
-  findPacketFilter,
-  NOT_FORWARDING,
-  type NoPacketFilter,
-  type PacketFilterPlace,
-  SWITCHED_OFF,
-} from "./packet-filter.ts";
+import { findPacketFilter, NOT_FORWARDING, type PacketFilterPlace, SWITCHED_OFF } from "./packet-filter.ts";
 import { openPipePeek } from "./pipe-peek.ts";
 import { probe } from "./probe.ts";
 import { type MachineFacts, readMachineFacts } from "./probe-facts.ts";
 import { Program } from "./program.ts";
 import { openReadiness } from "./readiness.ts";
-import type { PodSandbox, Sandbox } from "./sandbox.ts";
+import type { FoundPacketFilter, PodSandbox, Sandbox } from "./sandbox.ts";
 import { createSocketFactory } from "./socket-factory.ts";
-import { decideTier, noNamespaces, platformProblem, withCgroups, withoutPacketFilter } from "./tier.ts";
+import { decideTier, noNamespaces, platformProblem, noPacketFilterLimit, withCgroups } from "./tier.ts";
 
 export interface SandboxOptions {
   /** The cluster's folder; the sandbox keeps to `sandbox/` in it. */
@@ -88,11 +81,9 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
       : { kept, ...prepareAdoption({ launcher, exits, clock, readiness }, kept) };
   const node = startNode(tools, { ranges, facts, cgroups, adoption });
   const isRouted = forwards(launcher, node.netns);
-  const filter =
-    options.packetFilter === false ? SWITCHED_OFF : packetFilterOf({ launcher, ...node }, isRouted);
-  const hasFilter = "apply" in filter;
-  const limited = withCgroups(namespaces, cgroups);
-  const tier = hasFilter ? limited : withoutPacketFilter(limited, filter);
+  const isWanted = options.packetFilter ?? true;
+  const packetFilter = packetFilterOf({ launcher, ...node }, { isWanted, isRouted });
+  const tier = withCgroups(namespaces, cgroups);
   const pods = new Set<PodSandbox>();
   const containers = createContainerRuntime({
     launcher,
@@ -136,7 +127,7 @@ export async function openSandbox(options: SandboxOptions): Promise<Sandbox> {
   };
   return {
     tier,
-    packetFilter: hasFilter ? filter : undefined,
+    packetFilter,
     nodeIP: formatIpv4(nodeAddress(ranges)),
     nodeNamespace: node.netns,
     adopted,
@@ -221,8 +212,13 @@ function startNode(
 }
 
 /** Pods have to go through the node, or what it translates comes back another way. */
-function packetFilterOf(place: PacketFilterPlace, isRouted: boolean): PacketFilter | NoPacketFilter {
-  return isRouted ? findPacketFilter(place) : NOT_FORWARDING;
+async function packetFilterOf(
+  place: PacketFilterPlace,
+  { isWanted, isRouted }: { readonly isWanted: boolean; readonly isRouted: boolean },
+): Promise<FoundPacketFilter> {
+  const found = !isWanted ? SWITCHED_OFF : isRouted ? await findPacketFilter(place) : NOT_FORWARDING;
+  if ("apply" in found) return { filter: found, limits: [] };
+  return { filter: undefined, limits: [noPacketFilterLimit(found)] };
 }
 
 /** Makes a router of the node, also of one that an earlier engine has made. */

@@ -216,14 +216,21 @@ export interface AdoptedPod {
   readonly containers: readonly AdoptedContainer[];
 }
 
+export interface FoundPacketFilter {
+  /** Undefined where there is none. */
+  readonly filter: PacketFilter | undefined;
+  /** What cannot be done without one, as in `Tier`. */
+  readonly limits: readonly string[];
+}
+
 export interface Sandbox {
   readonly tier: Tier;
   /** The node's own address on the pod network. */
   readonly nodeIP: string;
   /** A descriptor of the node's network namespace, good until `close`. Nobody enters it who runs JavaScript. */
   readonly nodeNamespace: number;
-  /** Undefined where there is none, which `tier.limits` says. */
-  readonly packetFilter: PacketFilter | undefined;
+  /** Never rejects. It is being looked for when the sandbox opens, while others do what needs none. */
+  readonly packetFilter: Promise<FoundPacketFilter>;
   /** Found when it was opened; whoever has no use for one destroys it. */
   readonly adopted: readonly AdoptedPod[];
   createPod(spec: PodSandboxSpec): Promise<PodSandbox>;

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Problem } from "../../kernel/problem.ts";
 import type { ProbeResult } from "./probe.ts";
 import type { MachineFacts } from "./probe-facts.ts";
-import { decideTier, noNamespaces, platformProblem, withCgroups, withoutPacketFilter } from "./tier.ts";
+import { decideTier, noNamespaces, noPacketFilterLimit, platformProblem, withCgroups } from "./tier.ts";
 
 const ROOT: MachineFacts = {
   platform: "linux",
@@ -155,11 +155,10 @@ describe("decideTier()", () => {
   });
 });
 
-test("withoutPacketFilter() says what pods cannot do, why, and what would help", () => {
-  const tier = decideTier(ROOT, ALL_WORKS);
-  expect(withoutPacketFilter(tier, { because: "it rains", fix: "Wait" }).limits).toEqual([
+test("noPacketFilterLimit() says what pods cannot do, why, and what would help", () => {
+  expect(noPacketFilterLimit({ because: "it rains", fix: "Wait" })).toBe(
     "Pods reach no other machine, and Services are slower than they could be: it rains. Wait.",
-  ]);
+  );
 });
 
 test("withCgroups() says who enforces limits, and why nobody does", () => {

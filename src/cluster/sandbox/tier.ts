@@ -109,9 +109,8 @@ export function withCgroups(tier: Tier, { kind, limits }: Pick<Cgroups, "kind" |
 }
 
 /** Says of the tier what comes of a packet filter that is missing. */
-export function withoutPacketFilter(tier: Tier, { because, fix }: NoPacketFilter): Tier {
-  const limit = `Pods reach no other machine, and Services are slower than they could be: ${because}. ${fix}.`;
-  return { ...tier, limits: [...tier.limits, limit] };
+export function noPacketFilterLimit({ because, fix }: NoPacketFilter): string {
+  return `Pods reach no other machine, and Services are slower than they could be: ${because}. ${fix}.`;
 }
 
 function oneIdLimit({ newuidmap, subordinateIds }: MachineFacts): string {

@@ -191,7 +191,7 @@ function noSocket(): never {
 export class FakeSandbox implements Sandbox {
   readonly tier: Tier = { name: "root", limits: [], otherUsers: false, resourceLimits: "none" };
   readonly nodeIP = "10.99.0.1";
-  readonly packetFilter = undefined;
+  readonly packetFilter = Promise.resolve({ filter: undefined, limits: [] });
   readonly nodeNamespace = -1;
   /** What an earlier engine has left, by the test's will. */
   adopted: readonly AdoptedPod[] = [];

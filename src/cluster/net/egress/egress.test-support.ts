@@ -60,8 +60,9 @@ async function machine(folder: string): Promise<void> {
 }
 
 async function egress(sandbox: Sandbox, folder: string): Promise<unknown> {
-  const { packetFilter: filter, nodeIP } = sandbox;
-  if (filter === undefined) throw new Error(sandbox.tier.limits.join("\n"));
+  const { nodeIP } = sandbox;
+  const { filter, limits } = await sandbox.packetFilter;
+  if (filter === undefined) throw new Error(limits.join("\n"));
   const pod = await sandbox.createPod(podSpec("pod"));
   const ask = (ip: string, port = 80) => answer(pod, { ip, port });
   const without = await ask(INTERNET, 1);

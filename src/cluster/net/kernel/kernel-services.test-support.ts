@@ -18,8 +18,8 @@ import { KernelServices } from "./kernel-services.ts";
 
 async function kernel(folder: string): Promise<void> {
   const sandbox = await openSandbox({ stateDir: folder });
-  const { packetFilter: filter } = sandbox;
-  if (filter === undefined) throw new Error(sandbox.tier.limits.join("\n"));
+  const { filter, limits } = await sandbox.packetFilter;
+  if (filter === undefined) throw new Error(limits.join("\n"));
   const shop = await openShop(sandbox, folder);
   const refused: string[] = [];
   const apply = (script: string) =>
