@@ -77,11 +77,12 @@ describe.each(VERSIONS)("kubectl 1.%s", (version) => {
   /** What the kubelet would do. */
   async function setReady(name: string): Promise<void> {
     const conditions = [{ type: "Ready", status: "True" }];
-    await api.call(`/api/v1/namespaces/default/pods/${name}/status`, {
+    const { code, body } = await api.call(`/api/v1/namespaces/default/pods/${name}/status`, {
       method: "PATCH",
       body: { status: { phase: "Running", podIP: "10.0.0.7", conditions } },
       headers: { "Content-Type": "application/merge-patch+json" },
     });
+    if (code !== 200) throw new Error(`PATCH of the status: ${JSON.stringify(body)}`);
   }
 
   /** What the kubelet does when the processes of a pod have ended. */
