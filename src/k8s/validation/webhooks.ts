@@ -1,13 +1,5 @@
 /** Checks of webhook configurations (admissionregistration `validation.go`, apiserver `util/webhook/validation.go`). */
-import {
-  duplicate,
-  type FieldError,
-  invalid,
-  invalidEach,
-  notSupported,
-  required,
-  tooMany,
-} from "../field-error.ts";
+import { duplicate, type FieldError, invalid, invalidEach, required, tooMany } from "../field-error.ts";
 import { checkDns1035Label, checkDns1123Subdomain, checkQualifiedName, rangeMessage } from "../names.ts";
 import type { KubeObject } from "../object.ts";
 import { conditionProblem } from "../webhooks/match-conditions.ts";
@@ -18,6 +10,7 @@ import {
   type WebhookService,
 } from "../webhooks/webhook.ts";
 import { validateLabelSelector } from "./labels.ts";
+import { allowOneOf } from "./one-of.ts";
 import type { Unchecked } from "./unchecked.ts";
 
 const FAILURE_POLICIES = ["Fail", "Ignore"];
@@ -52,9 +45,9 @@ function validateWebhook(hook: Hook, path: string, isMutating: boolean): FieldEr
   const errors = [
     ...validateQualifiedName(hook.name ?? "", `${path}.name`),
     ...rules.flatMap((rule, index) => validateRule(rule, `${path}.rules[${index}]`)),
-    ...oneOf(hook.failurePolicy, FAILURE_POLICIES, `${path}.failurePolicy`),
-    ...oneOf(hook.matchPolicy, MATCH_POLICIES, `${path}.matchPolicy`),
-    ...oneOf(sideEffects, SIDE_EFFECTS, `${path}.sideEffects`),
+    ...allowOneOf(hook.failurePolicy, FAILURE_POLICIES, `${path}.failurePolicy`),
+    ...allowOneOf(hook.matchPolicy, MATCH_POLICIES, `${path}.matchPolicy`),
+    ...allowOneOf(sideEffects, SIDE_EFFECTS, `${path}.sideEffects`),
   ];
   if (sideEffects === undefined)
     errors.push(required(`${path}.sideEffects`, `must specify one of ${SIDE_EFFECTS.join(", ")}`));
@@ -66,7 +59,7 @@ function validateWebhook(hook: Hook, path: string, isMutating: boolean): FieldEr
     ...validateLabelSelector(hook.namespaceSelector, `${path}.namespaceSelector`),
     ...validateLabelSelector(hook.objectSelector, `${path}.objectSelector`),
     ...(isMutating
-      ? oneOf(hook.reinvocationPolicy, REINVOCATION_POLICIES, `${path}.reinvocationPolicy`)
+      ? allowOneOf(hook.reinvocationPolicy, REINVOCATION_POLICIES, `${path}.reinvocationPolicy`)
       : []),
     ...validateClientConfig(hook.clientConfig ?? {}, `${path}.clientConfig`),
   );
@@ -94,10 +87,6 @@ function validateConditions(conditions: NonNullable<Hook["matchConditions"]>, pa
   return errors;
 }
 
-function oneOf(value: string | undefined, known: readonly string[], path: string): FieldError[] {
-  return value === undefined || known.includes(value) ? [] : [notSupported(path, value, known)];
-}
-
 /** `IsFullyQualifiedName`. */
 function validateQualifiedName(name: string, path: string): FieldError[] {
   if (name === "") return [required(path)];
@@ -112,14 +101,14 @@ function validateRule(rule: Unchecked<WebhookRule>, path: string): FieldError[] 
   return [
     ...(operations.length === 0 ? [required(`${path}.operations`)] : []),
     ...aloneOrAbsent(operations, "operations", `${path}.operations`),
-    ...operations.flatMap((one, index) => oneOf(one, OPERATIONS, `${path}.operations[${index}]`)),
+    ...operations.flatMap((one, index) => allowOneOf(one, OPERATIONS, `${path}.operations[${index}]`)),
     ...(apiGroups.length === 0 ? [required(`${path}.apiGroups`)] : []),
     ...aloneOrAbsent(apiGroups, "API groups", `${path}.apiGroups`),
     ...(apiVersions.length === 0 ? [required(`${path}.apiVersions`)] : []),
     ...aloneOrAbsent(apiVersions, "API versions", `${path}.apiVersions`),
     ...apiVersions.flatMap((one, index) => (one === "" ? [required(`${path}.apiVersions[${index}]`)] : [])),
     ...validateResources(rule.resources ?? [], `${path}.resources`),
-    ...oneOf(scope, SCOPES, `${path}.scope`),
+    ...allowOneOf(scope, SCOPES, `${path}.scope`),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import type { Pod } from "../../../../generated/kubernetes.ts";
 import { systemClock } from "../../../kernel/clock.ts";
-import { kubectlPath, type KubectlVersion } from "../../../testing/kubectl.ts";
+import { kubectlPath, type KubectlVersion, runKubectl } from "../../../testing/kubectl.ts";
 import { startDeploymentController } from "../../controllers/workloads/deployment-controller.ts";
 import { startReplicaSetController } from "../../controllers/workloads/replica-set-controller.ts";
 import { startTestApi, type TestApi } from "../api.test-support.ts";
@@ -33,15 +33,7 @@ describe.each(VERSIONS)("kubectl 1.%s and webhooks", (version) => {
 
   async function kubectl(command: string, manifest: object | string = "") {
     const stdin = typeof manifest === "string" ? manifest : JSON.stringify(manifest);
-    const process = Bun.spawn([program, ...command.split(" ")], {
-      stdio: [new Blob([stdin]), "pipe", "pipe"],
-      env: api.kubectlEnv,
-    });
-    const [out, err, code] = await Promise.all([
-      new Response(process.stdout).text(),
-      new Response(process.stderr).text(),
-      process.exited,
-    ]);
+    const { code, out, err } = await runKubectl(program, command.split(" "), { stdin, env: api.kubectlEnv });
     return { code, out: out.trim(), err: err.trim() };
   }
 

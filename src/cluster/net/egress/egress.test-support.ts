@@ -23,7 +23,7 @@ import { openSandbox } from "../../sandbox/open-sandbox.ts";
 import { podSpec } from "../../sandbox/open-sandbox.test-support.ts";
 import { Program } from "../../sandbox/program.ts";
 import type { PodSandbox, Sandbox } from "../../sandbox/sandbox.ts";
-import { answer, say, SERVER, startAsker } from "../service-conformance.test-support.ts";
+import { answer, flood, say, SERVER, startAsker } from "../service-conformance.test-support.ts";
 import { createServiceProxy } from "../service-proxy.ts";
 import { startEgress } from "./egress.ts";
 
@@ -84,7 +84,7 @@ async function egress(sandbox: Sandbox, folder: string): Promise<unknown> {
     without,
     reached: await ask(INTERNET, 1),
     halfClose: await say(pod, { ip: INTERNET, port: 7 }, "hello"),
-    flood: await flood(pod),
+    flood: await flood(pod, { water: { ip: INTERNET, port: 19 }, sent: { ip: INTERNET, port: 20 } }),
     many: await many(pod),
     nobodyListens: await ask(INTERNET, 9),
     nobodyThere: await ask("192.0.2.77"),
@@ -127,21 +127,6 @@ async function serviceAbroad(sandbox: Sandbox, pod: PodSandbox): Promise<string>
   const heard = await answer(pod, at);
   proxy.close();
   return heard;
-}
-
-/** One that nobody reads is held back at its source. */
-async function flood(pod: PodSandbox) {
-  const water: Duplex = await pod.connect({ ip: INTERNET, port: 19 }, never);
-  const asked = async () => Number(await answer(pod, { ip: INTERNET, port: 20 }));
-  let before = -1;
-  for (let sent = await asked(); sent !== before; sent = await asked()) {
-    before = sent;
-    await Bun.sleep(50);
-  }
-  let bytes = 0;
-  for await (const chunk of water) bytes += (chunk as Uint8Array).length;
-  water.end();
-  return { isHeldBack: before < 48e6, isComplete: bytes >= 64e6 };
 }
 
 async function many(pod: PodSandbox): Promise<string[]> {
