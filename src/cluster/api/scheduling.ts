@@ -2,6 +2,7 @@
 import type { Pod, PodCondition, PodSpec } from "../../../generated/kubernetes.ts";
 import { takenHostPort } from "../../k8s/host-ports.ts";
 import type { KubeObject } from "../../k8s/object.ts";
+import { placeOf } from "../../k8s/object-name.ts";
 import { isFinished } from "../../k8s/pod.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 import type { Store } from "../store/store.ts";
@@ -45,7 +46,7 @@ function bindWaiting(context: SchedulingContext, pod: KubeObject): KubeObject {
   if (!awaitsNode(pod) || pod.metadata.deletionTimestamp !== undefined) return pod;
   const refusal = refusalOf(context, pod);
   if (refusal !== undefined) return refuse(context, pod, refusal);
-  const bound = context.store.update("pods", keyOf(pod), (current) => withNode(current, context.nodeName));
+  const bound = context.store.update("pods", placeOf(pod), (current) => withNode(current, context.nodeName));
   announce(context, bound);
   return bound;
 }
@@ -64,7 +65,7 @@ export function followWaiting(context: SchedulingContext): () => void {
     store.watch("pods", {}, ({ type, object }) => {
       if (type === "BOOKMARK") return;
       const key = object.metadata.uid ?? "";
-      if (type !== "DELETED" && awaitsNode(object)) waiting.set(key, keyOf(object));
+      if (type !== "DELETED" && awaitsNode(object)) waiting.set(key, placeOf(object));
       else {
         waiting.delete(key);
         if (waiting.size > 0 && (type === "DELETED" || isFinished(object))) retry();
@@ -118,7 +119,7 @@ function refuse({ store, clock }: SchedulingContext, pod: KubeObject, message: s
     const others = (status?.conditions ?? []).filter((one) => !isScheduled(one));
     return { ...current, status: { ...status, conditions: [...others, condition] } };
   };
-  const updated = store.update("pods", keyOf(pod), withCondition, { subresource: "status" });
+  const updated = store.update("pods", placeOf(pod), withCondition, { subresource: "status" });
   store.create("events", failedSchedulingEvent(updated, { now, message }));
   return updated;
 }
@@ -130,10 +131,6 @@ function awaitsNode({ kind, spec }: Pod): boolean {
 
 function withNode(pod: KubeObject, nodeName: string): KubeObject {
   return { ...pod, spec: { ...(pod as Pod).spec, nodeName } };
-}
-
-function keyOf({ metadata: { namespace = "", name = "" } }: KubeObject) {
-  return { namespace, name };
 }
 
 function announce({ store, clock }: SchedulingContext, pod: KubeObject): void {

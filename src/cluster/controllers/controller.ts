@@ -1,7 +1,7 @@
 /** What every controller gets, whatever it looks after. */
 import type { OwnerReference } from "../../../generated/kubernetes.ts";
 import type { Clock } from "../../kernel/clock.ts";
-import type { GroupResource, KubeObject, ObjectName } from "../../k8s/object.ts";
+import type { GroupResource, KubeObject } from "../../k8s/object.ts";
 import type { Store } from "../store/store.ts";
 
 /**
@@ -25,25 +25,4 @@ export function controllerReference({ apiVersion, kind, metadata }: KubeObject):
 /** Who controls an object, if anybody does (`metav1.GetControllerOf`). */
 export function controllerOf({ metadata }: KubeObject): OwnerReference | undefined {
   return metadata.ownerReferences?.find(({ controller }) => controller === true);
-}
-
-interface Named {
-  readonly namespace?: string;
-  readonly name?: string;
-}
-
-/** Under which an object waits in a work queue: `namespace/name`. */
-export function keyOf({ namespace = "", name = "" }: Named): string {
-  return `${namespace}/${name}`;
-}
-
-/** Where the object with this key is stored. */
-export function placeOfKey(key: string): ObjectName {
-  const [namespace = "", name = ""] = key.split("/");
-  return { namespace, name };
-}
-
-/** Where an object is stored. */
-export function placeOf({ metadata: { namespace = "", name = "" } }: KubeObject): ObjectName {
-  return { namespace, name };
 }

@@ -12,7 +12,8 @@ import {
 import type { KubeObject } from "../../k8s/object.ts";
 import { formatTimestamp } from "../../k8s/timestamp.ts";
 import { createEventRecorder, type EventRecorder, referenceTo } from "../store/event-recorder.ts";
-import { type ControllerParts, keyOf, placeOfKey } from "./controller.ts";
+import { keyOf, placeOfKey } from "../../k8s/object-name.ts";
+import type { ControllerParts } from "./controller.ts";
 import { createWorkQueue } from "./work-queue.ts";
 
 /** Whose scale budgets ask for. */

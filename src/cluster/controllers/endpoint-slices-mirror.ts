@@ -2,6 +2,7 @@
 import type { Endpoint, EndpointPort, ObjectMeta } from "../../../generated/kubernetes.ts";
 import { LAST_APPLIED } from "../../k8s/apply/last-applied.ts";
 import type { KubeObject } from "../../k8s/object.ts";
+import { placeOfKey } from "../../k8s/object-name.ts";
 import { ENDPOINT_SLICES, SERVICE_NAME_LABEL } from "../../k8s/service-routes.ts";
 import { familyOfIp } from "../../k8s/validation/service-addresses.ts";
 import { controllerReference, type ControllerParts } from "./controller.ts";
@@ -11,7 +12,6 @@ import { planSlices } from "./endpoint-slices-plan.ts";
 import { MANAGED_BY_LABEL, slicesOf, writeSlices } from "./endpoint-slices-write.ts";
 import { LEADER_ANNOTATION } from "./endpoints.ts";
 import type { EndpointAddress, Endpoints } from "./endpoints-subsets.ts";
-import { placeOf } from "./endpoints-watch.ts";
 import { createWorkQueue } from "./work-queue.ts";
 
 const MANAGER = "endpointslicemirroring-controller.k8s.io";
@@ -40,7 +40,7 @@ export function startEndpointSliceMirror(parts: ControllerParts): () => void {
 
 async function mirror(parts: ControllerParts, key: string): Promise<void> {
   const { store } = parts;
-  const at = placeOf(key);
+  const at = placeOfKey(key);
   const endpoints = store.get("endpoints", at);
   const service = store.get("services", at);
   const existing = slicesOf(store, { namespace: at.namespace, service: at.name, manager: MANAGER });

@@ -1,6 +1,7 @@
 /** Keeps the EndpointSlices of Services with a selector (kube-controller-manager's endpointslice controller). */
 import type { ObjectMeta, Service } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
+import { placeOfKey } from "../../k8s/object-name.ts";
 import { checkDns1123Subdomain } from "../../k8s/names.ts";
 import { ENDPOINT_SLICES, SERVICE_NAME_LABEL } from "../../k8s/service-routes.ts";
 import { isHeadless } from "../../k8s/service-type.ts";
@@ -8,7 +9,7 @@ import { controllerReference, type ControllerParts } from "./controller.ts";
 import { endpointGroups, familiesOf, hasOwnEndpoints } from "./endpoint-slices-desired.ts";
 import { planSlices } from "./endpoint-slices-plan.ts";
 import { MANAGED_BY_LABEL, slicesOf, writeSlices } from "./endpoint-slices-write.ts";
-import { followServicePods, placeOf, podsOf } from "./endpoints-watch.ts";
+import { followServicePods, podsOf } from "./endpoints-watch.ts";
 import { createWorkQueue } from "./work-queue.ts";
 
 const MANAGER = "endpointslice-controller.k8s.io";
@@ -34,7 +35,7 @@ export function startEndpointSliceController(parts: ControllerParts): () => void
 
 async function keepSlices(parts: ControllerParts, key: string): Promise<void> {
   const { store } = parts;
-  const at = placeOf(key);
+  const at = placeOfKey(key);
   const service = store.get("services", at);
   if (service === undefined || !hasOwnEndpoints(service)) return;
   const plan = planSlices({

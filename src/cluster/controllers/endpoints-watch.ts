@@ -55,9 +55,3 @@ export function podsOf(store: Store, service: Service): Pod[] {
   });
   return [...items];
 }
-
-/** The parts of a work queue's `namespace/name`. */
-export function placeOf(key: string): { readonly namespace: string; readonly name: string } {
-  const [namespace = "", name = ""] = key.split("/");
-  return { namespace, name };
-}

@@ -1,13 +1,14 @@
 /** Keeps the Endpoints object of every Service with a selector (kube-controller-manager's endpoints controller). */
 import type { Service } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
+import { placeOfKey } from "../../k8s/object-name.ts";
 import { jsonEqual } from "../../k8s/patch/json.ts";
 import { isHeadless } from "../../k8s/service-type.ts";
 import type { ControllerParts } from "./controller.ts";
 import { HEADLESS_LABEL } from "./endpoint-slices.ts";
 import { hasOwnEndpoints } from "./endpoint-slices-desired.ts";
 import { type Endpoints, type EndpointSubset, subsetsOf } from "./endpoints-subsets.ts";
-import { followServicePods, placeOf, podsOf } from "./endpoints-watch.ts";
+import { followServicePods, podsOf } from "./endpoints-watch.ts";
 import { createWorkQueue } from "./work-queue.ts";
 
 /** Old lock objects; clients of their own keep them. */
@@ -34,7 +35,7 @@ export function startEndpointsController(parts: ControllerParts): () => void {
 }
 
 async function keepEndpoints({ store, create }: ControllerParts, key: string): Promise<void> {
-  const at = placeOf(key);
+  const at = placeOfKey(key);
   const service = store.get("services", at);
   const current = store.get("endpoints", at);
   if (service === undefined) {

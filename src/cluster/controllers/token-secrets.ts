@@ -1,7 +1,8 @@
 /** Fills the Secrets that ask for a service account's token without an end (controller/serviceaccount `TokensController`). */
 import type { Secret } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
-import { type ControllerParts, keyOf, placeOfKey } from "./controller.ts";
+import { keyOf, placeOfKey } from "../../k8s/object-name.ts";
+import type { ControllerParts } from "./controller.ts";
 import { createWorkQueue } from "./work-queue.ts";
 
 const TYPE = "kubernetes.io/service-account-token";

@@ -1,6 +1,7 @@
 /** Gives every Service of type LoadBalancer an address of this machine's loopback, and shows it in its status. */
 import type { Service } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
+import { placeOfKey } from "../../k8s/object-name.ts";
 import type { ServiceRoute } from "../../k8s/service-routes.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import type { Clock } from "../../kernel/clock.ts";
@@ -91,7 +92,7 @@ export class LoadBalancers {
   async #findNow(key: string, balanced: Balanced): Promise<void> {
     const { store, clock, proxy, recorder, onChange } = this.#options;
     const isCurrent = () => !this.#isStopped && this.#balanced.get(key) === balanced;
-    const service: (KubeObject & Service) | undefined = store.get(SERVICES, nameOf(key));
+    const service: (KubeObject & Service) | undefined = store.get(SERVICES, placeOfKey(key));
     if (service === undefined || !isCurrent()) return;
     const found = await findExternalAddress(
       (protocol, at) => proxy.check(protocol, at),
@@ -134,11 +135,11 @@ export class LoadBalancers {
   #write(key: string, found: ExternalAddress | undefined): boolean {
     const { store } = this.#options;
     const loadBalancer = found === undefined ? {} : { ingress: [ingressOf(found)] };
-    const before = store.get(SERVICES, nameOf(key));
+    const before = store.get(SERVICES, placeOfKey(key));
     try {
       const after = store.update(
         SERVICES,
-        nameOf(key),
+        placeOfKey(key),
         (current) => {
           const { status = {} } = current as KubeObject & Service;
           return { ...current, status: { ...status, loadBalancer } };
@@ -151,11 +152,6 @@ export class LoadBalancers {
       throw error;
     }
   }
-}
-
-function nameOf(key: string): { readonly namespace: string; readonly name: string } {
-  const [namespace = "", name = ""] = key.split("/");
-  return { namespace, name };
 }
 
 function messageOf({ ip, ports }: ExternalAddress): string {

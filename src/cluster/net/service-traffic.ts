@@ -1,6 +1,7 @@
 /** Carries traffic to Services: watches them and their endpoints, tells the proxy, and gives load balancers addresses. */
 import type { EndpointSlice } from "../../../generated/kubernetes.ts";
 import type { KubeObject } from "../../k8s/object.ts";
+import { keyOf } from "../../k8s/object-name.ts";
 import {
   ENDPOINT_SLICES,
   routesOf,
@@ -86,7 +87,7 @@ class ServiceTraffic {
   }
 
   #onService(object: KubeObject, isDeleted: boolean): void {
-    const key = keyOf(object.metadata.namespace, object.metadata.name);
+    const key = keyOf(object.metadata);
     const known = this.#knownAt(key);
     if (isDeleted || object.metadata.labels?.[PROXY_NAME_LABEL] !== undefined) delete known.service;
     else known.service = object;
@@ -95,15 +96,15 @@ class ServiceTraffic {
   }
 
   #onSlice(object: KubeObject, isDeleted: boolean): void {
-    const { namespace, name = "", labels } = object.metadata;
+    const { namespace, labels } = object.metadata;
+    const slice = keyOf(object.metadata);
     // A label that changes takes the slice from one Service to another.
-    for (const [key, known] of this.#known)
-      if (known.slices.delete(keyOf(namespace, name))) this.#changed(key, known);
+    for (const [key, known] of this.#known) if (known.slices.delete(slice)) this.#changed(key, known);
     const service = labels?.[SERVICE_NAME_LABEL];
     if (isDeleted || service === undefined) return;
-    const key = keyOf(namespace, service);
+    const key = keyOf({ namespace, name: service });
     const known = this.#knownAt(key);
-    known.slices.set(keyOf(namespace, name), object as KubeObject & EndpointSlice);
+    known.slices.set(slice, object as KubeObject & EndpointSlice);
     this.#changed(key, known);
   }
 
@@ -192,10 +193,6 @@ function serviceRoutes(known: Known): readonly ServiceRoute[] {
   if (known.service === undefined) return [];
   known.routes ??= routesOf(known.service, [...known.slices.values()]);
   return known.routes;
-}
-
-function keyOf(namespace = "", name = ""): string {
-  return `${namespace}/${name}`;
 }
 
 function textOf(code: string): string {

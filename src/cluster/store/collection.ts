@@ -1,12 +1,8 @@
 /** The objects of one resource, in the order a real server lists them: by namespace, then name, as etcd sorts its keys. */
-import type { KubeObject, ObjectName } from "../../k8s/object.ts";
+import type { KubeObject } from "../../k8s/object.ts";
 
-/** `namespace/name`; cluster-scoped objects have an empty namespace. */
+/** What `keyOf` makes of an object's name: text that sorts by namespace, then name. */
 export type Key = string;
-
-export function keyOf({ namespace, name }: ObjectName): Key {
-  return `${namespace}/${name}`;
-}
 
 /** The first key of a namespace, less than all of its objects' keys; the empty namespace means all. */
 export function prefixOf(namespace: string | undefined): string {

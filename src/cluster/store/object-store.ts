@@ -3,6 +3,7 @@ import { messageOf } from "../../kernel/problem.ts";
 import type { Clock } from "../../kernel/clock.ts";
 import { DEFINITIONS } from "../../k8s/custom/definition.ts";
 import type { GroupResource, KubeObject, ObjectName } from "../../k8s/object.ts";
+import { keyOf } from "../../k8s/object-name.ts";
 import { StatusError } from "../../k8s/status-error.ts";
 import { frozenJson } from "../../lib/frozen-json.ts";
 import {
@@ -15,7 +16,7 @@ import {
   unknownResource,
 } from "./api-errors.ts";
 import { uidFor } from "./chosen-uid.ts";
-import { Collection, keyOf } from "./collection.ts";
+import { Collection } from "./collection.ts";
 import { describeCustom } from "./custom-resources.ts";
 import { decideDeletion, endsDeletion } from "./deletion.ts";
 import { generateName, MAX_NAME_ATTEMPTS } from "./generate-name.ts";

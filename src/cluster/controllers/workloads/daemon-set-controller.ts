@@ -2,7 +2,8 @@
 import type { KubeObject } from "../../../k8s/object.ts";
 import { StatusError } from "../../../k8s/status-error.ts";
 import { createEventRecorder, type EventRecorder, referenceTo } from "../../store/event-recorder.ts";
-import { type ControllerParts, keyOf, placeOf, placeOfKey } from "../controller.ts";
+import { keyOf, placeOf, placeOfKey } from "../../../k8s/object-name.ts";
+import type { ControllerParts } from "../controller.ts";
 import { createWorkQueue } from "../work-queue.ts";
 import { claimObjects } from "./claim-objects.ts";
 import { followPods } from "./follow-pods.ts";

@@ -4,7 +4,8 @@ import { SelectorError } from "../../../k8s/label-requirement.ts";
 import type { GroupResource, KubeObject } from "../../../k8s/object.ts";
 import { labelSelectorOf } from "../../../k8s/selectors.ts";
 import type { Store, WatchEvent } from "../../store/store.ts";
-import { controllerOf, keyOf } from "../controller.ts";
+import { keyOf } from "../../../k8s/object-name.ts";
+import { controllerOf } from "../controller.ts";
 
 /** How owners of one kind find what is theirs. */
 export interface Ownership {

@@ -5,7 +5,7 @@
  */
 import type { KubeObject } from "../../../k8s/object.ts";
 import type { Clock } from "../../../kernel/clock.ts";
-import { keyOf } from "../controller.ts";
+import { keyOf } from "../../../k8s/object-name.ts";
 
 /** Between the two questions of kubectl lie some milliseconds; far more on a busy machine. */
 const PAUSE_MS = 500;
